@@ -1,0 +1,1 @@
+//! The pure heart of Callgate: calls, conditions, decisions, limits.

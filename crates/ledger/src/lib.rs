@@ -1,0 +1,1 @@
+//! The Merkle log as arithmetic: records, hashing, checkpoints, proofs.

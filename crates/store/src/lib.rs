@@ -1,0 +1,1 @@
+//! What must last: limits and the ledger, on SQLite.

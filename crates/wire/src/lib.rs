@@ -1,0 +1,1 @@
+//! Bytes to messages: strict JSON, MCP of every version, SSE framing.
