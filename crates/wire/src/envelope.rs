@@ -152,8 +152,9 @@ fn batch<'a>(scanner: &mut Scanner<'a>, bounds: &Bounds) -> Result<Vec<Message<'
 }
 
 /// The members of the envelope, before they are judged together.
-#[derive(Default)]
 struct Parts<'a> {
+    /// Where the message begins in the received unit.
+    start: usize,
     version: Option<RawJson<'a>>,
     id: Option<RawJson<'a>>,
     method: Option<RawJson<'a>>,
@@ -176,10 +177,16 @@ fn message<'a>(scanner: &mut Scanner<'a>) -> Result<Message<'a>, Malformed> {
         scanner.value(Rules::Request)?;
         return Err(Malformed::NotAnObject { offset: start });
     }
-    let mut parts = Parts::default();
-    scanner.object(Rules::Request, |scanner, key, at| {
-        parts.read(scanner, key, at, start)
-    })?;
+    let mut parts = Parts {
+        start,
+        version: None,
+        id: None,
+        method: None,
+        params: None,
+        result: None,
+        error: None,
+    };
+    scanner.object(Rules::Request, |scanner, key, at| parts.read(scanner, key, at))?;
     let kind = parts.judged()?;
     Ok(Message {
         raw: scanner.since(start),
@@ -188,13 +195,8 @@ fn message<'a>(scanner: &mut Scanner<'a>) -> Result<Message<'a>, Malformed> {
 }
 
 impl<'a> Parts<'a> {
-    fn read(
-        &mut self,
-        scanner: &mut Scanner<'a>,
-        key: &str,
-        at: usize,
-        message_start: usize,
-    ) -> Result<(), Malformed> {
+    fn read(&mut self, scanner: &mut Scanner<'a>, key: &str, at: usize) -> Result<(), Malformed> {
+        let message_start = self.start;
         let (slot, rules) = match key {
             "jsonrpc" => (Some(&mut self.version), Rules::Request),
             "id" => (Some(&mut self.id), Rules::Request),
@@ -250,7 +252,7 @@ impl<'a> Parts<'a> {
             }
         }
         match (self.method, self.result, self.error) {
-            (Some(method), _, _) => call(method, self.id, self.params),
+            (Some(method), _, _) => call(method, self.id, self.params, self.start),
             (None, Some(result), _) => {
                 let id = self.id.and_then(Id::read).ok_or(Malformed::BadId)?;
                 Ok(Kind::Response(Response {
@@ -289,6 +291,7 @@ fn call<'a>(
     method: RawJson<'a>,
     id: Option<RawJson<'a>>,
     params: Option<Params<'a>>,
+    message_start: usize,
 ) -> Result<Kind<'a>, Malformed> {
     let method = method.as_str().ok_or(Malformed::BadMethod)?;
     let params = match params {
@@ -297,7 +300,11 @@ fn call<'a>(
         Some(Params::Other) => return Err(Malformed::ParamsNotObject),
     };
     match method::resemblance(&method) {
-        Resemblance::Known(_) => params.as_ref().map_or(Ok(()), known_params_as_written)?,
+        Resemblance::Known(_) => {
+            params
+                .as_ref()
+                .map_or(Ok(()), |params| known_params_as_written(params, message_start))?;
+        }
         Resemblance::Unknown => {}
         Resemblance::LooksLike(known) => return Err(Malformed::MethodLooksLike { known }),
     }
@@ -328,14 +335,18 @@ const PARAMS: [&str; 12] = [
 ];
 
 /// Refuses `Name` where `name` is meant: a server that ignores case would read what was not judged.
-fn known_params_as_written(params: &Object<'_>) -> Result<(), Malformed> {
+fn known_params_as_written(params: &Object<'_>, message_start: usize) -> Result<(), Malformed> {
     for member in params.members() {
         let key = member.key.as_ref();
         if PARAMS.contains(&key) {
             continue;
         }
         if let Some(known) = PARAMS.into_iter().find(|known| equal_without_case(known, key)) {
-            return Err(Malformed::case_variant(key, known, member.key_start));
+            return Err(Malformed::case_variant(
+                key,
+                known,
+                message_start + member.key_start,
+            ));
         }
     }
     Ok(())

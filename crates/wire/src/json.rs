@@ -264,8 +264,9 @@ impl<'a> Json<'a> {
     }
 }
 
-/// A text as a JSON string, quotes included.
-pub(crate) fn quoted(text: &str) -> String {
+/// A text as a JSON string, quotes included: for messages that a gate writes itself.
+#[must_use]
+pub fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for character in text.chars() {

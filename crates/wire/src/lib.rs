@@ -31,5 +31,5 @@ pub mod sse;
 pub use bounds::Bounds;
 pub use envelope::{Decoded, Kind, Message, Notification, Payload, Request, Response, decode};
 pub use id::{Id, IdKey};
-pub use json::{Json, JsonKind, Object, RawJson};
+pub use json::{Json, JsonKind, Object, RawJson, quoted};
 pub use malformed::{Expected, Malformed};

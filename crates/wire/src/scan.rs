@@ -38,6 +38,9 @@ impl Rules {
     }
 }
 
+/// Keys that a usual message has open at once: enough for one allocation to do.
+const KEYS_USUAL: usize = 16;
+
 /// A container whose end has not been seen.
 #[derive(Debug, Clone, Copy)]
 enum Open {
@@ -81,7 +84,7 @@ impl<'a> Scanner<'a> {
             depth: 0,
             depth_max,
             open: Vec::new(),
-            keys: Vec::new(),
+            keys: Vec::with_capacity(KEYS_USUAL),
         }
     }
 

@@ -131,7 +131,8 @@ impl<'m, 'a> Splice<'m, 'a> {
     /// Sets the `progressToken` in `_meta` of a request (inserted where there is none), or removes it.
     ///
     /// # Errors
-    /// [`SpliceError::NoPlace`] where the message is a response.
+    /// [`SpliceError`] where the message is a response, has a `_meta` that is no object, or the key is already
+    /// edited.
     pub fn progress_token(self, token: Option<&IdKey>) -> Result<Self, SpliceError> {
         self.meta("progressToken", token.map(IdKey::to_json))
     }
@@ -140,7 +141,8 @@ impl<'m, 'a> Splice<'m, 'a> {
     /// inserted where there is none, or removes it.
     ///
     /// # Errors
-    /// [`SpliceError::NoPlace`] where the message is a response.
+    /// [`SpliceError`] where the message is a response, has a `_meta` that is no object, or the key is already
+    /// edited.
     pub fn protocol_meta(self, key: &'static str, value: Option<RawJson<'_>>) -> Result<Self, SpliceError> {
         self.meta(key, value.map(|value| value.text().to_owned()))
     }
@@ -151,6 +153,9 @@ impl<'m, 'a> Splice<'m, 'a> {
     /// [`SpliceError`] where the result is not exactly the original with the edits.
     pub fn finish(self, bounds: &Bounds) -> Result<Vec<u8>, SpliceError> {
         let mut edits = self.edits;
+        if !self.touched.meta.is_empty() {
+            edits.extend(meta_edit(self.message, &self.touched.meta));
+        }
         edits.sort_by_key(|(range, _)| (range.start, range.end));
         let text = self.message.text();
         let added: usize = edits.iter().map(|(_, new)| new.len()).sum();
@@ -180,58 +185,65 @@ impl<'m, 'a> Splice<'m, 'a> {
     }
 
     fn meta(mut self, key: &'static str, json: Option<String>) -> Result<Self, SpliceError> {
-        if matches!(self.message.kind(), Kind::Response(_)) {
+        let has_place = match self.message.kind() {
+            Kind::Response(_) => false,
+            Kind::Request(_) | Kind::Notification(_) => self
+                .params()
+                .and_then(|params| params.get("_meta"))
+                .is_none_or(|meta| meta.as_object().is_some()),
+        };
+        if !has_place {
             return Err(SpliceError::NoPlace { member: "_meta" });
         }
-        let edit = match (self.params(), &json) {
-            (None, None) => None,
-            (None, Some(json)) => {
-                let end = self.message.text().len().saturating_sub(1);
-                Some((
-                    end..end,
-                    format!(",\"params\":{{\"_meta\":{{\"{key}\":{json}}}}}"),
-                ))
-            }
-            (Some(params), json) => match (params.get("_meta"), json) {
-                (None, None) => None,
-                (None, Some(json)) => Some(inserted(params, &format!("\"_meta\":{{\"{key}\":{json}}}"))),
-                (Some(meta), json) => {
-                    let meta = meta.as_object().ok_or(SpliceError::NoPlace { member: "_meta" })?;
-                    match (meta.get(key), json) {
-                        (Some(old), Some(json)) => Some((old.span(), json.clone())),
-                        (Some(_), None) => removed(&meta, key).map(|range| (range, String::new())),
-                        (None, Some(json)) => Some(inserted(&meta, &format!("\"{key}\":{json}"))),
-                        (None, None) => None,
-                    }
-                }
-            },
-        };
-        self.edits.extend(edit);
+        if self.touched.meta.iter().any(|(touched, _)| *touched == key) {
+            return Err(SpliceError::Overlap);
+        }
         self.touched.meta.push((key, json));
         Ok(self)
     }
 }
 
-/// An edit that puts a member first in an object.
-fn inserted(object: &Object<'_>, member: &str) -> (Range<usize>, String) {
-    let at = object.raw().span().start + 1;
-    let comma = if object.is_empty() { "" } else { "," };
-    (at..at, format!("{member}{comma}"))
-}
-
-/// The range of a member and of one comma beside it.
-fn removed(object: &Object<'_>, key: &str) -> Option<Range<usize>> {
-    let members = object.members();
-    let index = members.iter().position(|member| member.key == key)?;
-    let member = members.get(index)?;
-    if let Some(next) = members.get(index + 1) {
-        return Some(member.key_start..next.key_start);
+/// The one edit that makes all changes of `_meta`: its members keep their bytes, their order and their place.
+fn meta_edit(
+    message: &Message<'_>,
+    touched: &[(&'static str, Option<String>)],
+) -> Option<(Range<usize>, String)> {
+    let params = params_of(message);
+    let old = params.and_then(|params| params.get("_meta")?.as_object());
+    let mut members = Vec::new();
+    for member in old.iter().flat_map(Object::members) {
+        let value = member.value.span();
+        match touched.iter().find(|(key, _)| *key == member.key) {
+            None => members.push(message.text().get(member.key_start..value.end)?.to_owned()),
+            Some((_, Some(json))) => {
+                members.push(format!(
+                    "{}{json}",
+                    message.text().get(member.key_start..value.start)?
+                ));
+            }
+            Some((_, None)) => {}
+        }
     }
-    let start = match index.checked_sub(1).and_then(|previous| members.get(previous)) {
-        Some(previous) => previous.value.span().end,
-        None => member.key_start,
-    };
-    Some(start..member.value.span().end)
+    let is_new = |key: &str| old.as_ref().is_none_or(|old| old.get(key).is_none());
+    for (key, json) in touched {
+        if let Some(json) = json.as_ref().filter(|_| is_new(key)) {
+            members.push(format!("{}:{json}", quoted(key)));
+        }
+    }
+    let meta = format!("{{{}}}", members.join(","));
+    match (params, old) {
+        (_, Some(old)) => Some((old.raw().span(), meta)),
+        (_, None) if members.is_empty() => None,
+        (Some(params), None) => {
+            let at = params.raw().span().start + 1;
+            let comma = if params.is_empty() { "" } else { "," };
+            Some((at..at, format!("\"_meta\":{meta}{comma}")))
+        }
+        (None, None) => {
+            let end = message.text().len().saturating_sub(1);
+            Some((end..end, format!(",\"params\":{{\"_meta\":{meta}}}")))
+        }
+    }
 }
 
 fn params_of<'m, 'a>(message: &'m Message<'a>) -> Option<&'m Object<'a>> {

@@ -108,7 +108,7 @@ impl Parser {
         }
     }
 
-    /// The id of the last event that had one, to resume after (`Last-Event-ID`).
+    /// The id of the last whole block that had one, to resume after (`Last-Event-ID`).
     #[must_use]
     pub fn last_event_id(&self) -> &str {
         &self.last_event_id
@@ -201,6 +201,10 @@ impl Parser {
         if is_empty {
             let had_fields = self.has_fields;
             let event = self.begin_block();
+            // Only a whole block moves the place to resume after.
+            if let Some(id) = &event.id {
+                self.last_event_id.clone_from(id);
+            }
             if had_fields {
                 each(Item::Event(event));
             }
@@ -236,9 +240,7 @@ impl Parser {
             },
             b"event" => self.block.event = Some(String::from_utf8_lossy(value).into_owned()),
             b"id" if !value.contains(&0) => {
-                let id = String::from_utf8_lossy(value).into_owned();
-                self.last_event_id.clone_from(&id);
-                self.block.id = Some(id);
+                self.block.id = Some(String::from_utf8_lossy(value).into_owned());
             }
             b"retry" if !value.is_empty() && value.iter().all(u8::is_ascii_digit) => {
                 let milliseconds = std::str::from_utf8(value)
