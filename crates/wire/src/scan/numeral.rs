@@ -1,0 +1,134 @@
+//! Numbers: their grammar, and which of them every parser reads alike.
+
+/// Significant digits (leading and trailing zeros do not count) that a number may have.
+const DIGITS_MAX: usize = 40;
+/// The largest power of ten, either way, as written and as it is.
+const EXPONENT_MAX: i64 = 308;
+/// Integers of up to this many characters are exact in a double.
+const EXACT_INTEGER_CHARS: usize = 15;
+
+/// A digit is missing at this offset.
+pub(crate) struct DigitMissing {
+    pub(crate) at: usize,
+}
+
+/// The length of the number at the start, by the grammar of RFC 8259 section 6.
+pub(crate) fn length(rest: &[u8]) -> Result<usize, DigitMissing> {
+    let mut at = usize::from(rest.first() == Some(&b'-'));
+    at = match rest.get(at) {
+        Some(b'0') => at + 1,
+        _ => digits(rest, at)?,
+    };
+    if rest.get(at) == Some(&b'.') {
+        at = digits(rest, at + 1)?;
+    }
+    if let Some(b'e' | b'E') = rest.get(at) {
+        let signed = matches!(rest.get(at + 1), Some(b'+' | b'-'));
+        at = digits(rest, at + 1 + usize::from(signed))?;
+    }
+    Ok(at)
+}
+
+/// The end of the digits that begin at `from`; at least one.
+fn digits(rest: &[u8], from: usize) -> Result<usize, DigitMissing> {
+    let count = rest
+        .get(from..)
+        .unwrap_or_default()
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    if count == 0 {
+        Err(DigitMissing { at: from })
+    } else {
+        Ok(from + count)
+    }
+}
+
+/// Whether a number of valid grammar has at most 40 significant digits, an exponent within ±308 (as written
+/// and in scientific notation), and lies in the range of a double.
+pub(crate) fn is_read_alike(numeral: &str) -> bool {
+    let unsigned = numeral.strip_prefix('-').unwrap_or(numeral);
+    if unsigned.len() <= EXACT_INTEGER_CHARS && unsigned.bytes().all(|byte| byte.is_ascii_digit()) {
+        return true;
+    }
+    let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
+    let Some(exponent) = written_exponent(exponent) else {
+        return false;
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let all = whole.len() + fraction.len();
+    let digits = || whole.bytes().chain(fraction.bytes());
+    let leading = digits().take_while(|digit| *digit == b'0').count();
+    if leading == all {
+        return true;
+    }
+    let trailing = digits().rev().take_while(|digit| *digit == b'0').count();
+    if all - leading - trailing > DIGITS_MAX {
+        return false;
+    }
+    let (Ok(whole), Ok(leading)) = (i64::try_from(whole.len()), i64::try_from(leading)) else {
+        return false;
+    };
+    let scientific = exponent + whole - leading - 1;
+    // At the very top the power alone does not decide: 1.7e308 is a double, 1.8e308 is not.
+    scientific.abs() < EXPONENT_MAX
+        || (scientific.abs() == EXPONENT_MAX && numeral.parse::<f64>().is_ok_and(f64::is_finite))
+}
+
+/// The exponent as written, if it is within bounds.
+fn written_exponent(exponent: &str) -> Option<i64> {
+    let value: i64 = exponent.parse().ok()?;
+    (value.abs() <= EXPONENT_MAX).then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_read_alike;
+
+    #[test]
+    fn numbers_that_every_parser_reads_alike() {
+        for numeral in [
+            "0",
+            "-0",
+            "1",
+            "-1",
+            "0.1",
+            "1e2",
+            "1E+2",
+            "1e-7",
+            "123456789012345678901234567890",
+            "1e308",
+            "-1.7976931348623157e308",
+            "1e-308",
+            "0e308",
+            "0.000",
+            "1.50000000000000000000000000000000000000000000000000",
+            "1234567890123456789012345678901234567890",
+            "0.1e-307",
+            "1e0000000000000000010",
+        ] {
+            assert!(is_read_alike(numeral), "{numeral}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_parsers_may_read_differently() {
+        for numeral in [
+            "1e309",
+            "1e400",
+            "-1e400",
+            "1.8e308",
+            "1e-309",
+            "0.1e-308",
+            "10e308",
+            "0e400",
+            "1e99999999999999999999",
+            "12345678901234567890123456789012345678901",
+            "0.12345678901234567890123456789012345678901",
+        ] {
+            assert!(!is_read_alike(numeral), "{numeral}");
+        }
+        let long = format!("1{}", "0".repeat(309));
+        assert!(!is_read_alike(&long));
+    }
+}
