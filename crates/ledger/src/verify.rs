@@ -14,9 +14,9 @@ use crate::record::{Body, DecodeError, Kind, Record, Status};
 use crate::tree::{Frontier, Hash, leaf_hash};
 use crate::value::{CallId, Uint53};
 
-/// Where the records begin: at 0, or behind a part that was moved to an archive.
+/// What lies before the records: nothing, or a part that was moved to an archive.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Start {
+pub struct Prefix {
     /// The tree of everything before.
     pub frontier: Frontier,
     /// The calls whose intent is before and whose outcome is not.
@@ -40,7 +40,8 @@ impl Outside {
 /// The first thing that is wrong with a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// The number of the record that is wrong; for a checkpoint, the first record it does not cover.
+    /// The number of the record that is wrong. Where a checkpoint has another root, which does not tell
+    /// the record, it is the first that no agreeing checkpoint covers.
     pub seq: u64,
     /// What is wrong with it.
     pub kind: FaultKind,
@@ -120,19 +121,17 @@ pub enum FaultKind {
         /// Its size.
         size: Uint53,
     },
-    /// The records up to here are not those that were signed.
+    /// The records are not those that were signed.
     #[error(
-        "a checkpoint signed a different tree of the first {size} records: one of those since record {since} was changed, dropped or inserted"
+        "this record, or a later one before {size}, was changed, dropped or inserted: a signed checkpoint has another root"
     )]
     Root {
         /// The checkpoint's size.
         size: u64,
-        /// The size of the last checkpoint that agreed.
-        since: u64,
     },
     /// The kept checkpoint disagrees.
     #[error(
-        "the checkpoint that was kept outside signed a different tree of the first {size} records: one of them was changed, dropped or inserted"
+        "this record, or a later one before {size}, was changed, dropped or inserted: the checkpoint kept outside has another root"
     )]
     OutsideRoot {
         /// The kept checkpoint's size.
@@ -227,18 +226,18 @@ impl Verifier {
     pub fn new(
         origin: &str,
         keys: Vec<VerifierKey>,
-        start: Start,
+        prefix: Prefix,
         outside: Option<Outside>,
     ) -> Result<Self, Fault> {
-        let first = start.frontier.size();
+        let first = prefix.frontier.size();
         let verifier = Self {
             origin: origin.to_owned(),
             keys,
-            frontier: start.frontier,
+            frontier: prefix.frontier,
             first,
             outside,
             last_at: Uint53::default(),
-            calls: start
+            calls: prefix
                 .open
                 .into_iter()
                 .map(|call| (call, CallState::Open))
@@ -299,8 +298,11 @@ impl Verifier {
             }));
         }
         if checkpoint.root != self.frontier.root() {
-            let since = self.signed.unwrap_or(self.first);
-            return Err(self.fault(FaultKind::Root { size, since }));
+            let seq = self.signed.unwrap_or(self.first);
+            return Err(Fault {
+                seq,
+                kind: FaultKind::Root { size },
+            });
         }
         self.checkpoints += 1;
         self.signed = Some(size);
@@ -357,7 +359,10 @@ impl Verifier {
         };
         let size = outside.size.get();
         if size == self.next() && outside.root != self.frontier.root() {
-            return Err(self.fault(FaultKind::OutsideRoot { size }));
+            return Err(Fault {
+                seq: self.first,
+                kind: FaultKind::OutsideRoot { size },
+            });
         }
         Ok(())
     }
