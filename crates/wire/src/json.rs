@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::ops::Range;
 
+use callgate_core::json::Json;
+
 use crate::bounds::Bounds;
 use crate::malformed::{Expected, Malformed};
 use crate::scan::{Rules, Scanner, checked_text};
@@ -233,37 +235,6 @@ impl<'a> Object<'a> {
     }
 }
 
-/// A JSON value as a tree.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Json<'a> {
-    /// `null`
-    Null,
-    /// `true`, `false`
-    Bool(bool),
-    /// A number, as written: nothing is rounded here.
-    Number(&'a str),
-    /// A string, decoded.
-    String(Cow<'a, str>),
-    /// An array.
-    Array(Vec<Self>),
-    /// An object, in the order of the message.
-    Object(Vec<(Cow<'a, str>, Self)>),
-}
-
-impl<'a> Json<'a> {
-    /// The value of a key, where this is an object that has it.
-    #[must_use]
-    pub fn get(&self, key: &str) -> Option<&Self> {
-        match self {
-            Self::Object(members) => members
-                .iter()
-                .find(|(name, _)| name == key)
-                .map(|(_, value)| value),
-            Self::Null | Self::Bool(_) | Self::Number(_) | Self::String(_) | Self::Array(_) => None,
-        }
-    }
-}
-
 /// A text as a JSON string, quotes included: for messages that a gate writes itself.
 #[must_use]
 pub fn quoted(text: &str) -> String {
@@ -334,7 +305,7 @@ fn tree<'a>(scanner: &mut Scanner<'a>) -> Result<Json<'a>, Malformed> {
                 "null" => Json::Null,
                 "true" => Json::Bool(true),
                 "false" => Json::Bool(false),
-                numeral => Json::Number(numeral),
+                numeral => Json::Number(Cow::Borrowed(numeral)),
             }
         }
     })

@@ -29,7 +29,8 @@ pub mod splice;
 pub mod sse;
 
 pub use bounds::Bounds;
+pub use callgate_core::json::Json;
 pub use envelope::{Decoded, Kind, Message, Notification, Payload, Request, Response, decode};
 pub use id::{Id, IdKey};
-pub use json::{Json, JsonKind, Object, RawJson, quoted};
+pub use json::{JsonKind, Object, RawJson, quoted};
 pub use malformed::{Expected, Malformed};

@@ -1,9 +1,9 @@
 //! `x-mcp-header` annotations of a tool's `inputSchema`.
 
 use crate::bounds::Bounds;
-use crate::json::Json;
 use crate::json::RawJson;
 use crate::malformed::Malformed;
+use callgate_core::json::Json;
 
 use super::PARAM_PREFIX;
 
