@@ -394,6 +394,68 @@ fn a_log_made_anew_does_not_agree_with_what_was_kept_outside() {
     both_refuse("other-log", &other_log.export(), kept(&log, 9), 0);
 }
 
+/// The example in the format's description is a log that verifies.
+#[test]
+fn the_documented_example_is_a_good_export() {
+    let page = include_str!("../../../docs/ledger-format.md");
+    let example = page
+        .split("```json\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .unwrap();
+    assert_eq!(example.as_bytes(), Log::new(2).export());
+    assert_eq!(
+        both_accept("documented", example.as_bytes(), Trust::default()).unsigned(),
+        0
+    );
+}
+
+/// Who changes the log and lets the gate go on gets new checkpoints that agree with the change.
+#[test]
+fn every_kept_checkpoint_counts_not_the_last_alone() {
+    let log = Log::new(30);
+    let mut changed = log.clone();
+    changed.records[10] = record(10, denial());
+    let notes = |parts: &[String]| Trust {
+        key: None,
+        checkpoint: Some(parts.concat()),
+    };
+    both_accept(
+        "kept-many",
+        &log.export(),
+        notes(&[log.note(9), log.note(12), log.note(12), log.note(30)]),
+    );
+    both_accept(
+        "kept-after",
+        &changed.export(),
+        notes(&[changed.note(30), changed.note(9)]),
+    );
+    both_refuse(
+        "kept-before",
+        &changed.export(),
+        notes(&[log.note(9), log.note(12), changed.note(30)]),
+        0,
+    );
+    both_refuse(
+        "kept-twice",
+        &changed.export(),
+        notes(&[changed.note(12), log.note(12)]),
+        0,
+    );
+    both_refuse(
+        "kept-and-junk",
+        &log.export(),
+        notes(&[log.note(9), "junk\n".into()]),
+        0,
+    );
+    both_refuse(
+        "kept-half",
+        &log.export(),
+        notes(&[log.note(9), log.note(12).chars().take(40).collect()]),
+        0,
+    );
+}
+
 /// RFC 8032 section 7.1, tests 1 to 3, and what must not verify.
 #[test]
 fn the_verifier_in_python_knows_ed25519() {
