@@ -525,3 +525,52 @@ fn any_changed_byte_is_found_by_the_verifier_in_python_too() {
         both_refuse("byte", &changed, Trust::default(), error.seq());
     }
 }
+
+#[test]
+fn a_store_that_disagrees_with_itself_is_told_where() {
+    let log = Log::new(3);
+    let bytes: Vec<Vec<u8>> = log.records.iter().map(Record::encode).collect();
+    let begin = || {
+        let mut verifier = Verifier::new(
+            &log.origin,
+            vec![log.signer().verifier().clone()],
+            Prefix::default(),
+            None,
+        )
+        .unwrap();
+        verifier
+            .record(0, &bytes[0], Some(&leaf_hash(&bytes[0])))
+            .unwrap();
+        verifier
+    };
+    let told = |seq, record: &[u8], leaf: Option<Hash>| {
+        begin()
+            .record(seq, record, leaf.as_ref())
+            .unwrap_err()
+            .to_string()
+    };
+    assert_eq!(
+        told(1, &bytes[1], Some(leaf_hash(&bytes[2]))),
+        "record 1: the bytes do not have the hash that was stored with them"
+    );
+    assert_eq!(
+        told(2, &bytes[2], None),
+        "record 1: expected here, but number 2 follows: records were dropped, inserted or swapped"
+    );
+    assert_eq!(
+        told(1, &bytes[2], None),
+        "record 1: the record in this place says it is number 2: records were dropped, inserted or swapped"
+    );
+    assert_eq!(
+        told(1, br#"{"at":0,"kind":"stop","v":2}"#, None),
+        "record 1: cannot be read: format version 2 is newer than this program reads (1)"
+    );
+    let mut verifier = begin();
+    verifier.checkpoint(&log.note(1)).unwrap();
+    verifier.record(1, &bytes[1], None).unwrap();
+    let report = verifier.finish().unwrap();
+    assert_eq!(
+        (report.records(), report.signed, report.unsigned()),
+        (2, Some(1), 1)
+    );
+}
