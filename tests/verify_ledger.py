@@ -23,7 +23,6 @@ TYPES = {"h": '"[0-9a-f]{64}"', "i": '"[0-9a-f]{32}"', "c": '"[a-z0-9_]{1,64}"',
 NEXT = {("intent", None): "open", ("outcome", "open"): "closed", ("late", "closed"): "closed",
         ("late", "task"): "task", ("task_end", "task"): "closed"}
 NAME, CONTROL = r"([^\s+\x00-\x1f\x7f-\x9f]{1,256})", r"[^\x00-\x1f\x7f-\x9f]+"
-
 def grammar(fields):
     """The regular expression of an object with these fields; that its commas are right, JSON itself says."""
     parts = ((name, TYPES.get(kind, f'"(?:{kind})"'), mark.strip(":"))
@@ -59,8 +58,7 @@ def push(frontier, size, node):
 def root(frontier):
     return functools.reduce(lambda right, left: sha(b"\1", left, right), frontier[::-1]) if frontier else sha()
 
-# Ed25519: RFC 8032 section 5.1.
-P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
+P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493  # Ed25519, RFC 8032 section 5.1.
 D = -121665 * pow(121666, -1, P) % P
 def add(a, b):
     x, y, t = a[0]*b[1] + b[0]*a[1], a[1]*b[1] + a[0]*b[0], D*a[0]*b[0]*a[1]*b[1]
@@ -102,7 +100,7 @@ def open_checkpoint(note, key, origin):
     require(parts and int(parts[2]) < 2**53 and parts[1] == origin, "not a checkpoint, or one of another log")
     return int(parts[2]), debase(parts[3])
 
-def verify(lines, note, vkey):
+def verify(lines, kept, vkey):
     at, last, checkpoints = 0, 0, 0
     try:
         head = canonical(lines[0], HEADER)
@@ -110,11 +108,13 @@ def verify(lines, note, vkey):
         require(head["v"] == 1 and len(frontier) == first.bit_count() and first <= head["size"], "not a whole header")
         at, due, agreed, calls, end = first, first, first, dict.fromkeys(head.get("open", []), "open"), lines.pop()
         key = [read_key(text) for text in (head["vkey"], vkey or head["vkey"])][1]
-        outside = open_checkpoint(note.decode(), key, head["origin"]) if note is not None else (first, root(frontier))
-        require(first <= outside[0], "the outside checkpoint covers less than the archive before this record")
+        notes, outside = re.findall("(?s).+?\n\n(?:\u2014 [^\n]*\n)+", kept), {}
+        for size, top in [open_checkpoint(note, key, head["origin"]) for note in notes]:
+            outside.setdefault(size, set()).add(top)
+        require("".join(notes) == kept and first <= max(outside, default=first), "the outside checkpoints do not fit")
         for line in lines[1:] + [None]:
             at = first
-            require(due != outside[0] or root(frontier) == outside[1], "or a later one: not what is signed outside")
+            require(due not in outside or outside[due] == {root(frontier)}, "or a later one: not what is signed outside")
             at = due
             if line is None:
                 break
@@ -133,17 +133,17 @@ def verify(lines, note, vkey):
                 calls[value["call"]] = "task" if step[0] == "outcome" and value["status"] == "accepted" else NEXT[step]
             push(frontier, due, sha(b"\0", line))
             due, last = due + 1, value["at"]
-        require(due == head["size"] and outside[0] <= due and not end, "the file is shorter or longer than it should be")
+        require(due == head["size"] and max(outside, default=0) <= due and not end, "the file is shorter or longer than it should be")
     except (ValueError, RecursionError, IndexError) as error:
         raise SystemExit(f"record {at}: {error}")
     print(f"{head['origin']}: records {first} to {due} (exclusive) are whole, in order and consistent")
     print(f"{checkpoints} checkpoints are good, signed by {key[0]}+{key[1].hex()}; {due - agreed} records are unsigned")
     print(f"{list(calls.values()).count('open')} calls are open; root {root(frontier).hex()}")
-    print(f"nothing before {outside[0]} differs from the outside checkpoint" if note is not None else "no outside checkpoint was given")
+    print(f"nothing before {max(outside)} differs from {len(notes)} outside checkpoints" if notes else "no outside checkpoint was given")
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     for option in ("export", "--checkpoint", "--key"):
         parser.add_argument(option)
     args = parser.parse_args()
-    verify(open(args.export, "rb").read().split(b"\n"), args.checkpoint and open(args.checkpoint, "rb").read(), args.key)
+    verify(open(args.export, "rb").read().split(b"\n"), open(args.checkpoint, "rb").read().decode() if args.checkpoint else "", args.key)

@@ -171,7 +171,7 @@ impl HeaderMembers {
 pub struct Trust {
     /// The key that must have signed the checkpoints, instead of the one that the file names.
     pub key: Option<VerifierKey>,
-    /// A checkpoint kept elsewhere, as its note.
+    /// Checkpoints kept elsewhere: their notes, one behind the other.
     pub checkpoint: Option<String>,
 }
 

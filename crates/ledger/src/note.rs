@@ -222,6 +222,27 @@ pub fn open_note<'n>(note: &'n str, keys: &[VerifierKey]) -> Result<&'n str, Not
     }
 }
 
+/// The notes of a file that holds one behind the other. A note ends with the signature line that no other
+/// signature line follows. Bytes behind the last are given as a note of their own, for its reader to refuse.
+pub fn split_notes(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let mut end = 0;
+        let mut signed = false;
+        for line in rest.split_inclusive('\n') {
+            let signature = line.starts_with(SIGNATURE_START);
+            if signed && !signature {
+                break;
+            }
+            signed = signature;
+            end += line.len();
+        }
+        let (note, behind) = rest.split_at_checked(end)?;
+        rest = behind;
+        (!note.is_empty()).then_some(note)
+    })
+}
+
 /// The name, the key id and the signature of a line.
 fn signature_line(line: &str) -> Option<(&str, [u8; 4], Vec<u8>)> {
     let (name, bytes) = line.strip_prefix(SIGNATURE_START)?.split_once(' ')?;

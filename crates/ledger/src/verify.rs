@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
-use crate::note::VerifierKey;
+use crate::note::{VerifierKey, split_notes};
 use crate::record::{Body, DecodeError, Kind, Record, Status};
 use crate::tree::{Frontier, Hash, leaf_hash};
 use crate::value::{CallId, Uint53};
@@ -23,17 +23,33 @@ pub struct Prefix {
     pub open: Vec<CallId>,
 }
 
-/// A checkpoint that was kept where the log's owner could not change it.
+/// Checkpoints that were kept where the log's owner could not change them.
+///
+/// All of them are checked, not the last alone: a log that was tampered with goes on to give checkpoints
+/// that agree with it, and only those from before do not.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outside(Checkpoint);
+pub struct Outside(Vec<Checkpoint>);
 
 impl Outside {
-    /// Opens the kept note with the kept keys.
+    /// Opens kept notes, one behind the other in a file, with the kept keys.
     ///
     /// # Errors
-    /// As [`Checkpoint::open`].
-    pub fn open(note: &str, keys: &[VerifierKey]) -> Result<Self, CheckpointError> {
-        Checkpoint::open(note, keys).map(Self)
+    /// As [`Checkpoint::open`], for the first that is not good.
+    pub fn open(notes: &str, keys: &[VerifierKey]) -> Result<Self, CheckpointError> {
+        let mut checkpoints = split_notes(notes)
+            .map(|note| Checkpoint::open(note, keys))
+            .collect::<Result<Vec<_>, _>>()?;
+        checkpoints.sort_by_key(|checkpoint| checkpoint.size);
+        if checkpoints.is_empty() {
+            Err(CheckpointError::Form)
+        } else {
+            Ok(Self(checkpoints))
+        }
+    }
+
+    /// The greatest size.
+    fn size(&self) -> u64 {
+        self.0.last().map_or(0, |last| last.size.get())
     }
 }
 
@@ -129,23 +145,23 @@ pub enum FaultKind {
         /// The checkpoint's size.
         size: u64,
     },
-    /// The kept checkpoint disagrees.
+    /// A kept checkpoint disagrees.
     #[error(
-        "this record, or a later one before {size}, was changed, dropped or inserted: the checkpoint kept outside has another root"
+        "this record, or a later one before {size}, was changed, dropped or inserted: a checkpoint kept outside has another root"
     )]
     OutsideRoot {
         /// The kept checkpoint's size.
         size: u64,
     },
     /// The log is shorter than the kept checkpoint.
-    #[error("missing: the checkpoint that was kept outside covers {size} records, the log ends here")]
+    #[error("missing: a checkpoint that was kept outside covers {size} records, the log ends here")]
     OutsideLonger {
         /// The kept checkpoint's size.
         size: u64,
     },
     /// The log begins behind the kept checkpoint.
     #[error(
-        "the records begin here, behind the {size} that the checkpoint kept outside covers: verify it against the archive"
+        "the records begin here, behind the {size} that the checkpoints kept outside cover: verify it against the archive"
     )]
     OutsidePruned {
         /// The kept checkpoint's size.
@@ -173,7 +189,7 @@ pub struct Report {
     pub checkpoints: u64,
     /// The size of the last checkpoint: records from here on are not signed.
     pub signed: Option<u64>,
-    /// The size of the checkpoint that was kept outside, if one was given.
+    /// The greatest size of the checkpoints that were kept outside, if any was given.
     pub outside: Option<u64>,
     /// Late answers and ends of tasks of calls before `first`, whose intents are in an archive.
     pub of_archive: u64,
@@ -221,8 +237,8 @@ impl Verifier {
     /// Begins to verify the log `origin`, whose checkpoints one of `keys` signs.
     ///
     /// # Errors
-    /// If the checkpoint that was kept outside is of another log, lies in an archived part, or disagrees
-    /// with the tree of the archived part.
+    /// If a checkpoint that was kept outside is of another log or disagrees with the tree of the archived
+    /// part, or all of them lie before its end.
     pub fn new(
         origin: &str,
         keys: Vec<VerifierKey>,
@@ -247,12 +263,13 @@ impl Verifier {
             signed: None,
             of_archive: 0,
         };
-        if let Some(Outside(outside)) = &verifier.outside {
-            verifier.check_origin(outside)?;
-            if outside.size.get() < first {
-                return Err(verifier.fault(FaultKind::OutsidePruned {
-                    size: outside.size.get(),
-                }));
+        if let Some(outside) = &verifier.outside {
+            outside
+                .0
+                .iter()
+                .try_for_each(|checkpoint| verifier.check_origin(checkpoint))?;
+            if outside.size() < first {
+                return Err(verifier.fault(FaultKind::OutsidePruned { size: outside.size() }));
             }
         }
         verifier.check_outside()?;
@@ -312,9 +329,9 @@ impl Verifier {
     /// Ends: there are no more records.
     ///
     /// # Errors
-    /// If the checkpoint that was kept outside covers more records.
+    /// If a checkpoint that was kept outside covers more records.
     pub fn finish(self) -> Result<Report, Fault> {
-        let outside = self.outside.as_ref().map(|outside| outside.0.size.get());
+        let outside = self.outside.as_ref().map(Outside::size);
         if let Some(size) = outside.filter(|size| *size > self.next()) {
             return Err(self.fault(FaultKind::OutsideLonger { size }));
         }
@@ -357,12 +374,21 @@ impl Verifier {
         let Some(Outside(outside)) = &self.outside else {
             return Ok(());
         };
-        let size = outside.size.get();
-        if size == self.next() && outside.root != self.frontier.root() {
-            return Err(Fault {
-                seq: self.first,
-                kind: FaultKind::OutsideRoot { size },
-            });
+        let size = self.next();
+        let from = outside.partition_point(|checkpoint| checkpoint.size.get() < size);
+        let mut due = outside
+            .iter()
+            .skip(from)
+            .take_while(|kept| kept.size.get() == size)
+            .peekable();
+        if due.peek().is_some() {
+            let root = self.frontier.root();
+            if due.any(|kept| kept.root != root) {
+                return Err(Fault {
+                    seq: self.first,
+                    kind: FaultKind::OutsideRoot { size },
+                });
+            }
         }
         Ok(())
     }

@@ -394,6 +394,68 @@ fn a_log_made_anew_does_not_agree_with_what_was_kept_outside() {
     both_refuse("other-log", &other_log.export(), kept(&log, 9), 0);
 }
 
+/// The example in the format's description is a log that verifies.
+#[test]
+fn the_documented_example_is_a_good_export() {
+    let page = include_str!("../../../docs/ledger-format.md");
+    let example = page
+        .split("```json\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .unwrap();
+    assert_eq!(example.as_bytes(), Log::new(2).export());
+    assert_eq!(
+        both_accept("documented", example.as_bytes(), Trust::default()).unsigned(),
+        0
+    );
+}
+
+/// Who changes the log and lets the gate go on gets new checkpoints that agree with the change.
+#[test]
+fn every_kept_checkpoint_counts_not_the_last_alone() {
+    let log = Log::new(30);
+    let mut changed = log.clone();
+    changed.records[10] = record(10, denial());
+    let notes = |parts: &[String]| Trust {
+        key: None,
+        checkpoint: Some(parts.concat()),
+    };
+    both_accept(
+        "kept-many",
+        &log.export(),
+        notes(&[log.note(9), log.note(12), log.note(12), log.note(30)]),
+    );
+    both_accept(
+        "kept-after",
+        &changed.export(),
+        notes(&[changed.note(30), changed.note(9)]),
+    );
+    both_refuse(
+        "kept-before",
+        &changed.export(),
+        notes(&[log.note(9), log.note(12), changed.note(30)]),
+        0,
+    );
+    both_refuse(
+        "kept-twice",
+        &changed.export(),
+        notes(&[changed.note(12), log.note(12)]),
+        0,
+    );
+    both_refuse(
+        "kept-and-junk",
+        &log.export(),
+        notes(&[log.note(9), "junk\n".into()]),
+        0,
+    );
+    both_refuse(
+        "kept-half",
+        &log.export(),
+        notes(&[log.note(9), log.note(12).chars().take(40).collect()]),
+        0,
+    );
+}
+
 /// RFC 8032 section 7.1, tests 1 to 3, and what must not verify.
 #[test]
 fn the_verifier_in_python_knows_ed25519() {
@@ -462,4 +524,53 @@ fn any_changed_byte_is_found_by_the_verifier_in_python_too() {
         let error = verify_export(&changed, Trust::default()).err().unwrap();
         both_refuse("byte", &changed, Trust::default(), error.seq());
     }
+}
+
+#[test]
+fn a_store_that_disagrees_with_itself_is_told_where() {
+    let log = Log::new(3);
+    let bytes: Vec<Vec<u8>> = log.records.iter().map(Record::encode).collect();
+    let begin = || {
+        let mut verifier = Verifier::new(
+            &log.origin,
+            vec![log.signer().verifier().clone()],
+            Prefix::default(),
+            None,
+        )
+        .unwrap();
+        verifier
+            .record(0, &bytes[0], Some(&leaf_hash(&bytes[0])))
+            .unwrap();
+        verifier
+    };
+    let told = |seq, record: &[u8], leaf: Option<Hash>| {
+        begin()
+            .record(seq, record, leaf.as_ref())
+            .unwrap_err()
+            .to_string()
+    };
+    assert_eq!(
+        told(1, &bytes[1], Some(leaf_hash(&bytes[2]))),
+        "record 1: the bytes do not have the hash that was stored with them"
+    );
+    assert_eq!(
+        told(2, &bytes[2], None),
+        "record 1: expected here, but number 2 follows: records were dropped, inserted or swapped"
+    );
+    assert_eq!(
+        told(1, &bytes[2], None),
+        "record 1: the record in this place says it is number 2: records were dropped, inserted or swapped"
+    );
+    assert_eq!(
+        told(1, br#"{"at":0,"kind":"stop","v":2}"#, None),
+        "record 1: cannot be read: format version 2 is newer than this program reads (1)"
+    );
+    let mut verifier = begin();
+    verifier.checkpoint(&log.note(1)).unwrap();
+    verifier.record(1, &bytes[1], None).unwrap();
+    let report = verifier.finish().unwrap();
+    assert_eq!(
+        (report.records(), report.signed, report.unsigned()),
+        (2, Some(1), 1)
+    );
 }
