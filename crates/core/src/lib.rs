@@ -7,6 +7,7 @@
 pub mod amount;
 pub mod call;
 pub mod condition;
+pub mod decide;
 pub mod decimal;
 pub mod decision;
 pub mod json;
@@ -15,3 +16,9 @@ pub mod name;
 pub mod path;
 pub mod program;
 pub mod refusal;
+
+pub use call::Call;
+pub use decide::{decide, decide_method, visible};
+pub use decision::Decision;
+pub use limit::Reservation;
+pub use program::Program;
