@@ -108,7 +108,7 @@ pub enum Payload<'a> {
 /// # Errors
 /// The first cause for which the bytes are refused. A batch is refused as a whole.
 pub fn decode<'a>(bytes: &'a [u8], bounds: &Bounds) -> Result<Decoded<'a>, Malformed> {
-    let mut scanner = Scanner::new(checked_text(bytes, bounds)?, bounds.depth_in_force());
+    let mut scanner = Scanner::with_room(checked_text(bytes, bounds)?, bounds.depth_in_force());
     scanner.space();
     let decoded = match scanner.peek() {
         None => return Err(Malformed::Empty),

@@ -93,7 +93,10 @@ impl<'a> RawJson<'a> {
     /// The string that is meant. `None` where it is no string, or (in a result) holds half a surrogate pair.
     #[must_use]
     pub fn as_str(&self) -> Option<Cow<'a, str>> {
-        (self.kind() == JsonKind::String).then_some(())?;
+        let inside = self.text.strip_prefix('"')?.strip_suffix('"')?;
+        if memchr::memchr(b'\\', inside.as_bytes()).is_none() {
+            return Some(Cow::Borrowed(inside));
+        }
         let mut scanner = Scanner::new(self.text, usize::MAX);
         scanner
             .string(Rules::Inspected)

@@ -38,8 +38,10 @@ impl Rules {
     }
 }
 
-/// Keys that a usual message has open at once: enough for one allocation to do.
+/// Keys of open objects in a usual message: enough for one allocation to do.
 const KEYS_USUAL: usize = 16;
+/// Open containers in a usual message, likewise.
+const OPEN_USUAL: usize = 8;
 
 /// A container whose end has not been seen.
 #[derive(Debug, Clone, Copy)]
@@ -84,7 +86,16 @@ impl<'a> Scanner<'a> {
             depth: 0,
             depth_max,
             open: Vec::new(),
+            keys: Vec::new(),
+        }
+    }
+
+    /// As [`Scanner::new`], with room for what a usual message has open at once.
+    pub(crate) fn with_room(text: &'a str, depth_max: usize) -> Self {
+        Self {
+            open: Vec::with_capacity(OPEN_USUAL),
             keys: Vec::with_capacity(KEYS_USUAL),
+            ..Self::new(text, depth_max)
         }
     }
 

@@ -4,8 +4,6 @@
 const DIGITS_MAX: usize = 40;
 /// The largest power of ten, either way, as written and as it is.
 const EXPONENT_MAX: i64 = 308;
-/// Integers of up to this many characters are exact in a double.
-const EXACT_INTEGER_CHARS: usize = 15;
 
 /// A digit is missing at this offset.
 pub(crate) struct DigitMissing {
@@ -48,7 +46,7 @@ fn digits(rest: &[u8], from: usize) -> Result<usize, DigitMissing> {
 /// and in scientific notation), and lies in the range of a double.
 pub(crate) fn is_read_alike(numeral: &str) -> bool {
     let unsigned = numeral.strip_prefix('-').unwrap_or(numeral);
-    if unsigned.len() <= EXACT_INTEGER_CHARS && unsigned.bytes().all(|byte| byte.is_ascii_digit()) {
+    if unsigned.len() <= DIGITS_MAX && !unsigned.bytes().any(|byte| matches!(byte, b'e' | b'E')) {
         return true;
     }
     let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
