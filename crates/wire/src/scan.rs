@@ -57,13 +57,14 @@ enum Open {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Inside<'a> {
     pub(crate) text: &'a str,
-    pub(crate) escaped: bool,
+    /// How many escapes it holds. (A whole word: a flag and its padding are slower to hand on.)
+    pub(crate) escapes: usize,
 }
 
 impl<'a> Inside<'a> {
     /// The string that is meant; borrowed where there is no escape.
     pub(crate) fn decoded(self) -> Cow<'a, str> {
-        if self.escaped {
+        if self.escapes > 0 {
             Cow::Owned(text::unescaped(self.text))
         } else {
             Cow::Borrowed(self.text)
@@ -310,7 +311,7 @@ impl<'a> Scanner<'a> {
         let bytes = self.text.as_bytes();
         let start = self.pos + 1;
         let mut at = start;
-        let mut escaped = false;
+        let mut escapes = 0;
         loop {
             at += text::plain_run(bytes.get(at..).unwrap_or_default());
             match bytes.get(at) {
@@ -318,11 +319,11 @@ impl<'a> Scanner<'a> {
                     self.pos = at + 1;
                     return Ok(Inside {
                         text: self.text.get(start..at).unwrap_or_default(),
-                        escaped,
+                        escapes,
                     });
                 }
                 Some(b'\\') => {
-                    escaped = true;
+                    escapes += 1;
                     let escape = text::escape(bytes.get(at..).unwrap_or_default());
                     at = match escape {
                         text::Escape::Whole { bytes } => at + bytes,

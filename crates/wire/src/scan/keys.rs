@@ -32,7 +32,13 @@ pub(crate) fn differ(keys: &mut [Key<'_>]) -> Scanned<()> {
 /// Refuses keys that are equal, or equal when case is ignored. May reorder the slice.
 pub(crate) fn differ_without_case(keys: &mut [Key<'_>]) -> Scanned<()> {
     if keys.len() <= PAIRWISE_MAX {
-        return match first_pair(keys, equal_without_case) {
+        // Looked at once for all keys, not once for each pair.
+        let pair = if keys.iter().all(|key| key.text.is_ascii()) {
+            first_pair(keys, str::eq_ignore_ascii_case)
+        } else {
+            first_pair(keys, equal_without_case)
+        };
+        return match pair {
             Some((one, later)) => Err(same(one, later).into()),
             None => Ok(()),
         };
