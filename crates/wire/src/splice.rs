@@ -278,42 +278,47 @@ impl Touched {
         }
     }
 
+    /// Edits keep the order of members, so those that were not edited are compared in step.
     fn compare_params<'a>(
         &self,
         one: Option<&Object<'a>>,
         other: Option<&Object<'a>>,
     ) -> Result<(), SpliceError> {
-        for (key, _) in one.into_iter().chain(other).flat_map(Object::iter) {
-            if key == "_meta" {
-                continue;
-            }
-            let replaced = self.params.iter().find(|(touched, _)| *touched == key);
-            let expected = replaced.map_or_else(|| text_of(one, key), |(_, json)| Some(json.as_str()));
-            let member = match key {
-                "arguments" => "arguments",
-                "name" => "name",
-                _ => "params",
-            };
-            same(expected == text_of(other, key), member)?;
+        for member in ["arguments", "name"] {
+            let replaced = self.params.iter().find(|(touched, _)| *touched == member);
+            let expected = replaced.map_or_else(|| text_of(one, member), |(_, json)| Some(json.as_str()));
+            same(text_of(other, member) == expected, member)?;
         }
+        for (member, json) in &self.params {
+            same(text_of(other, member) == Some(json.as_str()), member)?;
+        }
+        let touched = |key: &str| key == "_meta" || self.params.iter().any(|(touched, _)| *touched == key);
+        same(untouched(one, touched).eq(untouched(other, touched)), "params")?;
         if self.meta.is_empty() {
             return same(text_of(one, "_meta") == text_of(other, "_meta"), "_meta");
         }
         let meta = |params: Option<&Object<'a>>| params.and_then(|params| params.get("_meta")?.as_object());
         let (one, other) = (meta(one), meta(other));
-        for (key, _) in one.iter().chain(&other).flat_map(Object::iter) {
-            if !self.meta.iter().any(|(touched, _)| *touched == key) {
-                same(
-                    text_of(one.as_ref(), key) == text_of(other.as_ref(), key),
-                    "_meta",
-                )?;
-            }
-        }
         for (key, expected) in &self.meta {
             same(text_of(other.as_ref(), key) == expected.as_deref(), "_meta")?;
         }
-        Ok(())
+        let touched = |key: &str| self.meta.iter().any(|(touched, _)| *touched == key);
+        same(
+            untouched(one.as_ref(), touched).eq(untouched(other.as_ref(), touched)),
+            "_meta",
+        )
     }
+}
+
+/// Keys and exact values of the members that no edit was meant for.
+fn untouched<'o, 'a>(
+    object: Option<&'o Object<'a>>,
+    touched: impl Fn(&str) -> bool,
+) -> impl Iterator<Item = (&'o str, &'a str)> {
+    let members = object.into_iter().flat_map(Object::iter);
+    members
+        .filter(move |(key, _)| !touched(key))
+        .map(|(key, value)| (key, value.text()))
 }
 
 fn same(equal: bool, member: &'static str) -> Result<(), SpliceError> {
