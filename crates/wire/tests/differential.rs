@@ -228,7 +228,7 @@ fn same(ours: &Json<'_>, theirs: &Value) -> bool {
             if is_double(numeral) && exact(numeral).0.len() <= 19 {
                 one == other
             } else {
-                (one - other).abs() <= one.abs() * 1e-15
+                (one - other).abs() <= one.abs() * 4e-15
             }
         }
         (Json::String(one), Value::String(other)) => one == other,

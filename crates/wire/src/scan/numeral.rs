@@ -60,6 +60,7 @@ pub(crate) fn is_read_alike(numeral: &str) -> bool {
     if leading == all {
         return true;
     }
+    let leading_zeros = leading;
     let trailing = digits().rev().take_while(|digit| *digit == b'0').count();
     if all - leading - trailing > DIGITS_MAX {
         return false;
@@ -68,9 +69,19 @@ pub(crate) fn is_read_alike(numeral: &str) -> bool {
         return false;
     };
     let scientific = exponent + whole - leading - 1;
-    // At the very top the power alone does not decide: 1.7e308 is a double, 1.8e308 is not.
     scientific.abs() < EXPONENT_MAX
-        || (scientific.abs() == EXPONENT_MAX && numeral.parse::<f64>().is_ok_and(f64::is_finite))
+        || scientific == -EXPONENT_MAX
+        || (scientific == EXPONENT_MAX && is_below_the_top(digits().skip(leading_zeros)))
+}
+
+/// The largest double, as every parser reads it.
+const LARGEST: &[u8] = b"17976931348623157";
+/// Above this (still below the largest double) parsers that round twice overflow where others do not.
+const SAFE_TOP: &[u8] = b"1797693134862315";
+
+/// Whether digits times a power that makes them at least 1e308 are a double to every parser.
+fn is_below_the_top(digits: impl Iterator<Item = u8> + Clone) -> bool {
+    digits.clone().eq(LARGEST.iter().copied()) || digits.lt(SAFE_TOP.iter().copied())
 }
 
 /// The exponent as written, if it is within bounds.
@@ -98,6 +109,8 @@ mod tests {
             "1e308",
             "-1.7976931348623157e308",
             "1e-308",
+            "1.797693134862314e308",
+            "17976931348623157E+292",
             "0e308",
             "0.000",
             "1.50000000000000000000000000000000000000000000000000",
@@ -116,6 +129,10 @@ mod tests {
             "1e400",
             "-1e400",
             "1.8e308",
+            "1797693134862315731e290",
+            "1.7976931348623158e308",
+            "1.79769313486231570e308",
+            "-1.7976931348623155e308",
             "1e-309",
             "0.1e-308",
             "10e308",
