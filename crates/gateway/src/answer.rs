@@ -27,10 +27,19 @@ pub const REFUSED_CODE: i32 = -31_403;
 /// The tool result of a refusal.
 #[must_use]
 pub fn denial(id: &str, refusal: &Refusal, era: Era) -> Bytes {
-    let text = format!("{} {}{}", prefix(refusal.reason), refusal.text, retry_words(refusal.retry_after));
+    let text = format!(
+        "{} {}{}",
+        prefix(refusal.reason),
+        refusal.text,
+        retry_words(refusal.retry_after)
+    );
     let content = format!("[{}]", object(&[("type", "\"text\""), ("text", &quoted(&text))]));
     let meta = meta(refusal);
-    let mut members = vec![("content", content.as_str()), ("isError", "true"), ("_meta", meta.as_str())];
+    let mut members = vec![
+        ("content", content.as_str()),
+        ("isError", "true"),
+        ("_meta", meta.as_str()),
+    ];
     if era == Era::Modern {
         members.insert(0, ("resultType", "\"complete\""));
     }
@@ -40,7 +49,12 @@ pub fn denial(id: &str, refusal: &Refusal, era: Era) -> Bytes {
 /// The JSON-RPC error of a refusal, for what cannot be answered by a tool result.
 #[must_use]
 pub fn refusal_error(id: &str, refusal: &Refusal) -> Bytes {
-    let text = format!("{} {}{}", prefix(refusal.reason), refusal.text, retry_words(refusal.retry_after));
+    let text = format!(
+        "{} {}{}",
+        prefix(refusal.reason),
+        refusal.text,
+        retry_words(refusal.retry_after)
+    );
     error_with_data(id, REFUSED_CODE, &text, Some(&meta(refusal)))
 }
 
@@ -74,7 +88,10 @@ fn meta(refusal: &Refusal) -> String {
     let rule = quoted(refusal.rule.as_str());
     let retry = refusal.retry_after.map(|wait| millis(wait).to_string());
     let mut members = vec![(META_REASON, reason.as_str())];
-    let is_unnamed = matches!(refusal.reason, Reason::Hidden | Reason::NotInPolicy | Reason::NotListed);
+    let is_unnamed = matches!(
+        refusal.reason,
+        Reason::Hidden | Reason::NotInPolicy | Reason::NotListed
+    );
     if !is_unnamed && !refusal.rule.as_str().is_empty() {
         members.push((META_RULE, rule.as_str()));
     }

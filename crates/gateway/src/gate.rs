@@ -25,8 +25,20 @@ pub struct Gate {
 impl Gate {
     /// A gate with its first policy.
     #[must_use]
-    pub fn new(server: ServerName, caller: Caller, program: Program, recorder: Recorder, settings: Settings) -> Self {
-        Self { server, caller, settings, program: ArcSwap::from_pointee(program), recorder }
+    pub fn new(
+        server: ServerName,
+        caller: Caller,
+        program: Program,
+        recorder: Recorder,
+        settings: Settings,
+    ) -> Self {
+        Self {
+            server,
+            caller,
+            settings,
+            program: ArcSwap::from_pointee(program),
+            recorder,
+        }
     }
 
     /// The policy in force.
@@ -49,11 +61,18 @@ impl Gate {
     /// What stands around a call of this gate, as of now.
     #[must_use]
     pub fn scene<'a>(&'a self, session: Option<&'a SessionId>) -> Scene<'a> {
-        Scene { server: &self.server, caller: &self.caller, session, now: wall_time() }
+        Scene {
+            server: &self.server,
+            caller: &self.caller,
+            session,
+            now: wall_time(),
+        }
     }
 }
 
 fn wall_time() -> WallTime {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     WallTime(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -41,22 +41,50 @@ pub enum PassageKind {
 
 impl Passage {
     pub(crate) fn request(bytes: Bytes, key: IdKey, departure: Departure) -> Self {
-        Self { bytes, kind: PassageKind::Request, key: Some(key), mirrored: Vec::new(), departure }
+        Self {
+            bytes,
+            kind: PassageKind::Request,
+            key: Some(key),
+            mirrored: Vec::new(),
+            departure,
+        }
     }
 
     pub(crate) fn notification(bytes: Bytes, is_initialized: bool) -> Self {
-        let kind = if is_initialized { PassageKind::Initialized } else { PassageKind::Notification };
-        Self { bytes, kind, key: None, mirrored: Vec::new(), departure: Departure::default() }
+        let kind = if is_initialized {
+            PassageKind::Initialized
+        } else {
+            PassageKind::Notification
+        };
+        Self {
+            bytes,
+            kind,
+            key: None,
+            mirrored: Vec::new(),
+            departure: Departure::default(),
+        }
     }
 
     pub(crate) fn cancellation(bytes: Bytes, key: IdKey) -> Self {
         let departure = Departure::default();
-        Self { bytes, kind: PassageKind::Cancellation, key: Some(key), mirrored: Vec::new(), departure }
+        Self {
+            bytes,
+            kind: PassageKind::Cancellation,
+            key: Some(key),
+            mirrored: Vec::new(),
+            departure,
+        }
     }
 
     pub(crate) fn response(bytes: Bytes) -> Self {
         let departure = Departure::default();
-        Self { bytes, kind: PassageKind::Response, key: None, mirrored: Vec::new(), departure }
+        Self {
+            bytes,
+            kind: PassageKind::Response,
+            key: None,
+            mirrored: Vec::new(),
+            departure,
+        }
     }
 }
 
@@ -66,7 +94,7 @@ pub enum Link {
     /// A child process, by lines.
     Child(ChildLink),
     /// Streamable HTTP.
-    Http(HttpLink),
+    Http(Box<HttpLink>),
 }
 
 impl Link {

@@ -9,10 +9,8 @@ use callgate_core::path::{Path, Segment};
 use callgate_core::program::Program;
 use callgate_core::refusal::{Reason, Refusal};
 use callgate_ledger::record::{self, Status};
-use callgate_ledger::{Digest, Text, Uint53};
-use callgate_store::{
-    Admission, AdmitRequest, CallId, Event, Fingerprint, Refund, Settlement, Store, StoreError,
-};
+use callgate_ledger::{CallId, Digest, Text, Uint53};
+use callgate_store::{Admission, AdmitRequest, Event, Fingerprint, Refund, Settlement, Store, StoreError};
 use callgate_wire::{Malformed, quoted};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +20,7 @@ pub use callgate_ledger::record::Peer;
 /// Writes the record of a gate.
 #[derive(Debug, Clone)]
 pub struct Recorder {
-    store: Store,
+    store: Arc<Store>,
 }
 
 /// What a call is recorded as, owned, so that it outlives the message.
@@ -119,13 +117,13 @@ impl Asked {
 impl Recorder {
     /// Records in this store.
     #[must_use]
-    pub const fn new(store: Store) -> Self {
+    pub const fn new(store: Arc<Store>) -> Self {
         Self { store }
     }
 
     /// The store itself.
     #[must_use]
-    pub const fn store(&self) -> &Store {
+    pub const fn store(&self) -> &Arc<Store> {
         &self.store
     }
 
@@ -140,7 +138,10 @@ impl Recorder {
         admitted: Admitted,
         asked: Asked,
     ) -> Result<CallId, AdmitError> {
-        let arguments: Option<Fingerprint> = asked.arguments.as_deref().map(|bytes| self.store.fingerprint(bytes));
+        let arguments: Option<Fingerprint> = asked
+            .arguments
+            .as_deref()
+            .map(|bytes| self.store.fingerprint(bytes));
         let request = AdmitRequest {
             server: gate.server.clone(),
             grant: gate.caller.grant.clone(),
@@ -188,7 +189,14 @@ impl Recorder {
     }
 
     /// Records a refusal. One by a limit is not for here: admission has recorded it.
-    pub fn refusal(&self, gate: &Gate, session: Option<&SessionId>, refusal: &Refusal, method: &str, tool: Option<&str>) {
+    pub fn refusal(
+        &self,
+        gate: &Gate,
+        session: Option<&SessionId>,
+        refusal: &Refusal,
+        method: &str,
+        tool: Option<&str>,
+    ) {
         let by_rule = !refusal.rule.as_str().is_empty();
         self.store.record(Event::Denial(record::Denial {
             args_digest: None,
@@ -206,7 +214,14 @@ impl Recorder {
     }
 
     /// Records a message that could not be read.
-    pub fn malformed(&self, gate: &Gate, session: Option<&SessionId>, peer: Peer, cause: &Malformed, length: usize) {
+    pub fn malformed(
+        &self,
+        gate: &Gate,
+        session: Option<&SessionId>,
+        peer: Peer,
+        cause: &Malformed,
+        length: usize,
+    ) {
         self.store.record(Event::Malformed(record::Malformed {
             bytes: uint(length),
             grant: Some(gate.caller.grant.as_str().into()),
@@ -232,7 +247,11 @@ impl Recorder {
     /// Records an answer that came after its call had ended.
     pub fn late(&self, call: CallId, status: Status, after: Duration) {
         let after_us = Uint53::saturating(u64::try_from(after.as_micros()).unwrap_or(u64::MAX));
-        self.store.record(Event::Late(record::Late { after_us, call, status }));
+        self.store.record(Event::Late(record::Late {
+            after_us,
+            call,
+            status,
+        }));
     }
 
     /// Records a listing of the server's tools.
@@ -264,7 +283,10 @@ fn recorded_values(paths: &[Path], arguments: Option<&Json<'_>>) -> Option<Box<s
         .iter()
         .filter_map(|path| Some((path.to_string(), json_text(value_at(path, arguments?)?))))
         .collect();
-    let borrowed: Vec<(&str, &str)> = members.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let borrowed: Vec<(&str, &str)> = members
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()))
+        .collect();
     (!borrowed.is_empty()).then(|| crate::sink::object(&borrowed).into())
 }
 
@@ -293,9 +315,14 @@ fn json_text(value: &Json<'_>) -> String {
             format!("[{}]", items.join(","))
         }
         Json::Object(members) => {
-            let members: Vec<(&str, String)> =
-                members.iter().map(|(key, value)| (key.as_ref(), json_text(value))).collect();
-            let borrowed: Vec<(&str, &str)> = members.iter().map(|(key, value)| (*key, value.as_str())).collect();
+            let members: Vec<(&str, String)> = members
+                .iter()
+                .map(|(key, value)| (key.as_ref(), json_text(value)))
+                .collect();
+            let borrowed: Vec<(&str, &str)> = members
+                .iter()
+                .map(|(key, value)| (*key, value.as_str()))
+                .collect();
             crate::sink::object(&borrowed)
         }
     }

@@ -16,14 +16,14 @@ mod sweep;
 pub use inbound::{Entry, Intake, Work};
 pub use outbound::Origin;
 pub(crate) use outbound::{Seen, line};
-pub use release::Ready;
 pub(crate) use pending::Departure;
+pub use release::Ready;
 
 use crate::gate::Gate;
 use crate::link::Link;
 use crate::sink::Sink;
 use callgate_core::name::SessionId;
-use callgate_store::CallId;
+use callgate_ledger::CallId;
 use callgate_wire::IdKey;
 use callgate_wire::mcp::{Era, Version};
 use listing::Catalogue;
@@ -126,6 +126,11 @@ impl Session {
         self.lock().standing = Some(sink);
     }
 
+    /// Gives up the place of the server's own messages.
+    pub fn detach(&self) {
+        self.lock().standing = None;
+    }
+
     /// How many requests of the client wait for an answer.
     #[must_use]
     pub fn in_flight(&self) -> usize {
@@ -171,7 +176,9 @@ impl Session {
 
 /// The era of a message that names this version, or none.
 fn era_of(version: Option<&str>) -> Era {
-    version.and_then(|version| version.parse::<Version>().ok()).map_or(Era::Legacy, Version::era)
+    version
+        .and_then(|version| version.parse::<Version>().ok())
+        .map_or(Era::Legacy, Version::era)
 }
 
 fn nonce() -> String {

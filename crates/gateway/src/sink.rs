@@ -88,7 +88,13 @@ impl BatchJoin {
     /// Waits for so many answers.
     #[must_use]
     pub fn new(sender: mpsc::Sender<Outbound>, missing: usize) -> Self {
-        Self { sender, state: Mutex::new(BatchState { missing, answers: vec![b'['] }) }
+        Self {
+            sender,
+            state: Mutex::new(BatchState {
+                missing,
+                answers: vec![b'['],
+            }),
+        }
     }
 
     async fn answer(&self, bytes: Bytes) {
@@ -108,7 +114,14 @@ impl BatchJoin {
             })
         };
         if let Some(joined) = joined {
-            let _ = self.sender.send(Outbound { bytes: joined.into(), end: End::Last, status: 200 }).await;
+            let _ = self
+                .sender
+                .send(Outbound {
+                    bytes: joined.into(),
+                    end: End::Last,
+                    status: 200,
+                })
+                .await;
         }
     }
 }

@@ -31,10 +31,12 @@ pub struct SpawnError {
 }
 
 fn hint(source: &io::Error) -> &'static str {
-    match source.kind() {
-        io::ErrorKind::NotFound => "; is it installed, and on the PATH?",
-        io::ErrorKind::PermissionDenied => "; is it executable?",
-        _ => "",
+    if source.kind() == io::ErrorKind::NotFound {
+        "; is it installed, and on the PATH?"
+    } else if source.kind() == io::ErrorKind::PermissionDenied {
+        "; is it executable?"
+    } else {
+        ""
     }
 }
 
@@ -71,7 +73,10 @@ pub fn spawn(command: &[OsString]) -> Result<(ChildLink, ChildProcess), SpawnErr
         program: String::new(),
         source: io::Error::new(io::ErrorKind::InvalidInput, "no command was given"),
     })?;
-    let failed = |source| SpawnError { program: program.to_string_lossy().into_owned(), source };
+    let failed = |source| SpawnError {
+        program: program.to_string_lossy().into_owned(),
+        source,
+    };
     let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::piped())
@@ -84,11 +89,22 @@ pub fn spawn(command: &[OsString]) -> Result<(ChildLink, ChildProcess), SpawnErr
     let missing = || failed(io::Error::other("its input or output is not there"));
     let input = child.stdin.take().ok_or_else(missing)?;
     let output = child.stdout.take().ok_or_else(missing)?;
-    let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
+    let group = child
+        .id()
+        .and_then(|id| i32::try_from(id).ok())
+        .and_then(rustix::process::Pid::from_raw);
     let (queue, passages) = mpsc::channel(QUEUE_MAX);
     let (close, closing) = watch::channel(Closing::No);
     tokio::spawn(write(input, passages, closing));
-    Ok((ChildLink { queue }, ChildProcess { child, output, close, group }))
+    Ok((
+        ChildLink { queue },
+        ChildProcess {
+            child,
+            output,
+            close,
+            group,
+        },
+    ))
 }
 
 impl ChildLink {
@@ -98,7 +114,13 @@ impl ChildLink {
         if self.queue.send(passage).await.is_err()
             && let (PassageKind::Request, Some(key)) = (kind, key)
         {
-            session.fail(&key, Reason::UpstreamUnreachable, "the server does not read any more").await;
+            session
+                .fail(
+                    &key,
+                    Reason::UpstreamUnreachable,
+                    "the server does not read any more",
+                )
+                .await;
         }
     }
 }
@@ -113,7 +135,7 @@ async fn write(
         let passage = tokio::select! {
             biased;
             passage = passages.recv() => passage,
-            _ = closing.wait_for(|closing| *closing == Closing::Drain) => {
+            () = wanted(&mut closing, Closing::Drain) => {
                 passages.close();
                 passages.recv().await
             }
@@ -138,11 +160,16 @@ impl ChildProcess {
     /// # Errors
     /// Where the child cannot be waited for.
     pub async fn serve(self, session: Arc<Session>, mut end: watch::Receiver<End>) -> io::Result<ExitStatus> {
-        let Self { mut child, output, close, group } = self;
+        let Self {
+            mut child,
+            output,
+            close,
+            group,
+        } = self;
         let reader = tokio::spawn(read(output, Arc::clone(&session)));
         let status = tokio::select! {
             status = child.wait() => status,
-            _ = end.wait_for(|end| *end == End::Wanted) => {
+            () = wanted(&mut end, End::Wanted) => {
                 close_down(&mut child, &close, group, &session.gate().settings).await
             }
         };
@@ -161,6 +188,11 @@ pub enum End {
     NotYet,
     /// It is asked to end: its input is closed, then it is told to, then it is made to.
     Wanted,
+}
+
+/// Waits until a watched value is this one, or nobody can set it any more.
+pub(crate) async fn wanted<T: PartialEq>(watched: &mut watch::Receiver<T>, value: T) {
+    let _ = watched.wait_for(|now| *now == value).await;
 }
 
 async fn close_down(
@@ -213,7 +245,10 @@ impl Session {
     /// A line beyond the bound. Which request it answered cannot be told without reading it, unless only one
     /// waits; the others keep their deadlines.
     async fn too_large(self: &Arc<Self>, bytes_max: usize) {
-        let cause = Malformed::TooLarge { bytes: bytes_max.saturating_add(1), bytes_max };
+        let cause = Malformed::TooLarge {
+            bytes: bytes_max.saturating_add(1),
+            bytes_max,
+        };
         self.noise(&cause, bytes_max);
         if let Some(key) = self.only_departed() {
             let text = "the server's answer was larger than a message may be; the call has run";

@@ -36,7 +36,9 @@ pub struct Endpoint {
 
 impl std::fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Endpoint").field("host", &self.uri.host()).finish_non_exhaustive()
+        f.debug_struct("Endpoint")
+            .field("host", &self.uri.host())
+            .finish_non_exhaustive()
     }
 }
 
@@ -67,7 +69,10 @@ impl Endpoint {
         if !parsed.username().is_empty() || parsed.password().is_some() {
             return Err(EndpointError::Credentials);
         }
-        let uri: Uri = parsed.as_str().parse().map_err(|_| EndpointError::NotAUrl(url.to_owned()))?;
+        let uri: Uri = parsed
+            .as_str()
+            .parse()
+            .map_err(|_| EndpointError::NotAUrl(url.to_owned()))?;
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.enforce_http(false);
@@ -117,14 +122,17 @@ impl HttpLink {
     pub(super) async fn send(&self, session: &Arc<Session>, passage: Passage) {
         let turn = match passage.kind {
             PassageKind::Initialized => Some(Arc::clone(&self.turn).lock_owned().await),
-            PassageKind::Request | PassageKind::Notification | PassageKind::Cancellation | PassageKind::Response => {
+            PassageKind::Request
+            | PassageKind::Notification
+            | PassageKind::Cancellation
+            | PassageKind::Response => {
                 drop(self.turn.lock().await);
                 None
             }
         };
-        let session = Arc::clone(session);
+        let exchange = exchange::run(Arc::clone(session), passage);
         tokio::spawn(async move {
-            exchange::run(&session, passage).await;
+            exchange.await;
             drop(turn);
         });
     }
@@ -151,10 +159,16 @@ impl HttpLink {
         body: bytes::Bytes,
         extra: &[(HeaderName, HeaderValue)],
     ) -> Result<Request<Full<bytes::Bytes>>, http::Error> {
-        let mut request = Request::builder().method(method).uri(self.endpoint.uri.clone()).body(Full::new(body))?;
+        let mut request = Request::builder()
+            .method(method)
+            .uri(self.endpoint.uri.clone())
+            .body(Full::new(body))?;
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        headers.insert(
+            ACCEPT,
+            HeaderValue::from_static("application/json, text/event-stream"),
+        );
         {
             let state = self.lock();
             if let Some(id) = &state.session_id {
@@ -174,7 +188,7 @@ impl HttpLink {
     }
 
     /// Later requests carry the version that was agreed on.
-    fn set_version(&self, version: Option<Version>) {
+    pub(crate) fn set_version(&self, version: Option<Version>) {
         self.lock().version = version;
     }
 

@@ -19,7 +19,10 @@ impl Session {
     /// The one request that has left and waits; `None` where there are several, or none.
     pub(crate) fn only_departed(&self) -> Option<IdKey> {
         let state = self.lock();
-        let mut departed = state.pending.iter().filter(|(_, pending)| pending.departure.has_left());
+        let mut departed = state
+            .pending
+            .iter()
+            .filter(|(_, pending)| pending.departure.has_left());
         match (departed.next(), departed.next()) {
             (Some((key, _)), None) => Some(key.clone()),
             (Some(_), Some(_)) | (None, _) => None,
@@ -49,7 +52,15 @@ impl Session {
     /// A request of which not one byte has left: what it took from limits is given back.
     pub(crate) async fn fail_unsent(self: &Arc<Self>, key: &IdKey, text: &str) {
         let Some(pending) = self.take(key) else { return };
-        self.give_up(key, pending, Status::Unreachable, Reason::UpstreamUnreachable, Sent::Nothing, text).await;
+        self.give_up(
+            key,
+            pending,
+            Status::Unreachable,
+            Reason::UpstreamUnreachable,
+            Sent::Nothing,
+            text,
+        )
+        .await;
     }
 
     /// The arguments that the called tool wants mirrored in headers.
@@ -57,9 +68,15 @@ impl Session {
         if request.method != method::TOOLS_CALL {
             return Vec::new();
         }
-        let name = request.params.as_ref().and_then(|params| params.get("name")).and_then(|name| name.as_str());
+        let name = request
+            .params
+            .as_ref()
+            .and_then(|params| params.get("name"))
+            .and_then(|name| name.as_str());
         let tools = self.catalogue.fresh();
-        let schema = name.zip(tools).and_then(|(name, tools)| tools.get(&name)?.input_schema.clone());
+        let schema = name
+            .zip(tools)
+            .and_then(|(name, tools)| tools.get(&name)?.input_schema.clone());
         let bounds = &self.gate.settings.bounds;
         schema
             .as_deref()
@@ -72,7 +89,15 @@ impl Session {
     pub(super) fn settle(&self, pending: &Pending, status: Status, reason: Option<&'static str>, sent: Sent) {
         if let Purpose::Call(Some(call)) = pending.kind {
             let duration = pending.started.elapsed();
-            self.gate.recorder().settle(call, Ended { status, reason, sent, duration });
+            self.gate.recorder().settle(
+                call,
+                Ended {
+                    status,
+                    reason,
+                    sent,
+                    duration,
+                },
+            );
         }
     }
 }

@@ -25,7 +25,7 @@ pub struct Entry {
 }
 
 /// What has to happen with a unit after it has been accepted.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Intake {
     /// Calls that are being judged; release each once it is ready.
     pub work: Vec<Work>,
@@ -47,11 +47,7 @@ impl std::fmt::Debug for Work {
 }
 
 impl Intake {
-    const fn new() -> Self {
-        Self { work: Vec::new(), passages: Vec::new(), answers: Vec::new(), answers_due: 0 }
-    }
-
-    fn answer(&mut self, sink: &Sink, bytes: Bytes) {
+    pub(super) fn answer(&mut self, sink: &Sink, bytes: Bytes) {
         self.answers.push((sink.clone(), bytes));
     }
 }
@@ -59,7 +55,7 @@ impl Intake {
 impl Session {
     /// Takes one unit from the client: a line, or the body of a request.
     pub fn accept(self: &Arc<Self>, unit: &Bytes, sink: &Sink, entry: &Entry) -> Intake {
-        let mut intake = Intake::new();
+        let mut intake = Intake::default();
         let bounds = &self.gate.settings.bounds;
         let compact = match decode(unit, bounds) {
             Err(cause) => {
@@ -80,9 +76,12 @@ impl Session {
 
     /// A line or body that was longer than may be.
     pub fn accept_too_long(&self, sink: &Sink) -> Intake {
-        let mut intake = Intake::new();
+        let mut intake = Intake::default();
         let bytes_max = self.gate.settings.bounds.message_bytes_max;
-        let cause = Malformed::TooLarge { bytes: bytes_max.saturating_add(1), bytes_max };
+        let cause = Malformed::TooLarge {
+            bytes: bytes_max.saturating_add(1),
+            bytes_max,
+        };
         self.refuse_malformed(&cause, bytes_max, sink, &mut intake);
         intake
     }
@@ -111,7 +110,10 @@ impl Session {
             intake.answer(sink, answer::error("null", -32_600, &refusal.text));
             return;
         }
-        let due = messages.iter().filter(|message| matches!(message.kind(), Kind::Request(_))).count();
+        let due = messages
+            .iter()
+            .filter(|message| matches!(message.kind(), Kind::Request(_)))
+            .count();
         let sink = match sink {
             Sink::Direct(sender) if due > 0 => Sink::Batch(Arc::new(BatchJoin::new(sender.clone(), due))),
             Sink::Direct(_) | Sink::Batch(_) => sink.clone(),
@@ -167,16 +169,28 @@ impl Session {
             (None, _) => Purpose::Other,
         };
         if let Some(refusal) = self.era_refusal(era, &purpose) {
-            self.record_refusal(&refusal, &request.method, call.as_ref().map(|call| call.name.as_ref()));
+            self.record_refusal(
+                &refusal,
+                &request.method,
+                call.as_ref().map(|call| call.name.as_ref()),
+            );
             intake.answer(sink, answer::refusal_error(request.id.raw(), &refusal));
             return;
         }
         let registered = match self.register(request, purpose, era, sink) {
             Ok(registered) => registered,
             Err(refusal) => {
-                self.record_refusal(&refusal, &request.method, call.as_ref().map(|call| call.name.as_ref()));
+                self.record_refusal(
+                    &refusal,
+                    &request.method,
+                    call.as_ref().map(|call| call.name.as_ref()),
+                );
                 // The id belongs to the request that is in flight, so this answer must not carry it.
-                let id = if refusal.reason == Reason::IdInFlight { "null" } else { request.id.raw() };
+                let id = if refusal.reason == Reason::IdInFlight {
+                    "null"
+                } else {
+                    request.id.raw()
+                };
                 let bytes = match (&call, refusal.reason) {
                     (Some(call), Reason::Overloaded) if !call.has_task => answer::denial(id, &refusal, era),
                     _ => answer::refusal_error(id, &refusal),
@@ -187,7 +201,10 @@ impl Session {
         };
         let Some(line) = self.bytes_to_send(unit, message, &registered) else {
             self.take(&registered.key);
-            intake.answer(sink, answer::error(request.id.raw(), -32_603, "the message could not be re-addressed"));
+            intake.answer(
+                sink,
+                answer::error(request.id.raw(), -32_603, "the message could not be re-addressed"),
+            );
             return;
         };
         let passage = Passage {
@@ -195,7 +212,9 @@ impl Session {
             ..Passage::request(line, registered.key, registered.departure)
         };
         match call {
-            Some(call) => intake.work.push(self.judge_call(unit, request, &call, passage, era)),
+            Some(call) => intake
+                .work
+                .push(self.judge_call(unit, request, &call, passage, era)),
             None => self.judge_other(request, passage, sink, intake),
         }
     }
@@ -228,9 +247,15 @@ impl Session {
             Ids::Keep => None,
             Ids::Mint => Some(self.mint()),
         };
-        let key = minted.as_deref().and_then(text_key).unwrap_or_else(|| own.clone());
-        let client_token =
-            request.params.as_ref().and_then(|params| progress_token(params).ok().flatten()).map(|token| token.0);
+        let key = minted
+            .as_deref()
+            .and_then(text_key)
+            .unwrap_or_else(|| own.clone());
+        let client_token = request
+            .params
+            .as_ref()
+            .and_then(|params| progress_token(params).ok().flatten())
+            .map(|token| token.0);
         let token = match (self.ids, &client_token) {
             (Ids::Mint, Some(_)) => Some(key.clone()),
             (Ids::Keep, token) => token.clone(),
@@ -239,18 +264,29 @@ impl Session {
         let departure = Departure::default();
         let timeout = self.gate.settings.timeout;
         let pending = Pending {
-            target: Target::Client { sink: sink.clone(), id: request.id.raw().into(), key: own.clone() },
+            target: Target::Client {
+                sink: sink.clone(),
+                id: request.id.raw().into(),
+                key: own,
+            },
             kind,
             era,
             departure: departure.clone(),
             started: Instant::now(),
-            clock: Clock { deadline: None, timeout, latest: None },
+            clock: Clock {
+                deadline: None,
+                timeout,
+                latest: None,
+            },
             token: token.clone(),
             client_token,
         };
         let mut state = self.lock();
         if state.is_closed {
-            return Err(refusal(Reason::UpstreamUnreachable, "the server has ended; start a new session"));
+            return Err(refusal(
+                Reason::UpstreamUnreachable,
+                "the server has ended; start a new session",
+            ));
         }
         if state.pending.len() >= self.gate.settings.pending_max {
             return Err(refusal(
@@ -259,10 +295,17 @@ impl Session {
             ));
         }
         if state.pending.contains_key(&key) {
-            return Err(refusal(Reason::IdInFlight, "a request with this id is still in flight"));
+            return Err(refusal(
+                Reason::IdInFlight,
+                "a request with this id is still in flight",
+            ));
         }
         state.pending.insert(key.clone(), pending);
-        Ok(Registered { key, token, departure })
+        Ok(Registered {
+            key,
+            token,
+            departure,
+        })
     }
 
     /// The bytes for the server: those that came, or those with the ids that Callgate gives.
@@ -332,10 +375,13 @@ impl Session {
             Ids::Keep => Some(own.clone()),
             Ids::Mint => {
                 let state = self.lock();
-                state.pending.iter().find_map(|(key, pending)| match &pending.target {
-                    Target::Client { key: id, .. } if id == own => Some(key.clone()),
-                    Target::Client { .. } | Target::Own(_) => None,
-                })
+                state
+                    .pending
+                    .iter()
+                    .find_map(|(key, pending)| match &pending.target {
+                        Target::Client { key: id, .. } if id == own => Some(key.clone()),
+                        Target::Client { .. } | Target::Own(_) => None,
+                    })
             }
         }
     }
@@ -347,9 +393,14 @@ impl Session {
         response: &Response<'_>,
         intake: &mut Intake,
     ) {
-        let is_asked = response.id.as_ref().is_some_and(|id| self.lock().asked.remove(id.key()));
+        let is_asked = response
+            .id
+            .as_ref()
+            .is_some_and(|id| self.lock().asked.remove(id.key()));
         if is_asked {
-            intake.passages.push(Passage::response(unit.slice_ref(message.raw())));
+            intake
+                .passages
+                .push(Passage::response(unit.slice_ref(message.raw())));
         } else {
             self.record_drop(Peer::Client, message.raw().len());
         }
@@ -365,11 +416,18 @@ struct Registered {
 
 /// A refusal that no rule of the policy made.
 pub(super) fn refusal(reason: Reason, text: &str) -> Refusal {
-    Refusal { rule: RuleId::default(), reason, text: text.into(), retry_after: None }
+    Refusal {
+        rule: RuleId::default(),
+        reason,
+        text: text.into(),
+        retry_after: None,
+    }
 }
 
 fn text_key(text: &str) -> Option<IdKey> {
     let quoted = callgate_wire::quoted(text);
     let bounds = callgate_wire::Bounds::default();
-    callgate_wire::RawJson::read(quoted.as_bytes(), &bounds).ok().and_then(IdKey::of)
+    callgate_wire::RawJson::read(quoted.as_bytes(), &bounds)
+        .ok()
+        .and_then(IdKey::of)
 }

@@ -64,7 +64,11 @@ impl ListFailure {
 impl Catalogue {
     /// The list, where it is at hand and nothing says that it has changed.
     pub(super) fn fresh(&self) -> Option<Arc<Tools>> {
-        if self.is_stale.load(Ordering::Acquire) { None } else { self.tools.load_full() }
+        if self.is_stale.load(Ordering::Acquire) {
+            None
+        } else {
+            self.tools.load_full()
+        }
     }
 
     /// The server says that its tools have changed.
@@ -98,11 +102,18 @@ impl Session {
             Ok(read) => read,
             Err(_) => Err(ListFailure::NoAnswer),
         };
-        *self.catalogue.last_read.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *self
+            .catalogue
+            .last_read
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         match read {
             Ok(tools) => {
                 let tools = Arc::new(tools);
-                self.record_list(ListSeen::Read { tools: tools.by_name.len(), shown: self.count_visible(&tools) });
+                self.record_list(ListSeen::Read {
+                    tools: tools.by_name.len(),
+                    shown: self.count_visible(&tools),
+                });
                 self.catalogue.tools.store(Some(Arc::clone(&tools)));
                 Some(tools)
             }
@@ -115,13 +126,19 @@ impl Session {
     }
 
     pub(super) fn may_relist(&self) -> bool {
-        self.catalogue.read_at().is_none_or(|at| at.elapsed() >= self.gate.settings.relist_interval)
+        self.catalogue
+            .read_at()
+            .is_none_or(|at| at.elapsed() >= self.gate.settings.relist_interval)
     }
 
     fn count_visible(&self, tools: &Tools) -> usize {
         let program = self.gate.program();
         let scene = self.gate.scene(self.id.as_ref());
-        tools.by_name.values().filter(|tool| callgate_core::decide::visible(&program, scene, tool)).count()
+        tools
+            .by_name
+            .values()
+            .filter(|tool| callgate_core::decide::visible(&program, scene, tool))
+            .count()
     }
 
     async fn read_list(self: &Arc<Self>, meta: Option<&str>) -> Result<Tools, ListFailure> {
@@ -158,8 +175,12 @@ impl Session {
             params.push(("_meta", meta));
         }
         let params = object(&params);
-        let message =
-            object(&[("jsonrpc", "\"2.0\""), ("id", &id), ("method", "\"tools/list\""), ("params", &params)]);
+        let message = object(&[
+            ("jsonrpc", "\"2.0\""),
+            ("id", &id),
+            ("method", "\"tools/list\""),
+            ("params", &params),
+        ]);
         let (sender, receiver) = oneshot::channel();
         let departure = Departure::default();
         let settings = &self.gate.settings;
@@ -167,7 +188,9 @@ impl Session {
         let pending = Pending {
             target: Target::Own(sender),
             kind: Purpose::Other,
-            era: meta.map_or(callgate_wire::mcp::Era::Legacy, |meta| era_of(meta_version(meta).as_deref())),
+            era: meta.map_or(callgate_wire::mcp::Era::Legacy, |meta| {
+                era_of(meta_version(meta).as_deref())
+            }),
             departure: departure.clone(),
             started: now,
             clock: Clock {
@@ -179,7 +202,9 @@ impl Session {
             client_token: None,
         };
         self.lock().pending.insert(key.clone(), pending);
-        self.link.send(self, Passage::request(message.into(), key, departure)).await;
+        self.link
+            .send(self, Passage::request(message.into(), key, departure))
+            .await;
         match receiver.await {
             Ok(OwnAnswer::Response(bytes)) => Ok(bytes),
             Ok(OwnAnswer::Failed) | Err(_) => Err(ListFailure::NoAnswer),
@@ -189,15 +214,22 @@ impl Session {
     /// Adds a page's tools and returns where the next page begins.
     fn read_page(&self, response: &[u8], tools: &mut Tools) -> Result<Option<String>, ListFailure> {
         let bounds = &self.gate.settings.bounds;
-        let Ok(Decoded::Single(message)) = decode(response, bounds) else { return Err(ListFailure::Unreadable) };
-        let Kind::Response(answer) = message.kind() else { return Err(ListFailure::Unreadable) };
+        let Ok(Decoded::Single(message)) = decode(response, bounds) else {
+            return Err(ListFailure::Unreadable);
+        };
+        let Kind::Response(answer) = message.kind() else {
+            return Err(ListFailure::Unreadable);
+        };
         let result = result_of(answer).ok_or(ListFailure::Refused)?;
         let page = ToolList::read(result).map_err(|_| ListFailure::Unreadable)?;
         for tool in page.tools() {
             if let Some(listed) = self.listed(tool) {
                 // Two tools of one name cannot be told apart: the first definition stands, as for the server
                 // there is only one of that name to call.
-                tools.by_name.entry(listed.name.clone()).or_insert_with(|| Arc::new(listed));
+                tools
+                    .by_name
+                    .entry(listed.name.clone())
+                    .or_insert_with(|| Arc::new(listed));
             }
         }
         Ok(page.next_cursor().map(str::to_owned))
@@ -216,7 +248,9 @@ impl Session {
             name: ToolName::new(&tool.name).ok()?,
             input_schema: tool.input_schema.map(|schema| schema.text().into()),
             required: tool.input_schema.map(required).unwrap_or_default(),
-            annotations: tool.annotations.map_or(Json::Null, |annotations| annotations.parse().into_owned()),
+            annotations: tool
+                .annotations
+                .map_or(Json::Null, |annotations| annotations.parse().into_owned()),
             class: None,
         })
     }
@@ -225,11 +259,17 @@ impl Session {
 /// The members that a schema requires.
 fn required(schema: RawJson<'_>) -> Vec<Box<str>> {
     let named = schema.as_object().and_then(|schema| schema.get("required"));
-    let Some(names) = named.filter(|names| names.kind() == JsonKind::Array).and_then(|names| names.as_array())
+    let Some(names) = named
+        .filter(|names| names.kind() == JsonKind::Array)
+        .and_then(|names| names.as_array())
     else {
         return Vec::new();
     };
-    names.iter().filter_map(|name| name.as_str()).map(|name| name.as_ref().into()).collect()
+    names
+        .iter()
+        .filter_map(|name| name.as_str())
+        .map(|name| name.as_ref().into())
+        .collect()
 }
 
 fn own_key(id: &str) -> Option<IdKey> {
@@ -240,5 +280,7 @@ fn own_key(id: &str) -> Option<IdKey> {
 fn meta_version(meta: &str) -> Option<String> {
     let bounds = callgate_wire::Bounds::default();
     let meta = RawJson::read(meta.as_bytes(), &bounds).ok()?.as_object()?;
-    meta.get(META_PROTOCOL_VERSION)?.as_str().map(std::borrow::Cow::into_owned)
+    meta.get(META_PROTOCOL_VERSION)?
+        .as_str()
+        .map(std::borrow::Cow::into_owned)
 }

@@ -3,15 +3,15 @@
 use super::pending::{OwnAnswer, Pending, Purpose, Target};
 use super::{Ids, ServerEra, Session};
 use crate::answer;
-use crate::link::Passage;
-use crate::recorder::{Ended, Peer, Sent};
+use crate::link::{Link, Passage};
+use crate::recorder::{Peer, Sent};
 use crate::sink::{End, Sink};
 use bytes::Bytes;
 use callgate_core::refusal::Reason;
 use callgate_ledger::record::Status;
 use callgate_wire::list::{ToolList, result_of};
 use callgate_wire::mcp::{
-    Era, META_SUBSCRIPTION_ID, Version, method, progress_notification, result_protocol_version,
+    META_SUBSCRIPTION_ID, Version, method, progress_notification, result_protocol_version,
 };
 use callgate_wire::splice::{Splice, to_line};
 use callgate_wire::{
@@ -114,7 +114,9 @@ impl Session {
         let given_up = key.and_then(|key| self.lock().given_up.remove(key));
         match given_up {
             Some((call, since)) => {
-                self.gate.recorder().late(call, inspect(response), since.elapsed());
+                self.gate
+                    .recorder()
+                    .late(call, inspect(response), since.elapsed());
             }
             None => self.record_drop(Peer::Server, message.raw().len()),
         }
@@ -133,10 +135,8 @@ impl Session {
             Origin::Shared => 200,
             Origin::Reply { status, .. } => status,
         };
-        if let Purpose::Call(Some(call)) = pending.kind {
-            let duration = pending.started.elapsed();
-            let ended = Ended { status: inspect(response), reason: None, sent: Sent::Perhaps, duration };
-            self.gate.recorder().settle(call, ended);
+        if matches!(pending.kind, Purpose::Call(_)) {
+            self.settle(&pending, inspect(response), None, Sent::Perhaps);
         }
         let (sink, id, own) = match pending.target {
             Target::Own(sender) => {
@@ -165,14 +165,22 @@ impl Session {
     }
 
     /// A list of tools without those that this caller is not to see.
-    fn shown(&self, unit: &Bytes, message: &Message<'_>, response: &Response<'_>) -> Result<Bytes, &'static str> {
+    fn shown(
+        &self,
+        unit: &Bytes,
+        message: &Message<'_>,
+        response: &Response<'_>,
+    ) -> Result<Bytes, &'static str> {
         const UNREADABLE: &str = "the server's list of tools has no single meaning, so it is not shown";
-        let Some(result) = result_of(response) else { return Ok(unit.slice_ref(message.raw())) };
+        let Some(result) = result_of(response) else {
+            return Ok(unit.slice_ref(message.raw()));
+        };
         let list = ToolList::read(result).map_err(|_| UNREADABLE)?;
         let program = self.gate.program();
         let scene = self.gate.scene(self.id.as_ref());
         let filtered = list.filtered(message, |tool| {
-            self.listed(tool).is_some_and(|listed| callgate_core::decide::visible(&program, scene, &listed))
+            self.listed(tool)
+                .is_some_and(|listed| callgate_core::decide::visible(&program, scene, &listed))
         });
         match filtered.ok_or(UNREADABLE)? {
             std::borrow::Cow::Borrowed(_) => Ok(unit.slice_ref(message.raw())),
@@ -187,11 +195,15 @@ impl Session {
             return Ok(bytes);
         }
         let bounds = &self.gate.settings.bounds;
-        let Ok(Decoded::Single(message)) = decode(&bytes, bounds) else { return Err(LOST) };
+        let Ok(Decoded::Single(message)) = decode(&bytes, bounds) else {
+            return Err(LOST);
+        };
         if matches!(message.kind(), Kind::Response(Response { id: None, .. })) {
             return Ok(bytes);
         }
-        let spliced = Splice::new(&message).id(own).and_then(|splice| splice.finish(bounds));
+        let spliced = Splice::new(&message)
+            .id(own)
+            .and_then(|splice| splice.finish(bounds));
         spliced.map(Bytes::from).map_err(|_| LOST)
     }
 
@@ -204,6 +216,9 @@ impl Session {
             (Payload::Result(_), agreed) => {
                 state.client = agreed;
                 state.server = ServerEra::Legacy;
+                if let Link::Http(link) = &self.link {
+                    link.set_version(agreed);
+                }
             }
             (Payload::Error(error), _) => {
                 if matches!(error_code(*error), Some(-32_601 | -32_022)) {
@@ -236,11 +251,16 @@ impl Session {
         if notification.method == method::NOTIFICATIONS_TOOLS_LIST_CHANGED {
             self.catalogue.invalidate();
         }
-        let token = progress_notification(notification).ok().flatten().map(|token| token.0);
+        let token = progress_notification(notification)
+            .ok()
+            .flatten()
+            .map(|token| token.0);
         let target = match (&token, origin) {
             (Some(token), _) => self.renew(token),
             (None, Origin::Reply { to, .. }) => self.sink_of(to).map(|sink| (sink, None)),
-            (None, Origin::Shared) => self.subscriber(notification).or_else(|| self.outlet().map(|sink| (sink, None))),
+            (None, Origin::Shared) => self
+                .subscriber(notification)
+                .or_else(|| self.outlet().map(|sink| (sink, None))),
         };
         let Some((sink, rename)) = target else { return };
         let bytes = match rename {
@@ -256,7 +276,10 @@ impl Session {
     fn renew(&self, token: &IdKey) -> Option<(Sink, Option<Rename>)> {
         let now = Instant::now();
         let mut state = self.lock();
-        let pending = state.pending.values_mut().find(|pending| pending.token.as_ref() == Some(token))?;
+        let pending = state
+            .pending
+            .values_mut()
+            .find(|pending| pending.token.as_ref() == Some(token))?;
         if pending.clock.deadline.is_some() {
             let renewed = now + pending.clock.timeout;
             pending.clock.deadline = Some(pending.clock.latest.map_or(renewed, |latest| renewed.min(latest)));
@@ -291,7 +314,9 @@ impl Session {
             Rename::Subscription(id) => {
                 let json = id.to_json();
                 let value = RawJson::read(json.as_bytes(), &self.gate.settings.bounds).ok()?;
-                Splice::new(message).protocol_meta(META_SUBSCRIPTION_ID, Some(value)).ok()?
+                Splice::new(message)
+                    .protocol_meta(META_SUBSCRIPTION_ID, Some(value))
+                    .ok()?
             }
         };
         splice.finish(&self.gate.settings.bounds).ok().map(Bytes::from)
@@ -311,11 +336,15 @@ impl Session {
         if let Some(standing) = state.standing.as_ref().filter(|sink| !sink.is_closed()) {
             return Some(standing.clone());
         }
-        let open = state.pending.values().filter_map(|pending| match &pending.target {
-            Target::Client { sink, .. } if !sink.is_closed() => Some((pending.started, sink)),
-            Target::Client { .. } | Target::Own(_) => None,
-        });
-        open.max_by_key(|(started, _)| *started).map(|(_, sink)| sink.clone())
+        let open = state
+            .pending
+            .values()
+            .filter_map(|pending| match &pending.target {
+                Target::Client { sink, .. } if !sink.is_closed() => Some((pending.started, sink)),
+                Target::Client { .. } | Target::Own(_) => None,
+            });
+        open.max_by_key(|(started, _)| *started)
+            .map(|(_, sink)| sink.clone())
     }
 
     /// The server asks the client: sampling, elicitation, roots, ping.
@@ -370,13 +399,20 @@ impl Session {
                 r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{},"reason":"deadline"}}}}"#,
                 key.to_json()
             );
-            self.link.send(self, Passage::cancellation(cancel.into(), key.clone())).await;
+            self.link
+                .send(self, Passage::cancellation(cancel.into(), key.clone()))
+                .await;
         }
         let text = format!(
             "the server did not answer within {seconds} s; the call may still be running, so look before you start it again"
         );
-        let status = if sent == Sent::Nothing { Status::Unreachable } else { Status::Unknown };
-        self.give_up(key, pending, status, Reason::Deadline, sent, &text).await;
+        let status = if sent == Sent::Nothing {
+            Status::Unreachable
+        } else {
+            Status::Unknown
+        };
+        self.give_up(key, pending, status, Reason::Deadline, sent, &text)
+            .await;
     }
 
     pub(super) async fn give_up(
@@ -388,11 +424,8 @@ impl Session {
         sent: Sent,
         text: &str,
     ) {
-        if let Purpose::Call(Some(call)) = pending.kind {
-            let duration = pending.started.elapsed();
-            self.gate.recorder().settle(call, Ended { status, reason: Some(reason.code()), sent, duration });
-            self.remember(key, call);
-        }
+        self.settle(&pending, status, Some(reason.code()), sent);
+        self.remember(key, &pending);
         let refusal = super::inbound::refusal(reason, text);
         match pending.target {
             Target::Own(sender) => {
@@ -431,12 +464,13 @@ impl Session {
             state.pending.drain().collect()
         };
         for (_, pending) in pending {
-            if let Purpose::Call(Some(call)) = pending.kind {
-                let sent = pending.sent();
-                let status = if sent == Sent::Nothing { Status::Cancelled } else { Status::Unknown };
-                let duration = pending.started.elapsed();
-                self.gate.recorder().settle(call, Ended { status, reason: Some("client_gone"), sent, duration });
-            }
+            let sent = pending.sent();
+            let status = if sent == Sent::Nothing {
+                Status::Cancelled
+            } else {
+                Status::Unknown
+            };
+            self.settle(&pending, status, Some("client_gone"), sent);
         }
         self.settled.notify_waiters();
     }
@@ -455,7 +489,9 @@ fn inspect(response: &Response<'_>) -> Status {
         Payload::Error(_) => return Status::ProtocolError,
         Payload::Result(result) => result,
     };
-    let Some(object) = result.as_object() else { return Status::Ok };
+    let Some(object) = result.as_object() else {
+        return Status::Ok;
+    };
     match object.get("resultType").and_then(|kind| kind.as_str()).as_deref() {
         Some("input_required") => return Status::InputRequired,
         Some("task") => return Status::Accepted,
@@ -465,7 +501,11 @@ fn inspect(response: &Response<'_>) -> Status {
         return Status::ToolError;
     }
     // A task of 2025-11-25 answers with the task instead of content.
-    if object.get("task").is_some() && object.get("content").is_none() { Status::Accepted } else { Status::Ok }
+    if object.get("task").is_some() && object.get("content").is_none() {
+        Status::Accepted
+    } else {
+        Status::Ok
+    }
 }
 
 fn error_code(error: RawJson<'_>) -> Option<i64> {

@@ -3,7 +3,7 @@
 use crate::recorder::Sent;
 use crate::sink::Sink;
 use bytes::Bytes;
-use callgate_store::CallId;
+use callgate_ledger::CallId;
 use callgate_wire::IdKey;
 use callgate_wire::mcp::Era;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -32,7 +32,11 @@ pub(crate) struct Pending {
 impl Pending {
     /// Gives up on sending it, and says whether any of it has left before.
     pub(crate) fn sent(&self) -> Sent {
-        if self.departure.call_back() { Sent::Nothing } else { Sent::Perhaps }
+        if self.departure.call_back() {
+            Sent::Nothing
+        } else {
+            Sent::Perhaps
+        }
     }
 }
 
@@ -91,7 +95,9 @@ const CALLED_BACK: u8 = 2;
 impl Departure {
     /// Asked by the writer right before the first byte; false where the message was called back.
     pub(crate) fn leave(&self) -> bool {
-        self.0.compare_exchange(WAITING, LEAVING, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.0
+            .compare_exchange(WAITING, LEAVING, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
     }
 
     /// Whether its first byte has left, or may have.
@@ -101,8 +107,9 @@ impl Departure {
 
     /// Asked by whoever gives up; true only where not one byte has left and none will.
     pub(crate) fn call_back(&self) -> bool {
-        self.0.compare_exchange(WAITING, CALLED_BACK, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.0
+            .compare_exchange(WAITING, CALLED_BACK, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
             || self.0.load(Ordering::Acquire) == CALLED_BACK
     }
 }
-

@@ -1,9 +1,9 @@
 //! Judging: what the policy and the store say of a call, and what follows.
 
+use super::Session;
 use super::inbound::{Intake, Work, refusal};
 use super::listing::Tools;
 use super::pending::{Clock, Pending, Purpose};
-use super::Session;
 use crate::answer;
 use crate::link::Passage;
 use crate::recorder::{AdmitError, Asked};
@@ -15,7 +15,7 @@ use callgate_core::decision::{Admission, Decision};
 use callgate_core::json::Json;
 use callgate_core::program::Program;
 use callgate_core::refusal::{Reason, Refusal};
-use callgate_store::CallId;
+use callgate_ledger::CallId;
 use callgate_wire::mcp::{
     Era, META_CLIENT_CAPABILITIES, META_CLIENT_INFO, META_PROTOCOL_VERSION, ToolCall, method,
 };
@@ -51,7 +51,10 @@ enum Form {
 
 /// A decision as far as it needs the borrowed call; what is left owns all it has.
 enum Judged {
-    Admit { admission: Admission, asked: Asked },
+    Admit {
+        admission: Admission,
+        asked: Asked,
+    },
     Deny(Refusal),
     /// The list is not at hand, or does not know the name and may be old.
     NeedsList,
@@ -68,7 +71,11 @@ impl Session {
         passage: Passage,
         era: Era,
     ) -> Work {
-        let form = if call.has_task { Form::Error } else { Form::ToolResult };
+        let form = if call.has_task {
+            Form::Error
+        } else {
+            Form::ToolResult
+        };
         let at_hand = self.catalogue.fresh();
         let judged = match &at_hand {
             Some(tools) if tools.get(&call.name).is_some() || !self.may_relist() => {
@@ -78,12 +85,18 @@ impl Session {
         };
         let session = Arc::clone(self);
         let name: Arc<str> = call.name.as_ref().into();
-        let meta = (era == Era::Modern).then(|| protocol_meta(request.params.as_ref())).flatten();
+        let meta = (era == Era::Modern)
+            .then(|| protocol_meta(request.params.as_ref()))
+            .flatten();
         let unit = unit.clone();
         Work(Box::pin(async move {
             let judged = match judged {
-                Judged::NeedsList => session.judge_with_list(&unit, &passage.key, &name, meta.as_deref()).await,
-                decided => decided,
+                Judged::NeedsList => {
+                    session
+                        .judge_with_list(&unit, &passage.key, &name, meta.as_deref())
+                        .await
+                }
+                decided @ (Judged::Admit { .. } | Judged::Deny(_)) => decided,
             };
             let verdict = match judged {
                 Judged::Admit { admission, asked } => session.admit(admission, asked, form).await,
@@ -110,18 +123,24 @@ impl Session {
         meta: Option<&str>,
     ) -> Judged {
         let tools = self.tools_for(name, meta).await;
-        let Ok(decoded) = decode(unit, &self.gate.settings.bounds) else { return Judged::NeedsList };
+        let Ok(decoded) = decode(unit, &self.gate.settings.bounds) else {
+            return Judged::NeedsList;
+        };
         let messages = match decoded {
             Decoded::Single(message) => vec![message],
             Decoded::Batch(messages) => messages,
         };
         let own = key.as_ref().and_then(|key| self.own_id(key));
         for message in messages {
-            let Kind::Request(request) = message.kind() else { continue };
+            let Kind::Request(request) = message.kind() else {
+                continue;
+            };
             if Some(request.id.key()) != own.as_ref() {
                 continue;
             }
-            let Ok(Some(call)) = ToolCall::from_request(request) else { continue };
+            let Ok(Some(call)) = ToolCall::from_request(request) else {
+                continue;
+            };
             return self.decide_call(&self.gate.program(), &call, tools.as_deref());
         }
         // The request has left the table meanwhile: it was cancelled, and nothing is to be decided.
@@ -145,7 +164,13 @@ impl Session {
         match decide(program, &judged) {
             Decision::Deny(refusal) => Judged::Deny(refusal),
             Decision::Admit(admission) => Judged::Admit {
-                asked: Asked::tool_call(&call.name, call.arguments.map(|raw| raw.bytes()), program, &admission, &judged),
+                asked: Asked::tool_call(
+                    &call.name,
+                    call.arguments.map(|raw| raw.bytes()),
+                    program,
+                    &admission,
+                    &judged,
+                ),
                 admission,
             },
         }
@@ -153,13 +178,20 @@ impl Session {
 
     async fn admit(&self, admission: Admission, asked: Asked, form: Form) -> Verdict {
         let timeout = admission.timeout;
-        let admitted = self.gate.recorder().admit(&self.gate, self.id.as_ref(), admission, asked).await;
+        let admitted = self
+            .gate
+            .recorder()
+            .admit(&self.gate, self.id.as_ref(), admission, asked)
+            .await;
         match admitted {
             Ok(call) => Verdict::Admitted { call, timeout },
             Err(AdmitError::Refused(refusal)) => Verdict::Refused { refusal, form },
             Err(AdmitError::Unavailable(cause)) => {
                 tracing::error!(%cause, "the store did not admit a call, so it was denied");
-                Verdict::Refused { refusal: store_unavailable(), form }
+                Verdict::Refused {
+                    refusal: store_unavailable(),
+                    form,
+                }
             }
         }
     }
@@ -188,7 +220,11 @@ impl Session {
                 intake.passages.push(passage);
             }
             Decision::Admit(admission) => {
-                let asked = Asked::method(&request.method, request.params.as_ref().map(|p| p.raw().bytes()), &program);
+                let asked = Asked::method(
+                    &request.method,
+                    request.params.as_ref().map(|p| p.raw().bytes()),
+                    &program,
+                );
                 let session = Arc::clone(self);
                 intake.work.push(Work(Box::pin(async move {
                     let verdict = session.admit(admission, asked, Form::Error).await;
@@ -205,7 +241,11 @@ impl Session {
         } else {
             MethodClass::Other
         };
-        let call = OtherCall { scene: self.gate.scene(self.id.as_ref()), method: name, params: params.as_ref() };
+        let call = OtherCall {
+            scene: self.gate.scene(self.id.as_ref()),
+            method: name,
+            params: params.as_ref(),
+        };
         decide_method(program, &call, class)
     }
 
@@ -244,7 +284,9 @@ impl Session {
     /// Notes what a request was admitted as; false where it no longer waits.
     fn hold_ticket(&self, key: &IdKey, call: CallId, timeout: Option<Duration>) -> bool {
         let mut state = self.lock();
-        let Some(pending) = state.pending.get_mut(key) else { return false };
+        let Some(pending) = state.pending.get_mut(key) else {
+            return false;
+        };
         pending.kind = Purpose::Call(Some(call));
         start(pending, timeout, self.gate.settings.timeout_max);
         true
@@ -267,7 +309,9 @@ impl Session {
 
 impl Pending {
     async fn refuse(self, refusal: &Refusal, form: Form) {
-        let super::pending::Target::Client { sink, id, .. } = self.target else { return };
+        let super::pending::Target::Client { sink, id, .. } = self.target else {
+            return;
+        };
         let bytes = match form {
             Form::ToolResult => answer::denial(&id, refusal, self.era),
             Form::Error => answer::refusal_error(&id, refusal),
@@ -280,7 +324,11 @@ fn start(pending: &mut Pending, timeout: Option<Duration>, timeout_max: Duration
     let now = Instant::now();
     let timeout = timeout.unwrap_or(pending.clock.timeout).min(timeout_max);
     pending.started = now;
-    pending.clock = Clock { deadline: Some(now + timeout), timeout, latest: Some(now + timeout_max) };
+    pending.clock = Clock {
+        deadline: Some(now + timeout),
+        timeout,
+        latest: Some(now + timeout_max),
+    };
 }
 
 /// Whether a request stays open for as long as the client wants.
@@ -291,7 +339,11 @@ enum OpenEnded {
 }
 
 fn is_open_ended(name: &str) -> OpenEnded {
-    if matches!(name, method::SUBSCRIPTIONS_LISTEN | method::TASKS_RESULT) { OpenEnded::Yes } else { OpenEnded::No }
+    if matches!(name, method::SUBSCRIPTIONS_LISTEN | method::TASKS_RESULT) {
+        OpenEnded::Yes
+    } else {
+        OpenEnded::No
+    }
 }
 
 /// The protocol's own part of a modern request's `_meta`, for requests of Callgate's own in its name.

@@ -30,7 +30,9 @@ impl Session {
         let overdue: Vec<_> = {
             let mut state = self.lock();
             if state.given_up.len() >= GIVEN_UP_MAX / 2 {
-                state.given_up.retain(|_, (_, since)| now.duration_since(*since) < REMEMBERED);
+                state
+                    .given_up
+                    .retain(|_, (_, since)| now.duration_since(*since) < REMEMBERED);
             }
             let is_overdue = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
             state

@@ -8,6 +8,7 @@ use callgate_core::refusal::Reason;
 use callgate_wire::mcp::{Era, Version, method, protocol_version};
 use callgate_wire::sse::{Item, Parser};
 use callgate_wire::{Decoded, IdKey, Kind, Request, decode, headers};
+use futures_util::future::BoxFuture;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Method, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -24,8 +25,7 @@ const RESUME_DELAY_MAX: Duration = Duration::from_secs(30);
 /// What the agent is told of an answer beyond the bound.
 const TOO_LARGE: &str = "the server's answer was larger than a message may be; the call has run";
 /// What the agent is told where the connection did not last.
-const BROKE_OFF: &str =
-    "the connection to the server broke before it answered; the call may have run, so look before you start it again";
+const BROKE_OFF: &str = "the connection to the server broke before it answered; the call may have run, so look before you start it again";
 
 /// What is read of a message before it is posted.
 struct Outline {
@@ -41,10 +41,18 @@ enum Purpose {
 }
 
 /// Posts a message and hands over what comes back. A request is answered in any case.
-pub(super) async fn run(session: &Arc<Session>, passage: Passage) {
+pub(super) fn run(session: Arc<Session>, passage: Passage) -> BoxFuture<'static, ()> {
+    Box::pin(async move { post(&session, passage).await })
+}
+
+async fn post(session: &Arc<Session>, passage: Passage) {
     let Link::Http(link) = session.link() else { return };
     let outline = outline(session, &passage);
-    let Some(key) = passage.key.clone().filter(|_| passage.kind == PassageKind::Request) else {
+    let Some(key) = passage
+        .key
+        .clone()
+        .filter(|_| passage.kind == PassageKind::Request)
+    else {
         deliver(link, &passage, &outline, session).await;
         return;
     };
@@ -52,7 +60,9 @@ pub(super) async fn run(session: &Arc<Session>, passage: Passage) {
         return;
     }
     let Ok(request) = link.request(Method::POST, passage.bytes, &outline.headers) else {
-        return session.fail_unsent(&key, "the request could not be built, so it was not sent").await;
+        return session
+            .fail_unsent(&key, "the request could not be built, so it was not sent")
+            .await;
     };
     let response = tokio::select! {
         response = link.endpoint.client.request(request) => response,
@@ -63,7 +73,9 @@ pub(super) async fn run(session: &Arc<Session>, passage: Passage) {
         Err(cause) => {
             tracing::warn!(server = %session.gate().server, %cause, "the server did not answer");
             if cause.is_connect() {
-                session.fail_unsent(&key, "the server could not be reached, so the call has not run").await;
+                session
+                    .fail_unsent(&key, "the server could not be reached, so the call has not run")
+                    .await;
             } else {
                 session.fail(&key, Reason::UpstreamUnreachable, BROKE_OFF).await;
             }
@@ -73,11 +85,15 @@ pub(super) async fn run(session: &Arc<Session>, passage: Passage) {
 
 /// Posts what awaits no answer. Whatever the server says to it has no meaning: some answer notifications.
 async fn deliver(link: &HttpLink, passage: &Passage, outline: &Outline, session: &Arc<Session>) {
-    let Ok(request) = link.request(Method::POST, passage.bytes.clone(), &outline.headers) else { return };
+    let Ok(request) = link.request(Method::POST, passage.bytes.clone(), &outline.headers) else {
+        return;
+    };
     let timeout = session.gate().settings.timeout;
     match tokio::time::timeout(timeout, link.endpoint.client.request(request)).await {
         Ok(Ok(_)) => {}
-        Ok(Err(cause)) => tracing::warn!(server = %session.gate().server, %cause, "a notification was not delivered"),
+        Ok(Err(cause)) => {
+            tracing::warn!(server = %session.gate().server, %cause, "a notification was not delivered")
+        }
         Err(_) => tracing::warn!(server = %session.gate().server, "a notification was not taken in time"),
     }
     if passage.kind == PassageKind::Initialized {
@@ -88,9 +104,17 @@ async fn deliver(link: &HttpLink, passage: &Passage, outline: &Outline, session:
 /// What the mirrored headers have to say, from the body that was judged.
 fn outline(session: &Session, passage: &Passage) -> Outline {
     let bounds = &session.gate().settings.bounds;
-    let mut outline = Outline { headers: Vec::new(), era: Era::Legacy, purpose: Purpose::Other };
-    let Ok(Decoded::Single(message)) = decode(&passage.bytes, bounds) else { return outline };
-    let Kind::Request(request) = message.kind() else { return outline };
+    let mut outline = Outline {
+        headers: Vec::new(),
+        era: Era::Legacy,
+        purpose: Purpose::Other,
+    };
+    let Ok(Decoded::Single(message)) = decode(&passage.bytes, bounds) else {
+        return outline;
+    };
+    let Kind::Request(request) = message.kind() else {
+        return outline;
+    };
     if request.method == method::INITIALIZE {
         outline.purpose = Purpose::Initialize;
         return outline;
@@ -99,8 +123,12 @@ fn outline(session: &Session, passage: &Passage) -> Outline {
         return outline;
     }
     outline.era = Era::Modern;
-    let Ok(expected) = headers::expected(request, &session.header_params(request)) else { return outline };
-    let own = expected.iter().map(|header| (header.name.to_string(), header.encoded().into_owned()));
+    let Ok(expected) = headers::expected(request, &session.header_params(request)) else {
+        return outline;
+    };
+    let own = expected
+        .iter()
+        .map(|header| (header.header.to_string(), header.encoded().into_owned()));
     for (name, value) in passage.mirrored.iter().cloned().chain(own) {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name.as_str()), HeaderValue::try_from(value)) {
             outline.headers.retain(|(earlier, _)| *earlier != name);
@@ -112,7 +140,10 @@ fn outline(session: &Session, passage: &Passage) -> Outline {
 
 fn is_modern(request: &Request<'_>) -> bool {
     let version = protocol_version(request).ok().flatten();
-    version.and_then(|version| version.parse::<Version>().ok()).map(Version::era) == Some(Era::Modern)
+    version
+        .and_then(|version| version.parse::<Version>().ok())
+        .map(Version::era)
+        == Some(Era::Modern)
 }
 
 async fn receive(
@@ -147,7 +178,11 @@ enum ContentKind {
 }
 
 fn content_kind(response: &Response<Incoming>) -> ContentKind {
-    let value = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let value = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let kind = value.split(';').next().unwrap_or_default().trim();
     if kind.eq_ignore_ascii_case("application/json") {
         ContentKind::Json
@@ -167,7 +202,9 @@ fn failure_of(status: StatusCode, response: &Response<Incoming>) -> Option<(Reas
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Some((
             Reason::UpstreamAuth,
-            format!("the server refused Callgate's credentials (HTTP {code}); ask the operator to look at them"),
+            format!(
+                "the server refused Callgate's credentials (HTTP {code}); ask the operator to look at them"
+            ),
         )),
         _ if status.is_redirection() => Some((
             Reason::UpstreamProtocol,
@@ -176,10 +213,16 @@ fn failure_of(status: StatusCode, response: &Response<Incoming>) -> Option<(Reas
         // From 2026-07-28 on, and in some servers before, the error is in the body.
         _ if content_kind(response) == ContentKind::Json => None,
         _ => {
-            let wait = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+            let wait = response
+                .headers()
+                .get(RETRY_AFTER)
+                .and_then(|value| value.to_str().ok());
             let seconds = wait.and_then(|wait| wait.trim().parse::<u32>().ok());
             let retry = seconds.map_or_else(String::new, |seconds| format!("; it asks to wait {seconds} s"));
-            Some((Reason::UpstreamProtocol, format!("the server answered with HTTP {code}{retry}")))
+            Some((
+                Reason::UpstreamProtocol,
+                format!("the server answered with HTTP {code}{retry}"),
+            ))
         }
     }
 }
@@ -188,7 +231,10 @@ async fn receive_json(session: &Arc<Session>, response: Response<Incoming>, key:
     let bytes_max = session.gate().settings.bounds.message_bytes_max;
     match collect(response.into_body(), bytes_max).await {
         Ok(body) => {
-            let origin = Origin::Reply { to: key, status: status.as_u16() };
+            let origin = Origin::Reply {
+                to: key,
+                status: status.as_u16(),
+            };
             if session.on_server(body, origin).await != Seen::Answered {
                 let text = if status.is_success() {
                     "the server's answer is no answer to this request".to_owned()
@@ -213,7 +259,9 @@ async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Bytes, BodyErro
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|_| BodyError::Broke)?.into_data() else { continue };
+        let Ok(data) = frame.map_err(|_| BodyError::Broke)?.into_data() else {
+            continue;
+        };
         if first.len().saturating_add(all.len()).saturating_add(data.len()) > bytes_max {
             return Err(BodyError::TooLarge);
         }
@@ -250,7 +298,9 @@ async fn receive_events(
         }
         let asked = parser.retry().map(Duration::from_millis);
         tokio::time::sleep(asked.unwrap_or(RESUME_DELAY).min(RESUME_DELAY_MAX)).await;
-        let Some(resumed) = resume(link, &id).await else { break };
+        let Some(resumed) = resume(link, &id).await else {
+            break;
+        };
         body = resumed;
         parser = Parser::new(bytes_max);
     }
@@ -297,7 +347,9 @@ pub(super) async fn pump(
                 }
             },
         };
-        let Some(Ok(frame)) = frame else { return Pumped::Ended };
+        let Some(Ok(frame)) = frame else {
+            return Pumped::Ended;
+        };
         let Ok(data) = frame.into_data() else { continue };
         let mut items = Vec::new();
         parser.push(&data, |item| items.push(item));
@@ -307,7 +359,9 @@ pub(super) async fn pump(
                 Item::TooLarge => return Pumped::TooLarge,
                 Item::Event(event) => event,
             };
-            let Some(data) = event.data.filter(|data| !data.is_empty()) else { continue };
+            let Some(data) = event.data.filter(|data| !data.is_empty()) else {
+                continue;
+            };
             let origin = request.map_or(Origin::Shared, |(to, _)| Origin::Reply { to, status: 200 });
             if session.on_server(data.into(), origin).await == Seen::Answered && request.is_some() {
                 return Pumped::Answered;

@@ -19,7 +19,9 @@ pub(super) fn open(session: &Arc<Session>) {
     let task = tokio::spawn(async move {
         loop {
             let Some(session) = weak.upgrade() else { return };
-            let Some(delay) = follow(&session).await else { return };
+            let Some(delay) = follow(&session).await else {
+                return;
+            };
             drop(session);
             tokio::time::sleep(delay).await;
         }
@@ -31,7 +33,9 @@ pub(super) fn open(session: &Arc<Session>) {
 
 /// Follows the stream to its end; `None` where the server offers none.
 async fn follow(session: &Arc<Session>) -> Option<Duration> {
-    let Link::Http(link) = session.link() else { return None };
+    let Link::Http(link) = session.link() else {
+        return None;
+    };
     let request = link.request(Method::GET, Bytes::new(), &[]).ok()?;
     let response = link.endpoint.client.request(request).await.ok()?;
     if !response.status().is_success() {

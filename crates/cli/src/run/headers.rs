@@ -1,0 +1,90 @@
+//! Headers for the server, with references to secrets resolved.
+
+use crate::words::warn;
+use anyhow::{Context, bail};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use std::path::PathBuf;
+
+/// Names that Callgate sets itself, or that would break the framing of a request.
+const RESERVED: [&str; 9] = [
+    "accept",
+    "connection",
+    "content-length",
+    "content-type",
+    "host",
+    "mcp-protocol-version",
+    "mcp-session-id",
+    "te",
+    "transfer-encoding",
+];
+
+/// Reads `--header` and `--header-file`.
+pub(super) fn read(lines: &[String], files: &[PathBuf]) -> anyhow::Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    for line in lines {
+        if !line.contains("${") {
+            let name = line.split(':').next().unwrap_or_default();
+            warn(&format!(
+                "the value of --header `{name}` can be seen in the list of processes; use ${{env:NAME}} or --header-file"
+            ));
+        }
+        add(&mut headers, line).with_context(|| "--header")?;
+    }
+    for file in files {
+        let text =
+            std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        for (index, line) in text.lines().enumerate() {
+            if line.trim().is_empty() || line.starts_with('#') {
+                continue;
+            }
+            add(&mut headers, line)
+                .with_context(|| format!("{}:{}", file.display(), index.saturating_add(1)))?;
+        }
+    }
+    Ok(headers)
+}
+
+fn add(headers: &mut HeaderMap, line: &str) -> anyhow::Result<()> {
+    let Some((name, value)) = line.split_once(':') else {
+        bail!("a header has to read `Name: value`");
+    };
+    let name: HeaderName = name.trim().parse().context("the name is no header name")?;
+    if RESERVED.contains(&name.as_str()) {
+        bail!("`{name}` is set by Callgate itself");
+    }
+    let value = expand(value.trim())?;
+    // The message of the error would hold the value, which may be a secret.
+    let Ok(mut value) = HeaderValue::try_from(value) else {
+        bail!("the value of `{name}` has characters that no header may have");
+    };
+    value.set_sensitive(true);
+    headers.append(name, value);
+    Ok(())
+}
+
+/// Puts environment variables and files in place of `${env:X}` and `${file:X}`.
+fn expand(text: &str) -> anyhow::Result<String> {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        out.push_str(before);
+        let Some((reference, after)) = after.split_once('}') else {
+            bail!("`${{` has no `}}`");
+        };
+        match reference.split_once(':') {
+            Some(("env", name)) => {
+                let value =
+                    std::env::var(name).with_context(|| format!("the environment variable {name}"))?;
+                out.push_str(&value);
+            }
+            Some(("file", path)) => {
+                let value = std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
+                out.push_str(value.trim_end_matches(['\r', '\n']));
+            }
+            _ => bail!("a reference reads `${{env:NAME}}` or `${{file:PATH}}`"),
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    Ok(out)
+}
