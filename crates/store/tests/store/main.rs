@@ -1,6 +1,0 @@
-//! The store on real files, in real processes.
-
-#[cfg(test)]
-mod limits;
-#[cfg(test)]
-mod support;
