@@ -286,7 +286,8 @@ fn default_text(reservation: &Reservation) -> Arc<str> {
     let period = period(reservation.window);
     match (reservation.max, reservation.min, reservation.measure) {
         (Some(max), _, Measure::Calls) => {
-            format!("at most {max} calls {period}; the limit is used up").into()
+            let calls = if max == Amount::ONE { "call" } else { "calls" };
+            format!("at most {max} {calls} {period}; the limit is used up").into()
         }
         (Some(max), _, Measure::Sum) => format!(
             "the budget `{}` allows {max} {period}, and this call would exceed it",
@@ -303,12 +304,9 @@ fn default_text(reservation: &Reservation) -> Arc<str> {
 }
 
 fn slot_refusal(slot: &Slot) -> Refusal {
-    let text = slot.on_deny.clone().unwrap_or_else(|| {
-        format!(
-            "at most {} calls may be in flight at once; wait for one to end",
-            slot.max
-        )
-        .into()
+    let text = slot.on_deny.clone().unwrap_or_else(|| match slot.max {
+        1 => "only one call may be in flight at once; wait for it to end".into(),
+        max => format!("at most {max} calls may be in flight at once; wait for one to end").into(),
     });
     Refusal {
         rule: slot.rule.clone(),
