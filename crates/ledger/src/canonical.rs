@@ -137,10 +137,8 @@ impl<'a> Reader<'a> {
     }
 
     fn value(&mut self, depth: usize) -> Result<Json<'a>, CanonicalError> {
-        if depth > DEPTH_MAX {
-            return Err(self.error(Reason::Depth));
-        }
         match self.peek()? {
+            b'[' | b'{' if depth > DEPTH_MAX => Err(self.error(Reason::Depth)),
             b'"' => {
                 self.at += 1;
                 self.string().map(Json::Text)

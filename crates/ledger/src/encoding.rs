@@ -1,15 +1,20 @@
 //! Hexadecimal (lower case) and base64 (RFC 4648 section 4, padded), both read strictly: one text a value.
 
-const HEX: &[u8; 16] = b"0123456789abcdef";
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// Appends `bytes` as lower-case hexadecimal.
 pub(crate) fn hex_into(bytes: &[u8], out: &mut Vec<u8>) {
-    for byte in bytes {
-        for nibble in [byte >> 4, byte & 15] {
-            out.push(HEX.get(usize::from(nibble)).copied().unwrap_or(b'0'));
-        }
+    let start = out.len();
+    out.resize(start + 2 * bytes.len(), 0);
+    let places = out.get_mut(start..).unwrap_or_default();
+    for (pair, byte) in places.chunks_exact_mut(2).zip(bytes) {
+        pair.copy_from_slice(&[hex_digit(byte >> 4), hex_digit(byte & 15)]);
     }
+}
+
+/// The digit of a value below 16, without a branch or a table.
+const fn hex_digit(value: u8) -> u8 {
+    value + b'0' + (b'a' - b'0' - 10) * (value > 9) as u8
 }
 
 /// `bytes` as lower-case hexadecimal.

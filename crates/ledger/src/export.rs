@@ -9,7 +9,7 @@ use crate::note::{KeyError, VerifierKey};
 use crate::record::{DecodeError, FORMAT_VERSION, Field, Writer, take};
 use crate::tree::{Frontier, Hash};
 use crate::value::{CallId, Uint53};
-use crate::verify::{Fault, Outside, Report, Start, Verifier};
+use crate::verify::{Fault, Outside, Prefix, Report, Verifier};
 
 const EXPORT: &str = "export";
 const CHECKPOINT: &str = "checkpoint";
@@ -23,8 +23,8 @@ pub struct Header {
     pub origin: String,
     /// The key that signs its checkpoints.
     pub vkey: VerifierKey,
-    /// Where the records begin.
-    pub start: Start,
+    /// What lies before the records.
+    pub prefix: Prefix,
     /// The number after the last record in the file.
     pub size: Uint53,
 }
@@ -62,14 +62,27 @@ pub enum ExportError {
     Fault(#[from] Fault),
 }
 
+impl ExportError {
+    /// The number of the first record that is wrong; 0 where the header already is.
+    #[must_use]
+    pub const fn seq(&self) -> u64 {
+        match self {
+            Self::Header | Self::Key(_) => 0,
+            Self::CheckpointLine { seq, .. } | Self::Cut(seq) => *seq,
+            Self::Size { found, .. } => *found,
+            Self::Fault(fault) => fault.seq,
+        }
+    }
+}
+
 /// Appends the header line.
 pub fn write_header(header: &Header, out: &mut Vec<u8>) {
     let mut writer = Writer::nested(out);
-    let (first, frontier) = header.start.frontier.to_parts();
+    let (first, frontier) = header.prefix.frontier.to_parts();
     Uint53::saturating(first).put("first", &mut writer);
     frontier.to_vec().put("frontier", &mut writer);
     EXPORT.to_owned().put("kind", &mut writer);
-    header.start.open.put("open", &mut writer);
+    header.prefix.open.put("open", &mut writer);
     header.origin.put("origin", &mut writer);
     header.size.put("size", &mut writer);
     Uint53::from(FORMAT_VERSION).put("v", &mut writer);
@@ -112,7 +125,7 @@ pub fn read_header(line: &[u8]) -> Result<Header, ExportError> {
     let header = Header {
         origin: members.origin,
         vkey: members.vkey.parse()?,
-        start: Start {
+        prefix: Prefix {
             frontier,
             open: members.open,
         },
@@ -158,7 +171,7 @@ impl HeaderMembers {
 pub struct Trust {
     /// The key that must have signed the checkpoints, instead of the one that the file names.
     pub key: Option<VerifierKey>,
-    /// A checkpoint kept elsewhere, as its note.
+    /// Checkpoints kept elsewhere: their notes, one behind the other.
     pub checkpoint: Option<String>,
 }
 
@@ -178,7 +191,7 @@ impl ExportVerifier {
     pub fn new(header_line: &[u8], trust: Trust) -> Result<Self, ExportError> {
         let header = read_header(header_line)?;
         let keys = vec![trust.key.unwrap_or(header.vkey)];
-        let first = header.start.frontier.size();
+        let first = header.prefix.frontier.size();
         let fault = |error: CheckpointError| Fault {
             seq: first,
             kind: crate::FaultKind::Checkpoint(error),
@@ -188,7 +201,7 @@ impl ExportVerifier {
             .map(|note| Outside::open(&note, &keys))
             .transpose()
             .map_err(fault)?;
-        let verifier = Verifier::new(&header.origin, keys, header.start, outside)?;
+        let verifier = Verifier::new(&header.origin, keys, header.prefix, outside)?;
         Ok(Self {
             verifier,
             line: 1,

@@ -31,4 +31,4 @@ pub use receipt::{Receipt, ReceiptError};
 pub use record::{Body, DecodeError, FORMAT_VERSION, Kind, Record};
 pub use tree::{Frontier, FrontierError, Hash, NodeId, leaf_hash, node_hash, nodes_completed_by};
 pub use value::{Amount, CallId, Code, Digest, RunId, Text, Uint53};
-pub use verify::{Fault, FaultKind, Outside, Report, Start, Verifier};
+pub use verify::{Fault, FaultKind, Outside, Prefix, Report, Verifier};

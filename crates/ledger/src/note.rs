@@ -11,8 +11,8 @@ use crate::encoding::{base64, hex, unbase64, unhex};
 pub const NOTE_BYTES_MAX: usize = 64 << 10;
 /// Most signature lines of a note.
 pub const NOTE_SIGNATURES_MAX: usize = 64;
-/// Longest name of a key in bytes.
-pub const KEY_NAME_BYTES_MAX: usize = 256;
+/// Longest name of a key in characters.
+pub const KEY_NAME_CHARS_MAX: usize = 256;
 
 /// The signature type of plain Ed25519 in a key's encoding.
 const ALGORITHM_ED25519: u8 = 1;
@@ -22,7 +22,7 @@ const SIGNATURE_START: &str = "\u{2014} ";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// Key names are not empty, hold no white space, control character or `+`, and are at most
-    /// [`KEY_NAME_BYTES_MAX`] bytes.
+    /// [`KEY_NAME_CHARS_MAX`] characters.
     #[error("not a key name: it may not be empty or hold spaces or `+`")]
     Name,
     /// Not `name+hash+key`.
@@ -222,6 +222,27 @@ pub fn open_note<'n>(note: &'n str, keys: &[VerifierKey]) -> Result<&'n str, Not
     }
 }
 
+/// The notes of a file that holds one behind the other. A note ends with the signature line that no other
+/// signature line follows. Bytes behind the last are given as a note of their own, for its reader to refuse.
+pub fn split_notes(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let mut end = 0;
+        let mut signed = false;
+        for line in rest.split_inclusive('\n') {
+            let signature = line.starts_with(SIGNATURE_START);
+            if signed && !signature {
+                break;
+            }
+            signed = signature;
+            end += line.len();
+        }
+        let (note, behind) = rest.split_at_checked(end)?;
+        rest = behind;
+        (!note.is_empty()).then_some(note)
+    })
+}
+
 /// The name, the key id and the signature of a line.
 fn signature_line(line: &str) -> Option<(&str, [u8; 4], Vec<u8>)> {
     let (name, bytes) = line.strip_prefix(SIGNATURE_START)?.split_once(' ')?;
@@ -232,7 +253,7 @@ fn signature_line(line: &str) -> Option<(&str, [u8; 4], Vec<u8>)> {
 
 fn is_key_name(name: &str) -> bool {
     !name.is_empty()
-        && name.len() <= KEY_NAME_BYTES_MAX
+        && name.chars().count() <= KEY_NAME_CHARS_MAX
         && !name.contains(|c: char| c.is_whitespace() || c.is_control() || c == '+')
 }
 

@@ -9,38 +9,55 @@ use std::collections::HashMap;
 use std::fmt;
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
-use crate::note::VerifierKey;
+use crate::note::{VerifierKey, split_notes};
 use crate::record::{Body, DecodeError, Kind, Record, Status};
 use crate::tree::{Frontier, Hash, leaf_hash};
 use crate::value::{CallId, Uint53};
 
-/// Where the records begin: at 0, or behind a part that was moved to an archive.
+/// What lies before the records: nothing, or a part that was moved to an archive.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Start {
+pub struct Prefix {
     /// The tree of everything before.
     pub frontier: Frontier,
     /// The calls whose intent is before and whose outcome is not.
     pub open: Vec<CallId>,
 }
 
-/// A checkpoint that was kept where the log's owner could not change it.
+/// Checkpoints that were kept where the log's owner could not change them.
+///
+/// All of them are checked, not the last alone: a log that was tampered with goes on to give checkpoints
+/// that agree with it, and only those from before do not.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outside(Checkpoint);
+pub struct Outside(Vec<Checkpoint>);
 
 impl Outside {
-    /// Opens the kept note with the kept keys.
+    /// Opens kept notes, one behind the other in a file, with the kept keys.
     ///
     /// # Errors
-    /// As [`Checkpoint::open`].
-    pub fn open(note: &str, keys: &[VerifierKey]) -> Result<Self, CheckpointError> {
-        Checkpoint::open(note, keys).map(Self)
+    /// As [`Checkpoint::open`], for the first that is not good.
+    pub fn open(notes: &str, keys: &[VerifierKey]) -> Result<Self, CheckpointError> {
+        let mut checkpoints = split_notes(notes)
+            .map(|note| Checkpoint::open(note, keys))
+            .collect::<Result<Vec<_>, _>>()?;
+        checkpoints.sort_by_key(|checkpoint| checkpoint.size);
+        if checkpoints.is_empty() {
+            Err(CheckpointError::Form)
+        } else {
+            Ok(Self(checkpoints))
+        }
+    }
+
+    /// The greatest size.
+    fn size(&self) -> u64 {
+        self.0.last().map_or(0, |last| last.size.get())
     }
 }
 
 /// The first thing that is wrong with a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// The number of the record that is wrong; for a checkpoint, the first record it does not cover.
+    /// The number of the record that is wrong. Where a checkpoint has another root, which does not tell
+    /// the record, it is the first that no agreeing checkpoint covers.
     pub seq: u64,
     /// What is wrong with it.
     pub kind: FaultKind,
@@ -120,33 +137,31 @@ pub enum FaultKind {
         /// Its size.
         size: Uint53,
     },
-    /// The records up to here are not those that were signed.
+    /// The records are not those that were signed.
     #[error(
-        "a checkpoint signed a different tree of the first {size} records: one of those since record {since} was changed, dropped or inserted"
+        "this record, or a later one before {size}, was changed, dropped or inserted: a signed checkpoint has another root"
     )]
     Root {
         /// The checkpoint's size.
         size: u64,
-        /// The size of the last checkpoint that agreed.
-        since: u64,
     },
-    /// The kept checkpoint disagrees.
+    /// A kept checkpoint disagrees.
     #[error(
-        "the checkpoint that was kept outside signed a different tree of the first {size} records: one of them was changed, dropped or inserted"
+        "this record, or a later one before {size}, was changed, dropped or inserted: a checkpoint kept outside has another root"
     )]
     OutsideRoot {
         /// The kept checkpoint's size.
         size: u64,
     },
     /// The log is shorter than the kept checkpoint.
-    #[error("missing: the checkpoint that was kept outside covers {size} records, the log ends here")]
+    #[error("missing: a checkpoint that was kept outside covers {size} records, the log ends here")]
     OutsideLonger {
         /// The kept checkpoint's size.
         size: u64,
     },
     /// The log begins behind the kept checkpoint.
     #[error(
-        "the records begin here, behind the {size} that the checkpoint kept outside covers: verify it against the archive"
+        "the records begin here, behind the {size} that the checkpoints kept outside cover: verify it against the archive"
     )]
     OutsidePruned {
         /// The kept checkpoint's size.
@@ -174,7 +189,7 @@ pub struct Report {
     pub checkpoints: u64,
     /// The size of the last checkpoint: records from here on are not signed.
     pub signed: Option<u64>,
-    /// The size of the checkpoint that was kept outside, if one was given.
+    /// The greatest size of the checkpoints that were kept outside, if any was given.
     pub outside: Option<u64>,
     /// Late answers and ends of tasks of calls before `first`, whose intents are in an archive.
     pub of_archive: u64,
@@ -222,23 +237,23 @@ impl Verifier {
     /// Begins to verify the log `origin`, whose checkpoints one of `keys` signs.
     ///
     /// # Errors
-    /// If the checkpoint that was kept outside is of another log, lies in an archived part, or disagrees
-    /// with the tree of the archived part.
+    /// If a checkpoint that was kept outside is of another log or disagrees with the tree of the archived
+    /// part, or all of them lie before its end.
     pub fn new(
         origin: &str,
         keys: Vec<VerifierKey>,
-        start: Start,
+        prefix: Prefix,
         outside: Option<Outside>,
     ) -> Result<Self, Fault> {
-        let first = start.frontier.size();
+        let first = prefix.frontier.size();
         let verifier = Self {
             origin: origin.to_owned(),
             keys,
-            frontier: start.frontier,
+            frontier: prefix.frontier,
             first,
             outside,
             last_at: Uint53::default(),
-            calls: start
+            calls: prefix
                 .open
                 .into_iter()
                 .map(|call| (call, CallState::Open))
@@ -248,12 +263,13 @@ impl Verifier {
             signed: None,
             of_archive: 0,
         };
-        if let Some(Outside(outside)) = &verifier.outside {
-            verifier.check_origin(outside)?;
-            if outside.size.get() < first {
-                return Err(verifier.fault(FaultKind::OutsidePruned {
-                    size: outside.size.get(),
-                }));
+        if let Some(outside) = &verifier.outside {
+            outside
+                .0
+                .iter()
+                .try_for_each(|checkpoint| verifier.check_origin(checkpoint))?;
+            if outside.size() < first {
+                return Err(verifier.fault(FaultKind::OutsidePruned { size: outside.size() }));
             }
         }
         verifier.check_outside()?;
@@ -299,8 +315,11 @@ impl Verifier {
             }));
         }
         if checkpoint.root != self.frontier.root() {
-            let since = self.signed.unwrap_or(self.first);
-            return Err(self.fault(FaultKind::Root { size, since }));
+            let seq = self.signed.unwrap_or(self.first);
+            return Err(Fault {
+                seq,
+                kind: FaultKind::Root { size },
+            });
         }
         self.checkpoints += 1;
         self.signed = Some(size);
@@ -310,9 +329,9 @@ impl Verifier {
     /// Ends: there are no more records.
     ///
     /// # Errors
-    /// If the checkpoint that was kept outside covers more records.
+    /// If a checkpoint that was kept outside covers more records.
     pub fn finish(self) -> Result<Report, Fault> {
-        let outside = self.outside.as_ref().map(|outside| outside.0.size.get());
+        let outside = self.outside.as_ref().map(Outside::size);
         if let Some(size) = outside.filter(|size| *size > self.next()) {
             return Err(self.fault(FaultKind::OutsideLonger { size }));
         }
@@ -355,9 +374,21 @@ impl Verifier {
         let Some(Outside(outside)) = &self.outside else {
             return Ok(());
         };
-        let size = outside.size.get();
-        if size == self.next() && outside.root != self.frontier.root() {
-            return Err(self.fault(FaultKind::OutsideRoot { size }));
+        let size = self.next();
+        let from = outside.partition_point(|checkpoint| checkpoint.size.get() < size);
+        let mut due = outside
+            .iter()
+            .skip(from)
+            .take_while(|kept| kept.size.get() == size)
+            .peekable();
+        if due.peek().is_some() {
+            let root = self.frontier.root();
+            if due.any(|kept| kept.root != root) {
+                return Err(Fault {
+                    seq: self.first,
+                    kind: FaultKind::OutsideRoot { size },
+                });
+            }
         }
         Ok(())
     }
