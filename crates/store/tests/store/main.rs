@@ -1,0 +1,6 @@
+//! The store on real files, in real processes.
+
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod support;
