@@ -1,0 +1,80 @@
+//! Invariant 4: a limit is never exceeded.
+
+use crate::support::{Hands, admitted, at_most, call, ended, folder, in_flight, limited, ok, options};
+use callgate_ledger::record::Status;
+use callgate_store::{Refund, StopReason, Store};
+use std::time::Duration;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[test]
+fn a_window_admits_its_max_and_then_again_when_it_has_slid() {
+    let (_outer, dir) = folder();
+    let clock = Hands::at(1_000_000);
+    let store = Store::open_with_clock(options(&dir), clock.clone()).unwrap();
+    let admit = || admitted(&store, limited(at_most(2, MINUTE))).is_some();
+    assert!(admit());
+    clock.pass(Duration::from_secs(30));
+    assert!(admit());
+    assert!(!admit());
+    clock.pass(Duration::from_micros(29_999_999));
+    assert!(!admit(), "the first call is still inside the window");
+    clock.pass(Duration::from_micros(1));
+    assert!(admit());
+    assert!(!admit());
+    store.close(StopReason::Exit);
+}
+
+#[test]
+fn a_restart_forgets_nothing() {
+    let (_outer, dir) = folder();
+    for round in 0..3 {
+        let store = Store::open(options(&dir)).unwrap();
+        let passed = admitted(&store, limited(at_most(2, MINUTE))).is_some();
+        assert_eq!(passed, round < 2, "round {round}");
+        store.close(StopReason::Exit);
+    }
+}
+
+#[test]
+fn a_refund_gives_back_at_its_own_time() {
+    let (_outer, dir) = folder();
+    let clock = Hands::at(1_000_000);
+    let store = Store::open_with_clock(options(&dir), clock.clone()).unwrap();
+    let request = || limited(at_most(1, MINUTE));
+    let first = admitted(&store, request()).unwrap();
+    assert!(admitted(&store, request()).is_none());
+    store.settle(first.call, ended(Status::Unreachable, Refund::Release));
+    let second = admitted(&store, request()).expect("the first call was given back");
+    clock.pass(MINUTE);
+    let third = admitted(&store, request()).expect("the second call has left the window");
+    store.settle(second.call, ended(Status::Unreachable, Refund::Release));
+    assert!(
+        admitted(&store, request()).is_none(),
+        "a refund of what has left the window frees nothing in it"
+    );
+    store.settle(third.call, ok());
+    assert!(
+        admitted(&store, request()).is_none(),
+        "an ordinary end gives nothing back"
+    );
+    store.close(StopReason::Exit);
+}
+
+#[test]
+fn a_place_in_flight_is_free_again_when_its_call_has_ended() {
+    let (_outer, dir) = folder();
+    let store = Store::open(options(&dir)).unwrap();
+    let request = || {
+        let mut request = call();
+        request.slots = vec![in_flight(2)];
+        request
+    };
+    let first = admitted(&store, request()).unwrap();
+    let _second = admitted(&store, request()).unwrap();
+    assert!(admitted(&store, request()).is_none());
+    store.settle(first.call, ok());
+    assert!(admitted(&store, request()).is_some());
+    assert!(admitted(&store, request()).is_none());
+    store.close(StopReason::Exit);
+}
