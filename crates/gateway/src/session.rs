@@ -13,7 +13,7 @@ mod pending;
 mod release;
 mod sweep;
 
-pub use inbound::{Entry, Intake, Work};
+pub use inbound::{Due, Entry, Intake, Work};
 pub use outbound::Origin;
 pub(crate) use outbound::{Seen, line};
 pub(crate) use pending::Departure;

@@ -11,7 +11,7 @@ use callgate_core::refusal::Reason;
 use callgate_ledger::record::Status;
 use callgate_wire::list::{ToolList, result_of};
 use callgate_wire::mcp::{
-    META_SUBSCRIPTION_ID, Version, method, progress_notification, result_protocol_version,
+    CancelTarget, META_SUBSCRIPTION_ID, Version, method, progress_notification, result_protocol_version,
 };
 use callgate_wire::splice::{Splice, to_line};
 use callgate_wire::{
@@ -250,6 +250,9 @@ impl Session {
     ) {
         if notification.method == method::NOTIFICATIONS_TOOLS_LIST_CHANGED {
             self.catalogue.invalidate();
+        }
+        if let Ok(Some(CancelTarget(target))) = CancelTarget::from_notification(notification) {
+            self.lock().asked.remove(&target);
         }
         let token = progress_notification(notification)
             .ok()
