@@ -81,6 +81,12 @@ enum ServerEra {
     Modern,
 }
 
+/// What a client of 2026-07-28 is told in front of a server from before it.
+const LEGACY_ONLY: &str = "this server speaks MCP up to 2025-11-25: begin with `initialize`, requests of 2026-07-28 do not reach it";
+/// What a client from before 2026-07-28 is told in front of a server that speaks that version alone.
+const MODERN_ONLY: &str =
+    "this server speaks MCP 2026-07-28 only, which has no `initialize`: use a client of that version";
+
 /// Calls without an answer that are remembered, so that a late answer can be told.
 const GIVEN_UP_MAX: usize = 1_024;
 

@@ -29,5 +29,5 @@ pub use error::{Cause, OpenError, ReadError, StoreError};
 pub use event::Event;
 pub use options::{Durability, RunInfo, StopReason, StoreOptions};
 pub use reader::{CallRecords, DenialCount, Entry, LimitInUse, Reader, RunState, RunStatus};
-pub use secrets::Fingerprint;
+pub use secrets::{Fingerprint, keyed_hash};
 pub use store::Store;

@@ -58,13 +58,7 @@ fn take(gate: &Gate, path: &Path, text: &str, mode: Reload) {
         Ok(loaded) => loaded,
         Err(error) => {
             tracing::error!("{error:#}; the policy in force stays");
-            record(
-                gate,
-                &before,
-                None,
-                ReloadEffect::Rejected,
-                Some("does not load".to_owned()),
-            );
+            record(gate, &before, None, ReloadEffect::Rejected, Some("does not load"));
             return;
         }
     };
@@ -82,7 +76,7 @@ fn take(gate: &Gate, path: &Path, text: &str, mode: Reload) {
         &before,
         Some(&after),
         effect,
-        (!looser.is_empty()).then(|| words.clone()),
+        (!looser.is_empty()).then_some(words.as_str()),
     );
     match effect {
         ReloadEffect::Waiting => {
@@ -112,12 +106,12 @@ fn record(
     before: &Program,
     after: Option<&Program>,
     effect: ReloadEffect,
-    reason: Option<String>,
+    reason: Option<&str>,
 ) {
     gate.recorder().store().record(Event::Reload(record::Reload {
         effect,
         from: Some(Digest(before.digest)),
-        reason: reason.as_deref().map(Text::new),
+        reason: reason.map(Text::new),
         server: Some(gate.server.as_str().into()),
         to: after.map(|program| Digest(program.digest)),
     }));

@@ -2,7 +2,7 @@
 
 use super::pending::{Clock, Departure, Pending, Purpose, Target};
 use super::release::Ready;
-use super::{Ids, ServerEra, Session, era_of};
+use super::{Ids, LEGACY_ONLY, MODERN_ONLY, ServerEra, Session, era_of};
 use crate::answer;
 use crate::link::{Passage, Style};
 use crate::recorder::{Peer, Sent};
@@ -261,12 +261,8 @@ impl Session {
         let state = self.lock();
         let text = match (era, state.server, purpose) {
             (Era::Modern, ServerEra::Legacy, Purpose::Discover) => return None,
-            (Era::Modern, ServerEra::Legacy, _) => {
-                "this server speaks MCP up to 2025-11-25: begin with `initialize`, requests of 2026-07-28 do not reach it"
-            }
-            (Era::Legacy, ServerEra::Modern, Purpose::Initialize) => {
-                "this server speaks MCP 2026-07-28 only, which has no `initialize`: use a client of that version"
-            }
+            (Era::Modern, ServerEra::Legacy, _) => LEGACY_ONLY,
+            (Era::Legacy, ServerEra::Modern, Purpose::Initialize) => MODERN_ONLY,
             _ => return None,
         };
         Some(refusal(Reason::EraMismatch, text))

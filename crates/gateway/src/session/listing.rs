@@ -118,6 +118,9 @@ impl Session {
                 Some(tools)
             }
             Err(failure) => {
+                if failure == ListFailure::Refused && meta.is_some() {
+                    self.learn_from_refused_list();
+                }
                 self.catalogue.is_stale.store(true, Ordering::Release);
                 self.record_list(ListSeen::Failed { code: failure.code() });
                 None

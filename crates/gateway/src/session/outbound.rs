@@ -1,7 +1,7 @@
 //! From the server: answers to the requests that wait for them, and its own messages to the client.
 
 use super::pending::{OwnAnswer, Pending, Purpose, Target};
-use super::{Ids, ServerEra, Session};
+use super::{Ids, MODERN_ONLY, ServerEra, Session};
 use crate::answer;
 use crate::link::{Link, Passage};
 use crate::recorder::{Peer, Sent};
@@ -149,6 +149,12 @@ impl Session {
             Purpose::List => self.shown(unit, message, response),
             Purpose::Initialize => {
                 self.learn_from_initialize(response);
+                if self.lock().server == ServerEra::Modern {
+                    let refusal = super::inbound::refusal(Reason::EraMismatch, MODERN_ONLY);
+                    self.record_refusal(&refusal, method::INITIALIZE, None);
+                    sink.answer(answer::refusal_error(&id, &refusal)).await;
+                    return;
+                }
                 Ok(unit.slice_ref(message.raw()))
             }
             Purpose::Discover => {
@@ -225,6 +231,15 @@ impl Session {
                     state.server = ServerEra::Modern;
                 }
             }
+        }
+    }
+
+    /// A server that refuses to list its tools for a request of 2026-07-28 does not speak that version, unless
+    /// it has shown before that it does.
+    pub(super) fn learn_from_refused_list(&self) {
+        let mut state = self.lock();
+        if state.server == ServerEra::Unknown {
+            state.server = ServerEra::Legacy;
         }
     }
 
