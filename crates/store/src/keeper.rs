@@ -8,7 +8,7 @@ use crate::options::StoreOptions;
 use crate::schema;
 use callgate_ledger::{Checkpoint, Frontier, Hash, NodeId, Signer, Uint53, VerifierKey};
 use rusqlite::{Connection, OptionalExtension as _, params};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
@@ -21,6 +21,9 @@ const CHECKPOINT_PERIOD: Duration = Duration::from_secs(1);
 const CHECKPOINT_RECORDS: i64 = 1_000;
 /// How many leaves enter the tree in one transaction, so that no call waits long for it.
 const LEAVES_MAX: i64 = 256;
+/// How long a process waits for its turn.
+const TURN_MAX: Duration = Duration::from_secs(2);
+const TURN_PERIOD: Duration = Duration::from_millis(2);
 
 /// What the writer tells the keeper: how far the ledger has grown.
 #[derive(Debug, Default)]
@@ -157,12 +160,28 @@ impl Keeper {
     }
 
     /// Waits for this process's turn. It is held for one step only: an idle process must not keep another's
-    /// records from being signed.
+    /// records from being signed, nor a process that is stopped keep this one from ending.
     fn step(&mut self) -> Result<(), Failure> {
-        self.sequencer.lock()?;
-        let stepped = self.step_locked();
+        let until = Instant::now() + TURN_MAX;
+        loop {
+            match self.sequencer.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(TURN_PERIOD),
+                Err(TryLockError::WouldBlock) => return Ok(()),
+                Err(TryLockError::Error(error)) => return Err(error.into()),
+            }
+        }
+        let stepped = self.step_locked().and_then(|()| self.shorten_wal());
         self.sequencer.unlock()?;
         stepped
+    }
+
+    /// Moves what is in the WAL to the database while others write on, so that no writer has to.
+    fn shorten_wal(&self) -> Result<(), Failure> {
+        self.conn
+            .prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?
+            .query_row([], |_| Ok(()))?;
+        Ok(())
     }
 
     /// Takes the records that are safe into the tree and signs it.
