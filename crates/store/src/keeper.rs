@@ -20,7 +20,9 @@ const CHECKPOINT_PERIOD: Duration = Duration::from_secs(1);
 /// After how many records a checkpoint is signed before that.
 const CHECKPOINT_RECORDS: i64 = 1_000;
 /// How many leaves enter the tree in one transaction, so that no call waits long for it.
-const LEAVES_MAX: i64 = 256;
+const LEAVES_MAX: i64 = 128;
+/// After how many records the WAL is moved to the database. Each time costs a writer one sync.
+const SHORTEN_RECORDS: i64 = 5_000;
 /// How long a process waits for its turn.
 const TURN_MAX: Duration = Duration::from_secs(2);
 const TURN_PERIOD: Duration = Duration::from_millis(2);
@@ -101,6 +103,8 @@ pub(crate) struct Keeper {
     signer: Signer,
     origin: String,
     out: Option<(PathBuf, File)>,
+    /// How many records there were when the WAL was shortened last.
+    shortened: i64,
 }
 
 impl Keeper {
@@ -139,6 +143,7 @@ impl Keeper {
             signer,
             origin,
             out,
+            shortened: 0,
         })
     }
 
@@ -177,7 +182,12 @@ impl Keeper {
     }
 
     /// Moves what is in the WAL to the database while others write on, so that no writer has to.
-    fn shorten_wal(&self) -> Result<(), Failure> {
+    fn shorten_wal(&mut self) -> Result<(), Failure> {
+        let (size, _) = tail(&self.conn)?;
+        if size - self.shortened < SHORTEN_RECORDS {
+            return Ok(());
+        }
+        self.shortened = size;
         self.conn
             .prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?
             .query_row([], |_| Ok(()))?;

@@ -44,6 +44,8 @@ pub(crate) enum Space {
 #[derive(Debug, Default)]
 pub(crate) struct Refusals {
     seconds: HashMap<Source, (u64, u32)>,
+    /// The second in which sources of earlier ones were forgotten last.
+    cleared: u64,
     seen: HashSet<Refused>,
     hour: u64,
     bytes: u64,
@@ -96,7 +98,8 @@ impl Refusals {
 
     fn within_second(&mut self, source: &Source, now: StoreTime) -> bool {
         let second = now.0 / SECOND;
-        if self.seconds.len() >= SOURCES_MAX && !self.seconds.contains_key(source) {
+        if self.seconds.len() >= SOURCES_MAX && self.cleared != second {
+            self.cleared = second;
             self.seconds.retain(|_, (at, _)| *at == second);
         }
         let crowded = self.seconds.len() >= SOURCES_MAX && !self.seconds.contains_key(source);
@@ -234,7 +237,11 @@ mod tests {
         let mut refusals = Refusals::default();
         for reason in ["hidden", "rate_limited"] {
             let refused = refused(Source::Grant("a".into()), reason);
-            assert_eq!(recorded(&mut refusals, &refused, 5, 1, Space::Reserved), 1, "{reason}");
+            assert_eq!(
+                recorded(&mut refusals, &refused, 5, 1, Space::Reserved),
+                1,
+                "{reason}"
+            );
         }
         let [suppressed] = refusals.due(StoreTime(2 * SECOND)).try_into().unwrap();
         assert_eq!((suppressed.count.get(), suppressed.reason), (8, None));
@@ -249,7 +256,10 @@ mod tests {
             total += recorded(&mut refusals, &refused, 25, second, Space::Enough);
         }
         assert_eq!(u64::from(total), REFUSAL_BYTES_MAX.div_ceil(1_000));
-        assert_eq!(recorded(&mut refusals, &refused, 25, 7_200, Space::Enough), GRANT_REFUSALS_MAX);
+        assert_eq!(
+            recorded(&mut refusals, &refused, 25, 7_200, Space::Enough),
+            GRANT_REFUSALS_MAX
+        );
     }
 
     #[test]
@@ -275,6 +285,9 @@ mod tests {
         assert!(refusals.counted.len() <= SOURCES_MAX + 1);
         assert!(refusals.seen.len() <= KINDS_MAX);
         let counted: u64 = refusals.all().iter().map(|record| record.count.get()).sum();
-        assert!(counted >= 3 * u64::try_from(SOURCES_MAX).unwrap(), "what is not recorded is counted");
+        assert!(
+            counted >= 3 * u64::try_from(SOURCES_MAX).unwrap(),
+            "what is not recorded is counted"
+        );
     }
 }

@@ -1,8 +1,11 @@
 //! Invariant 4: a limit is never exceeded.
 
-use crate::support::{Hands, admitted, at_most, call, ended, folder, in_flight, limited, ok, options};
+use crate::support::{
+    Hands, admitted, at_most, call, ended, folder, in_flight, limited, ok, options, until, wait,
+};
+use callgate_core::name::SessionId;
 use callgate_ledger::record::Status;
-use callgate_store::{Refund, StopReason, Store};
+use callgate_store::{Admission, Reader, Refund, StopReason, Store};
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -116,7 +119,10 @@ fn thousands_in_a_window_are_counted_never_over_and_at_most_a_sixtieth_late() {
     clock.pass(MINUTE - Duration::from_millis(1_300 - 1_100));
     assert!((0..1_300).filter(|_| admit()).count() <= 1_101);
     clock.pass(Duration::from_millis(1_200));
-    assert!((0..1_300).filter(|_| admit()).count() >= 199, "at most a second late");
+    assert!(
+        (0..1_300).filter(|_| admit()).count() >= 199,
+        "at most a second late"
+    );
     store.close(StopReason::Exit);
 }
 
@@ -133,7 +139,9 @@ fn limits_of_sessions_that_are_over_are_swept_away() {
     }
     let keys = || -> i64 {
         let database = rusqlite::Connection::open(dir.join("callgate.db")).unwrap();
-        database.query_row("SELECT count(*) FROM limit_key", [], |row| row.get(0)).unwrap()
+        database
+            .query_row("SELECT count(*) FROM limit_key", [], |row| row.get(0))
+            .unwrap()
     };
     assert_eq!(keys(), 50);
     clock.pass(MINUTE);
