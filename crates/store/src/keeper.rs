@@ -325,17 +325,22 @@ fn grow(frontier: &mut Frontier, leaves: &[Hash]) -> Vec<(NodeId, Hash)> {
     nodes
 }
 
-/// A node of the tree; `None` where it is not kept.
+/// A node of the tree; `None` where it is not kept. A leaf lies with its record, or alone where the tree is
+/// grown from it and its record was moved to an archive.
 pub(crate) fn node(conn: &Connection, id: NodeId) -> Result<Option<Hash>, Failure> {
     let place = stored(id.index)?;
-    let found = if id.level == 0 {
-        conn.prepare_cached("SELECT leaf FROM ledger WHERE seq = ?1")?
+    if id.level == 0 {
+        let leaf = conn
+            .prepare_cached("SELECT leaf FROM ledger WHERE seq = ?1")?
             .query_row([place], |row| row.get(0))
-            .optional()?
-    } else {
-        conn.prepare_cached("SELECT hash FROM node WHERE level = ?1 AND place = ?2")?
-            .query_row(params![id.level, place], |row| row.get(0))
-            .optional()?
-    };
-    Ok(found.map(Hash))
+            .optional()?;
+        if let Some(leaf) = leaf {
+            return Ok(Some(Hash(leaf)));
+        }
+    }
+    let hash = conn
+        .prepare_cached("SELECT hash FROM node WHERE level = ?1 AND place = ?2")?
+        .query_row(params![id.level, place], |row| row.get(0))
+        .optional()?;
+    Ok(hash.map(Hash))
 }

@@ -20,7 +20,7 @@ const CACHE_KIBIBYTES: i32 = 4_096;
 /// - `meta`: one value a name: the log's origin, the boot and its offset.
 /// - `run`: each run of a process; `ended` is empty while it lives or is not yet found gone.
 /// - `ledger`: each record, its leaf hash, and for records that follow an intent that intent's number.
-/// - `node`: the tree's nodes above its leaves.
+/// - `node`: the tree's nodes above its leaves; behind an archived part, those that the tree is grown from.
 /// - `checkpoint`, `signer`: signed checkpoints, and the keys that ever signed.
 /// - `open_call`: intents without an outcome. `slot`: the places they hold.
 /// - `limit_key`: whose history, with running totals of exactly the rows in `limit_entry`.
