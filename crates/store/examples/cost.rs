@@ -1,6 +1,6 @@
 //! What a call costs: admit and settle, alone, with 64 in flight, and with the folder shared.
 //!
-//! `cargo run --profile release -p callgate-store --example cost`
+//! `cargo run --release -p callgate-store --example cost`
 
 use callgate_core::amount::Amount;
 use callgate_core::limit::{LimitKey, Measure, Reservation, ScopeValue, Window};
