@@ -56,7 +56,7 @@ async fn serve(args: &RunArgs, plan: setup::Plan) -> anyhow::Result<Ended> {
         }
     });
     let gate = plan.gate;
-    reload::watch(args, Arc::clone(&gate), plan.watched);
+    reload::watch(args, Arc::clone(&gate), plan.policy);
     let served = match args.transport.unwrap_or(Transport::Stdio) {
         Transport::Http => {
             let address = SocketAddr::new(

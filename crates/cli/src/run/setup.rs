@@ -1,6 +1,7 @@
 //! What `run` needs before the first message: policy, store, server, and the warnings that are due.
 
-use super::{headers, policy, reload};
+use super::headers;
+use super::policy::PolicyFile;
 use crate::args::{self, RunArgs, Transport};
 use crate::words::warn;
 use anyhow::{Context, bail};
@@ -24,7 +25,7 @@ pub(super) struct Plan {
     pub(super) store: Arc<Store>,
     pub(super) upstream: Upstream,
     pub(super) token: Option<Token>,
-    pub(super) watched: reload::Watched,
+    pub(super) policy: PolicyFile,
 }
 
 /// Makes a plan of the arguments, or says what is wrong with them.
@@ -33,11 +34,10 @@ pub(super) fn plan(args: &RunArgs) -> anyhow::Result<Plan> {
     let path = args.config.clone().context("name a policy with -c FILE")?;
     let upstream = upstream(args)?;
     let token = token(args)?;
-    let loaded = policy::load(&path)?;
+    let policy = PolicyFile::read(&path)?;
     let dir = state_dir(args.state.state_dir.as_deref())?;
     warn_of_the_agent(&path, &dir);
     let server = server_name(args, &dir)?;
-    let text = std::fs::read_to_string(&path).unwrap_or_default();
     let store = Arc::new(Store::open(StoreOptions {
         dir,
         durability: match args.durability {
@@ -49,7 +49,7 @@ pub(super) fn plan(args: &RunArgs) -> anyhow::Result<Plan> {
         run: RunInfo {
             label: label(args),
             mode: record::Mode::Run,
-            policies: vec![(server.clone(), loaded.program.digest)],
+            policies: vec![(server.clone(), policy.loaded.program.digest)],
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
     })?);
@@ -57,7 +57,7 @@ pub(super) fn plan(args: &RunArgs) -> anyhow::Result<Plan> {
     let gate = Arc::new(Gate::new(
         server,
         local()?,
-        loaded.program,
+        policy.loaded.program.clone(),
         recorder,
         Settings::default(),
     ));
@@ -66,7 +66,7 @@ pub(super) fn plan(args: &RunArgs) -> anyhow::Result<Plan> {
         store,
         upstream,
         token,
-        watched: reload::Watched { path, text },
+        policy,
     })
 }
 

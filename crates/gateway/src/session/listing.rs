@@ -114,6 +114,7 @@ impl Session {
                     tools: tools.by_name.len(),
                     shown: self.count_visible(&tools),
                 });
+                self.gate.publish_list(tools.by_name.values().cloned().collect());
                 self.catalogue.tools.store(Some(Arc::clone(&tools)));
                 Some(tools)
             }
