@@ -138,7 +138,6 @@ fn cel_judges_with_what_stands_around_the_call() {
         ("1 / args.a > 0", r#"{"a":0}"#, Some(Reason::ConditionError)),
     ];
     for (when, arguments, wanted) in table {
-        let when = when.replace(" tool.name == 't'", " server.name != 't'");
         let program = tool(&format!("require:\n  - when: \"{when}\""));
         assert_eq!(reason(&program, arguments), wanted, "{when} {arguments}");
     }
@@ -171,8 +170,14 @@ fn cel_is_bounded_by_its_input() {
     assert_eq!(reason(&nested, &list(200)), None);
     assert_eq!(reason(&nested, &list(400)), Some(Reason::ConditionError));
     let flat = tool("require:\n  - when: \"args.list.all(x, x == 1)\"");
-    assert_eq!(reason(&flat, &list(9_000)), None);
-    assert_eq!(reason(&flat, &list(11_000)), Some(Reason::ConditionError));
+    assert_eq!(reason(&flat, &list(3_900)), None);
+    assert_eq!(reason(&flat, &list(4_100)), Some(Reason::ConditionError));
+    let text = |length: usize| format!("{{\"list\":[\"x\"],\"text\":\"{}\"}}", "x".repeat(length));
+    let searching = tool("require:\n  - when: \"args.list.all(x, args.text.contains(x))\"");
+    assert_eq!(reason(&searching, &text(200_000)), None);
+    assert_eq!(reason(&searching, &text(300_000)), Some(Reason::ConditionError));
+    let plain = tool("require:\n  - when: \"args.text.contains('x')\"");
+    assert_eq!(reason(&plain, &text(300_000)), None);
     let deep = "version: \"1\"\ndefault: deny\ntools:\n  t:\n    require:\n      - when: \"args.l.all(x, args.l.all(y, args.l.all(z, x == y && y == z)))\"\n";
     assert!(load(deep, &LoadOptions::default()).is_err());
 }

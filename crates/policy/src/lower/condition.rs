@@ -317,7 +317,7 @@ impl Context<'_> {
     }
 
     /// Finds conditions on one path that cannot all hold.
-    fn contradictions(&mut self, all: &[Condition], fields: Fields<'_>, place: Place<'_>) {
+    pub(crate) fn contradictions(&mut self, all: &[Condition], fields: Fields<'_>, place: Place<'_>) {
         let mut ranges: BTreeMap<&Path, Range<'_>> = BTreeMap::new();
         for condition in all {
             let Condition::Test(test) = condition else {

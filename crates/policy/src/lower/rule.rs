@@ -288,6 +288,7 @@ impl Context<'_> {
                 }
             }
             all.extend(self.when(fields, place));
+            self.contradictions(&all, fields, place);
             let condition = match all.len() {
                 0 => None,
                 1 => all.pop(),
