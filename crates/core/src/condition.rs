@@ -1,5 +1,18 @@
 //! Conditions, compiled: what a policy asks of a call.
 
+mod eval;
+mod hosts;
+mod locate;
+mod paths;
+mod possible;
+mod values;
+mod words;
+
+pub(crate) use eval::{Facts, evaluate};
+pub(crate) use locate::each_value;
+pub(crate) use possible::{always_applies, never_holds};
+pub(crate) use words::{Asks, condition_text, error_text};
+
 use crate::decimal::Decimal;
 use crate::json::Json;
 use crate::path::Path;
@@ -16,6 +29,47 @@ pub enum Truth {
     Missing,
     /// It could not be evaluated: a wrong type, a number that cannot be held, a check that failed.
     Error(EvalError),
+}
+
+impl Truth {
+    /// Both hold: an error wins, then what is false, then what is missing.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Error(error), _) | (_, Self::Error(error)) => Self::Error(error),
+            (Self::False, _) | (_, Self::False) => Self::False,
+            (Self::Missing, _) | (_, Self::Missing) => Self::Missing,
+            (Self::True, Self::True) => Self::True,
+        }
+    }
+
+    /// Either holds: an error wins, then what is true, then what is missing.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Error(error), _) | (_, Self::Error(error)) => Self::Error(error),
+            (Self::True, _) | (_, Self::True) => Self::True,
+            (Self::Missing, _) | (_, Self::Missing) => Self::Missing,
+            (Self::False, Self::False) => Self::False,
+        }
+    }
+
+    /// It does not hold; what is missing or an error stays so.
+    #[must_use]
+    pub fn negate(self) -> Self {
+        match self {
+            Self::True => Self::False,
+            Self::False => Self::True,
+            Self::Missing => Self::Missing,
+            Self::Error(error) => Self::Error(error),
+        }
+    }
+}
+
+impl From<bool> for Truth {
+    fn from(holds: bool) -> Self {
+        if holds { Self::True } else { Self::False }
+    }
 }
 
 /// Why a condition could not be evaluated.
@@ -39,6 +93,14 @@ pub enum EvalError {
         /// The path as written.
         path: Arc<str>,
     },
+    /// A text that programs read differently, so that what is judged might not be what is done.
+    #[error("`{path}` is not usable: {why}")]
+    Ambiguous {
+        /// The path as written.
+        path: Arc<str>,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// A check outside of this crate failed.
     #[error("{0}")]
     Check(Arc<str>),
@@ -54,6 +116,15 @@ pub enum Polarity {
 }
 
 impl Polarity {
+    /// Joins the truths of several values or readings: all of them where it must hold, else any.
+    #[must_use]
+    pub(crate) fn join(self, left: Truth, right: Truth) -> Truth {
+        match self {
+            Self::MustHold => left.and(right),
+            Self::Selects => left.or(right),
+        }
+    }
+
     /// What it turns into inside `not`.
     #[must_use]
     pub const fn inverted(self) -> Self {

@@ -8,7 +8,7 @@ use crate::json::{JsonKind, Member, Object, RawJson};
 use crate::malformed::{Expected, Malformed};
 use crate::mcp::method::{self, Resemblance};
 use crate::scan::keys::equal_without_case;
-use crate::scan::{Rules, Scanner, checked_text};
+use crate::scan::{Rules, Scanned, Scanner, checked_text};
 
 /// One received unit, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,23 +108,27 @@ pub enum Payload<'a> {
 /// # Errors
 /// The first cause for which the bytes are refused. A batch is refused as a whole.
 pub fn decode<'a>(bytes: &'a [u8], bounds: &Bounds) -> Result<Decoded<'a>, Malformed> {
-    let mut scanner = Scanner::new(checked_text(bytes, bounds)?, bounds.depth_in_force());
+    let mut scanner = Scanner::with_room(checked_text(bytes, bounds)?, bounds.depth_in_force());
+    unit(&mut scanner, bounds).map_err(|cause| *cause)
+}
+
+fn unit<'a>(scanner: &mut Scanner<'a>, bounds: &Bounds) -> Scanned<Decoded<'a>> {
     scanner.space();
     let decoded = match scanner.peek() {
-        None => return Err(Malformed::Empty),
-        Some(b'[') => Decoded::Batch(batch(&mut scanner, bounds)?),
-        Some(_) => Decoded::Single(message(&mut scanner)?),
+        None => return Err(Malformed::Empty.into()),
+        Some(b'[') => Decoded::Batch(batch(scanner, bounds)?),
+        Some(_) => Decoded::Single(message(scanner)?),
     };
     scanner.end()?;
     Ok(decoded)
 }
 
-fn batch<'a>(scanner: &mut Scanner<'a>, bounds: &Bounds) -> Result<Vec<Message<'a>>, Malformed> {
+fn batch<'a>(scanner: &mut Scanner<'a>, bounds: &Bounds) -> Scanned<Vec<Message<'a>>> {
     scanner.enter()?;
     scanner.take(b'[');
     scanner.space();
     if scanner.take(b']') {
-        return Err(Malformed::EmptyBatch);
+        return Err(Malformed::EmptyBatch.into());
     }
     let mut messages = Vec::new();
     loop {
@@ -132,12 +136,14 @@ fn batch<'a>(scanner: &mut Scanner<'a>, bounds: &Bounds) -> Result<Vec<Message<'
         if messages.len() >= bounds.batch_max {
             return Err(Malformed::BatchTooLong {
                 batch_max: bounds.batch_max,
-            });
+            }
+            .into());
         }
         if scanner.peek() == Some(b'[') {
             return Err(Malformed::NestedBatch {
                 offset: scanner.pos(),
-            });
+            }
+            .into());
         }
         messages.push(message(scanner)?);
         scanner.space();
@@ -146,7 +152,7 @@ fn batch<'a>(scanner: &mut Scanner<'a>, bounds: &Bounds) -> Result<Vec<Message<'
             return Ok(messages);
         }
         if !scanner.take(b',') {
-            return Err(Malformed::syntax(scanner.pos(), Expected::CommaOrBracket));
+            return Err(Malformed::syntax(scanner.pos(), Expected::CommaOrBracket).into());
         }
     }
 }
@@ -171,11 +177,11 @@ enum Params<'a> {
 /// The names that JSON-RPC gives a meaning; unknown ones pass, variants of these do not.
 const ENVELOPE: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
 
-fn message<'a>(scanner: &mut Scanner<'a>) -> Result<Message<'a>, Malformed> {
+fn message<'a>(scanner: &mut Scanner<'a>) -> Scanned<Message<'a>> {
     let start = scanner.pos();
     if scanner.peek() != Some(b'{') {
         scanner.value(Rules::Request)?;
-        return Err(Malformed::NotAnObject { offset: start });
+        return Err(Malformed::NotAnObject { offset: start }.into());
     }
     let mut parts = Parts {
         start,
@@ -195,7 +201,7 @@ fn message<'a>(scanner: &mut Scanner<'a>) -> Result<Message<'a>, Malformed> {
 }
 
 impl<'a> Parts<'a> {
-    fn read(&mut self, scanner: &mut Scanner<'a>, key: &str, at: usize) -> Result<(), Malformed> {
+    fn read(&mut self, scanner: &mut Scanner<'a>, key: &str, at: usize) -> Scanned<()> {
         let message_start = self.start;
         let (slot, rules) = match key {
             "jsonrpc" => (Some(&mut self.version), Rules::Request),
@@ -216,7 +222,7 @@ impl<'a> Parts<'a> {
                     .into_iter()
                     .find(|known| equal_without_case(known, unknown))
                 {
-                    return Err(Malformed::case_variant(unknown, known, at));
+                    return Err(Malformed::case_variant(unknown, known, at).into());
                 }
                 (None, Rules::Request)
             }
@@ -267,7 +273,7 @@ impl<'a> Parts<'a> {
 }
 
 /// Reads `params`, keeping its members.
-fn params_object<'a>(scanner: &mut Scanner<'a>, message_start: usize) -> Result<Object<'a>, Malformed> {
+fn params_object<'a>(scanner: &mut Scanner<'a>, message_start: usize) -> Scanned<Object<'a>> {
     let start = scanner.pos();
     let mut members = Vec::with_capacity(4);
     scanner.object(Rules::Request, |scanner, key, at| {

@@ -8,7 +8,7 @@ use callgate_core::json::Json;
 
 use crate::bounds::Bounds;
 use crate::malformed::{Expected, Malformed};
-use crate::scan::{Rules, Scanner, checked_text};
+use crate::scan::{Rules, Scanned, Scanner, checked_text};
 
 /// The six kinds of JSON values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,9 +55,9 @@ impl<'a> RawJson<'a> {
             return Err(Malformed::Empty);
         }
         let start = scanner.pos();
-        scanner.value(Rules::Request)?;
+        let scanned = scanner.value(Rules::Request);
         let text = scanner.since(start);
-        scanner.end()?;
+        scanned.and_then(|()| scanner.end()).map_err(|cause| *cause)?;
         Ok(Self { text, start })
     }
 
@@ -95,7 +95,10 @@ impl<'a> RawJson<'a> {
     /// The string that is meant. `None` where it is no string, or (in a result) holds half a surrogate pair.
     #[must_use]
     pub fn as_str(&self) -> Option<Cow<'a, str>> {
-        (self.kind() == JsonKind::String).then_some(())?;
+        let inside = self.text.strip_prefix('"')?.strip_suffix('"')?;
+        if memchr::memchr(b'\\', inside.as_bytes()).is_none() {
+            return Some(Cow::Borrowed(inside));
+        }
         let mut scanner = Scanner::new(self.text, usize::MAX);
         scanner
             .string(Rules::Inspected)
@@ -161,7 +164,9 @@ impl<'a> RawJson<'a> {
     /// # Errors
     /// The first cause found.
     pub fn check_strict(&self, bounds: &Bounds) -> Result<(), Malformed> {
-        Scanner::new(self.text, bounds.depth_in_force()).value(Rules::Inspected)
+        Scanner::new(self.text, bounds.depth_in_force())
+            .value(Rules::Inspected)
+            .map_err(|cause| *cause)
     }
 
     /// The value as a tree; strings are borrowed where they hold no escape.
@@ -258,8 +263,8 @@ pub fn quoted(text: &str) -> String {
 /// Walks the array whose `[` is next. `each` has to read one value.
 fn elements_of<'a>(
     scanner: &mut Scanner<'a>,
-    mut each: impl FnMut(&mut Scanner<'a>) -> Result<(), Malformed>,
-) -> Result<(), Malformed> {
+    mut each: impl FnMut(&mut Scanner<'a>) -> Scanned<()>,
+) -> Scanned<()> {
     scanner.take(b'[');
     scanner.space();
     if scanner.take(b']') {
@@ -273,13 +278,13 @@ fn elements_of<'a>(
             return Ok(());
         }
         if !scanner.take(b',') {
-            return Err(Malformed::syntax(scanner.pos(), Expected::CommaOrBracket));
+            return Err(Malformed::syntax(scanner.pos(), Expected::CommaOrBracket).into());
         }
     }
 }
 
 /// Recursive, which the bound on depth allows.
-fn tree<'a>(scanner: &mut Scanner<'a>) -> Result<Json<'a>, Malformed> {
+fn tree<'a>(scanner: &mut Scanner<'a>) -> Scanned<Json<'a>> {
     Ok(match scanner.peek() {
         Some(b'{') => {
             let mut members = Vec::new();

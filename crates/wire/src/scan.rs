@@ -13,6 +13,9 @@ use crate::bounds::Bounds;
 use crate::malformed::{Expected, Malformed};
 use keys::Key;
 
+/// What scanning gives. The cause is boxed: it is large and rare, and each step of the scanner returns one.
+pub(crate) type Scanned<T> = Result<T, Box<Malformed>>;
+
 /// How strict a value is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rules {
@@ -38,8 +41,10 @@ impl Rules {
     }
 }
 
-/// Keys that a usual message has open at once: enough for one allocation to do.
+/// Keys of open objects in a usual message: enough for one allocation to do.
 const KEYS_USUAL: usize = 16;
+/// Open containers in a usual message, likewise.
+const OPEN_USUAL: usize = 8;
 
 /// A container whose end has not been seen.
 #[derive(Debug, Clone, Copy)]
@@ -52,13 +57,14 @@ enum Open {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Inside<'a> {
     pub(crate) text: &'a str,
-    pub(crate) escaped: bool,
+    /// How many escapes it holds. (A whole word: a flag and its padding are slower to hand on.)
+    pub(crate) escapes: usize,
 }
 
 impl<'a> Inside<'a> {
     /// The string that is meant; borrowed where there is no escape.
     pub(crate) fn decoded(self) -> Cow<'a, str> {
-        if self.escaped {
+        if self.escapes > 0 {
             Cow::Owned(text::unescaped(self.text))
         } else {
             Cow::Borrowed(self.text)
@@ -84,7 +90,16 @@ impl<'a> Scanner<'a> {
             depth: 0,
             depth_max,
             open: Vec::new(),
+            keys: Vec::new(),
+        }
+    }
+
+    /// As [`Scanner::new`], with room for what a usual message has open at once.
+    pub(crate) fn with_room(text: &'a str, depth_max: usize) -> Self {
+        Self {
+            open: Vec::with_capacity(OPEN_USUAL),
             keys: Vec::with_capacity(KEYS_USUAL),
+            ..Self::new(text, depth_max)
         }
     }
 
@@ -117,20 +132,21 @@ impl<'a> Scanner<'a> {
     }
 
     /// After the value: nothing but white space may follow.
-    pub(crate) fn end(&mut self) -> Result<(), Malformed> {
+    pub(crate) fn end(&mut self) -> Scanned<()> {
         self.space();
         match self.peek() {
             None => Ok(()),
-            Some(_) => Err(Malformed::TrailingData { offset: self.pos }),
+            Some(_) => Err(Malformed::TrailingData { offset: self.pos }.into()),
         }
     }
 
-    pub(crate) fn enter(&mut self) -> Result<(), Malformed> {
+    pub(crate) fn enter(&mut self) -> Scanned<()> {
         if self.depth >= self.depth_max {
             return Err(Malformed::TooDeep {
                 depth_max: self.depth_max,
                 offset: self.pos,
-            });
+            }
+            .into());
         }
         self.depth += 1;
         Ok(())
@@ -145,8 +161,8 @@ impl<'a> Scanner<'a> {
     pub(crate) fn object(
         &mut self,
         rules: Rules,
-        mut each: impl FnMut(&mut Self, &Cow<'a, str>, usize) -> Result<(), Malformed>,
-    ) -> Result<(), Malformed> {
+        mut each: impl FnMut(&mut Self, &Cow<'a, str>, usize) -> Scanned<()>,
+    ) -> Scanned<()> {
         self.enter()?;
         self.pos += 1;
         let first_key = self.keys.len();
@@ -162,7 +178,7 @@ impl<'a> Scanner<'a> {
                     break;
                 }
                 if !self.take(b',') {
-                    return Err(Malformed::syntax(self.pos, Expected::CommaOrBrace));
+                    return Err(Malformed::syntax(self.pos, Expected::CommaOrBrace).into());
                 }
                 self.space();
             }
@@ -173,7 +189,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads one value of any kind and leaves the position behind it.
-    pub(crate) fn value(&mut self, rules: Rules) -> Result<(), Malformed> {
+    pub(crate) fn value(&mut self, rules: Rules) -> Scanned<()> {
         let floor = self.open.len();
         loop {
             self.space();
@@ -210,7 +226,7 @@ impl<'a> Scanner<'a> {
                 Some(b't') => self.word("true")?,
                 Some(b'f') => self.word("false")?,
                 Some(b'n') => self.word("null")?,
-                _ => return Err(Malformed::syntax(self.pos, Expected::Value)),
+                _ => return Err(Malformed::syntax(self.pos, Expected::Value).into()),
             }
             if self.after_value(rules, floor)? {
                 return Ok(());
@@ -220,7 +236,7 @@ impl<'a> Scanner<'a> {
 
     /// Closes what ends here. True when the value that was asked for is complete, false when a further
     /// element or member follows.
-    fn after_value(&mut self, rules: Rules, floor: usize) -> Result<bool, Malformed> {
+    fn after_value(&mut self, rules: Rules, floor: usize) -> Scanned<bool> {
         while self.open.len() > floor {
             let Some(top) = self.open.last().copied() else {
                 break;
@@ -234,7 +250,7 @@ impl<'a> Scanner<'a> {
                         return Ok(false);
                     }
                     if !self.take(b'}') {
-                        return Err(Malformed::syntax(self.pos, Expected::CommaOrBrace));
+                        return Err(Malformed::syntax(self.pos, Expected::CommaOrBrace).into());
                     }
                     self.close_keys(rules, first_key)?;
                 }
@@ -243,7 +259,7 @@ impl<'a> Scanner<'a> {
                         return Ok(false);
                     }
                     if !self.take(b']') {
-                        return Err(Malformed::syntax(self.pos, Expected::CommaOrBracket));
+                        return Err(Malformed::syntax(self.pos, Expected::CommaOrBracket).into());
                     }
                 }
             }
@@ -253,7 +269,7 @@ impl<'a> Scanner<'a> {
         Ok(true)
     }
 
-    fn key(&mut self, rules: Rules) -> Result<(), Malformed> {
+    fn key(&mut self, rules: Rules) -> Scanned<()> {
         let at = self.pos;
         let inside = self.key_text(rules)?;
         if rules.compares_keys() {
@@ -266,20 +282,20 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads a key and its colon, up to the value.
-    fn key_text(&mut self, rules: Rules) -> Result<Inside<'a>, Malformed> {
+    fn key_text(&mut self, rules: Rules) -> Scanned<Inside<'a>> {
         if self.peek() != Some(b'"') {
-            return Err(Malformed::syntax(self.pos, Expected::Key));
+            return Err(Malformed::syntax(self.pos, Expected::Key).into());
         }
         let inside = self.string(rules)?;
         self.space();
         if !self.take(b':') {
-            return Err(Malformed::syntax(self.pos, Expected::Colon));
+            return Err(Malformed::syntax(self.pos, Expected::Colon).into());
         }
         self.space();
         Ok(inside)
     }
 
-    fn close_keys(&mut self, rules: Rules, first_key: usize) -> Result<(), Malformed> {
+    fn close_keys(&mut self, rules: Rules, first_key: usize) -> Scanned<()> {
         let keys = self.keys.get_mut(first_key..).unwrap_or_default();
         match rules {
             Rules::Request => keys::differ_without_case(keys)?,
@@ -291,11 +307,11 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads the string whose opening quote is next.
-    pub(crate) fn string(&mut self, rules: Rules) -> Result<Inside<'a>, Malformed> {
+    pub(crate) fn string(&mut self, rules: Rules) -> Scanned<Inside<'a>> {
         let bytes = self.text.as_bytes();
         let start = self.pos + 1;
         let mut at = start;
-        let mut escaped = false;
+        let mut escapes = 0;
         loop {
             at += text::plain_run(bytes.get(at..).unwrap_or_default());
             match bytes.get(at) {
@@ -303,43 +319,43 @@ impl<'a> Scanner<'a> {
                     self.pos = at + 1;
                     return Ok(Inside {
                         text: self.text.get(start..at).unwrap_or_default(),
-                        escaped,
+                        escapes,
                     });
                 }
                 Some(b'\\') => {
-                    escaped = true;
+                    escapes += 1;
                     let escape = text::escape(bytes.get(at..).unwrap_or_default());
                     at = match escape {
                         text::Escape::Whole { bytes } => at + bytes,
                         text::Escape::HalfPair { .. } if rules.refuses_differing_scalars() => {
-                            return Err(Malformed::LoneSurrogate { offset: at });
+                            return Err(Malformed::LoneSurrogate { offset: at }.into());
                         }
                         text::Escape::HalfPair { bytes } => at + bytes,
-                        text::Escape::Invalid => return Err(Malformed::syntax(at, Expected::Escape)),
+                        text::Escape::Invalid => return Err(Malformed::syntax(at, Expected::Escape).into()),
                     };
                 }
-                Some(_) => return Err(Malformed::syntax(at, Expected::EscapedControl)),
-                None => return Err(Malformed::syntax(at, Expected::ClosingQuote)),
+                Some(_) => return Err(Malformed::syntax(at, Expected::EscapedControl).into()),
+                None => return Err(Malformed::syntax(at, Expected::ClosingQuote).into()),
             }
         }
     }
 
-    fn number(&mut self, rules: Rules) -> Result<(), Malformed> {
+    fn number(&mut self, rules: Rules) -> Scanned<()> {
         let start = self.pos;
         let rest = self.text.as_bytes().get(start..).unwrap_or_default();
         let length = numeral::length(rest)
             .map_err(|numeral::DigitMissing { at }| Malformed::syntax(start + at, Expected::Digit))?;
         self.pos = start + length;
         if rules.refuses_differing_scalars() && !numeral::is_read_alike(self.since(start)) {
-            return Err(Malformed::NumberOutOfRange { offset: start });
+            return Err(Malformed::NumberOutOfRange { offset: start }.into());
         }
         Ok(())
     }
 
-    fn word(&mut self, word: &str) -> Result<(), Malformed> {
+    fn word(&mut self, word: &str) -> Scanned<()> {
         let rest = self.text.as_bytes().get(self.pos..).unwrap_or_default();
         if !rest.starts_with(word.as_bytes()) {
-            return Err(Malformed::syntax(self.pos, Expected::Value));
+            return Err(Malformed::syntax(self.pos, Expected::Value).into());
         }
         self.pos += word.len();
         Ok(())

@@ -278,58 +278,47 @@ impl Touched {
         }
     }
 
-    fn compare_params(
+    /// Edits keep the order of members, so those that were not edited are compared in step.
+    fn compare_params<'a>(
         &self,
-        one: Option<&Object<'_>>,
-        other: Option<&Object<'_>>,
+        one: Option<&Object<'a>>,
+        other: Option<&Object<'a>>,
     ) -> Result<(), SpliceError> {
         for member in ["arguments", "name"] {
-            let expected = self
-                .params
-                .iter()
-                .find(|(key, _)| *key == member)
-                .map(|(_, json)| json.as_str());
-            let expected = expected.or_else(|| text_of(one, member));
-            same(expected == text_of(other, member), member)?;
+            let replaced = self.params.iter().find(|(touched, _)| *touched == member);
+            let expected = replaced.map_or_else(|| text_of(one, member), |(_, json)| Some(json.as_str()));
+            same(text_of(other, member) == expected, member)?;
         }
-        for (key, _) in one.into_iter().chain(other).flat_map(Object::iter) {
-            if key == "_meta" {
-                continue;
-            }
-            let replaced = self.params.iter().find(|(touched, _)| *touched == key);
-            let expected = replaced.map_or_else(|| text_of(one, key), |(_, json)| Some(json.as_str()));
-            same(expected == text_of(other, key), "params")?;
+        for (member, json) in &self.params {
+            same(text_of(other, member) == Some(json.as_str()), member)?;
         }
+        let touched = |key: &str| key == "_meta" || self.params.iter().any(|(touched, _)| *touched == key);
+        same(untouched(one, touched).eq(untouched(other, touched)), "params")?;
         if self.meta.is_empty() {
             return same(text_of(one, "_meta") == text_of(other, "_meta"), "_meta");
         }
-        let meta = |params: Option<&Object<'_>>| {
-            params.and_then(|params| params.get("_meta")?.as_object().as_ref().map(owned))
-        };
-        let (one, other) = (meta(one).unwrap_or_default(), meta(other).unwrap_or_default());
-        let value = |members: &[(String, String)], key: &str| {
-            members
-                .iter()
-                .find(|(name, _)| name == key)
-                .map(|(_, json)| json.clone())
-        };
-        for (key, _) in one.iter().chain(&other) {
-            if !self.meta.iter().any(|(touched, _)| touched == key) {
-                same(value(&one, key) == value(&other, key), "_meta")?;
-            }
-        }
+        let meta = |params: Option<&Object<'a>>| params.and_then(|params| params.get("_meta")?.as_object());
+        let (one, other) = (meta(one), meta(other));
         for (key, expected) in &self.meta {
-            same(value(&other, key) == *expected, "_meta")?;
+            same(text_of(other.as_ref(), key) == expected.as_deref(), "_meta")?;
         }
-        Ok(())
+        let touched = |key: &str| self.meta.iter().any(|(touched, _)| *touched == key);
+        same(
+            untouched(one.as_ref(), touched).eq(untouched(other.as_ref(), touched)),
+            "_meta",
+        )
     }
 }
 
-fn owned(object: &Object<'_>) -> Vec<(String, String)> {
-    object
-        .iter()
-        .map(|(key, value)| (key.to_owned(), value.text().to_owned()))
-        .collect()
+/// Keys and exact values of the members that no edit was meant for.
+fn untouched<'o, 'a>(
+    object: Option<&'o Object<'a>>,
+    touched: impl Fn(&str) -> bool,
+) -> impl Iterator<Item = (&'o str, &'a str)> {
+    let members = object.into_iter().flat_map(Object::iter);
+    members
+        .filter(move |(key, _)| !touched(key))
+        .map(|(key, value)| (key, value.text()))
 }
 
 fn same(equal: bool, member: &'static str) -> Result<(), SpliceError> {
@@ -399,4 +388,64 @@ pub fn to_line(message: &[u8]) -> Cow<'_, [u8]> {
             .filter(|byte| !matches!(byte, b'\n' | b'\r'))
             .collect(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SpliceError, Touched};
+    use crate::bounds::Bounds;
+    use crate::envelope::{Decoded, decode};
+
+    #[test]
+    fn whatever_was_not_edited_on_purpose_has_to_be_there_byte_for_byte() {
+        let original = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","arguments":{"a":1},"x":1,"_meta":{"k":1}}}"#;
+        let Ok(Decoded::Single(message)) = decode(original.as_bytes(), &Bounds::default()) else {
+            panic!("{original}")
+        };
+        let compare = |touched: &Touched, spliced: &str| {
+            touched.compare(&message, spliced.as_bytes(), &Bounds::default())
+        };
+        let nothing = Touched::default();
+        assert_eq!(compare(&nothing, original), Ok(()));
+        for (from, to, member) in [
+            ("tools/call", "prompts/get", "method"),
+            ("\"id\":1", "\"id\":2", "id"),
+            ("\"name\":\"t\"", "\"name\":\"u\"", "name"),
+            ("\"name\":\"t\",", "", "name"),
+            ("{\"a\":1}", "{\"a\":2}", "arguments"),
+            ("{\"a\":1}", "{\"a\": 1}", "arguments"),
+            ("\"arguments\":{\"a\":1},", "", "arguments"),
+            ("\"x\":1", "\"x\":1.0", "params"),
+            ("\"x\":1", "\"x\":1,\"task\":{}", "params"),
+            ("{\"k\":1}", "{\"k\":2}", "_meta"),
+            ("{\"k\":1}", "{\"k\":1,\"l\":1}", "_meta"),
+            ("\"id\":1,", "", "kind"),
+        ] {
+            let spliced = original.replace(from, to);
+            let expected = if from == "\"id\":1," {
+                None
+            } else {
+                Some(SpliceError::Differs { member })
+            };
+            let found = compare(&nothing, &spliced).err();
+            assert!(found.is_some(), "{spliced}");
+            assert!(expected.is_none() || found == expected, "{spliced}: {found:?}");
+        }
+        let meta = Touched {
+            meta: vec![("k", Some("2".to_owned()))],
+            ..Touched::default()
+        };
+        assert_eq!(
+            compare(&meta, &original.replace("{\"k\":1}", "{\"k\":2}")),
+            Ok(())
+        );
+        for wrong in ["{\"k\":1}", "{\"k\":3}", "{\"k\":2,\"l\":1}", "{}"] {
+            let spliced = original.replace("{\"k\":1}", wrong);
+            assert_eq!(
+                compare(&meta, &spliced),
+                Err(SpliceError::Differs { member: "_meta" }),
+                "{wrong}"
+            );
+        }
+    }
 }

@@ -59,6 +59,7 @@ fn each_envelope_is_accepted_or_refused_for_its_own_cause() {
         (r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#, "bad_id"),
         (r#"{"jsonrpc":"2.0","id":1.0,"method":"ping"}"#, "bad_id"),
         (r#"{"jsonrpc":"2.0","id":1e0,"method":"ping"}"#, "bad_id"),
+        (r#"{"jsonrpc":"2.0","id":1E0,"method":"ping"}"#, "bad_id"),
         (r#"{"jsonrpc":"2.0","id":[1],"method":"ping"}"#, "bad_id"),
         (r#"{"jsonrpc":"2.0","id":true,"result":{}}"#, "bad_id"),
         (r#"{"jsonrpc":"2.0","id":null,"result":{}}"#, "bad_id"),

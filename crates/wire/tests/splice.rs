@@ -201,3 +201,25 @@ fn a_message_is_put_on_one_line_without_touching_its_strings() {
     assert!(decode(&line, &Bounds::default()).is_ok());
     assert!(matches!(to_line(CALL.as_bytes()), Cow::Borrowed(_)));
 }
+
+#[test]
+fn a_request_with_very_many_members_is_spliced_in_linear_time() {
+    let members: Vec<String> = (0..100_000)
+        .map(|index| format!("\"k{index}\":{index}"))
+        .collect();
+    let members = members.join(",");
+    let text = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"vendor/x","params":{{{members},"_meta":{{{members}}}}}}}"#
+    );
+    let begun = std::time::Instant::now();
+    let spliced = edited(&text, |splice| {
+        splice.id(&IdKey::from(2))?.progress_token(Some(&IdKey::from(3)))
+    });
+    assert!(spliced.is_ok_and(|spliced| spliced.contains(r#","progressToken":3}"#)));
+    // Comparing each member with each would take ten thousand million steps.
+    assert!(
+        begun.elapsed() < std::time::Duration::from_secs(30),
+        "{:?}",
+        begun.elapsed()
+    );
+}

@@ -65,6 +65,13 @@ pub fn params_of_schema(schema: RawJson<'_>, bounds: &Bounds) -> Result<Vec<Head
     schema.check_strict(bounds)?;
     let mut params = Vec::new();
     properties_of(&schema.parse(), &mut Vec::new(), &mut params)?;
+    let mut names: Vec<&str> = params.iter().map(|param| param.name.as_str()).collect();
+    names.sort_unstable();
+    if let Some([name, _]) = names.array_windows().find(|[one, other]| one == other) {
+        return Err(SchemaError::Duplicate {
+            name: (*name).to_owned(),
+        });
+    }
     Ok(params)
 }
 
@@ -115,9 +122,6 @@ fn annotated(
         if matches!(kind.as_ref(), "string" | "integer" | "boolean"));
     if !is_primitive {
         return Err(SchemaError::NotPrimitive { name });
-    }
-    if params.iter().any(|param| param.name == name) {
-        return Err(SchemaError::Duplicate { name });
     }
     params.push(HeaderParam {
         name,

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::Scanned;
 use crate::malformed::Malformed;
 
 /// Objects up to this many keys are compared pair by pair; larger ones are sorted.
@@ -15,31 +16,37 @@ pub(crate) struct Key<'a> {
 }
 
 /// Refuses equal keys. May reorder the slice.
-pub(crate) fn differ(keys: &mut [Key<'_>]) -> Result<(), Malformed> {
+pub(crate) fn differ(keys: &mut [Key<'_>]) -> Scanned<()> {
     if keys.len() <= PAIRWISE_MAX {
         return first_pair(keys, |one, other| one == other).map_or(Ok(()), |(_, later)| {
-            Err(Malformed::duplicate_key(&later.text, later.at))
+            Err(Malformed::duplicate_key(&later.text, later.at).into())
         });
     }
     keys.sort_unstable_by(|one, other| (&one.text, one.at).cmp(&(&other.text, other.at)));
     match keys.array_windows().find(|[one, other]| one.text == other.text) {
-        Some([_, later]) => Err(Malformed::duplicate_key(&later.text, later.at)),
+        Some([_, later]) => Err(Malformed::duplicate_key(&later.text, later.at).into()),
         None => Ok(()),
     }
 }
 
 /// Refuses keys that are equal, or equal when case is ignored. May reorder the slice.
-pub(crate) fn differ_without_case(keys: &mut [Key<'_>]) -> Result<(), Malformed> {
+pub(crate) fn differ_without_case(keys: &mut [Key<'_>]) -> Scanned<()> {
     if keys.len() <= PAIRWISE_MAX {
-        return match first_pair(keys, equal_without_case) {
-            Some((one, later)) => Err(same(one, later)),
+        // Looked at once for all keys, not once for each pair.
+        let pair = if keys.iter().all(|key| key.text.is_ascii()) {
+            first_pair(keys, str::eq_ignore_ascii_case)
+        } else {
+            first_pair(keys, equal_without_case)
+        };
+        return match pair {
+            Some((one, later)) => Err(same(one, later).into()),
             None => Ok(()),
         };
     }
     let mut folded: Vec<(String, &Key<'_>)> = keys.iter().map(|key| (fold(&key.text), key)).collect();
     folded.sort_unstable_by(|one, other| (&one.0, one.1.at).cmp(&(&other.0, other.1.at)));
     match folded.array_windows().find(|[one, other]| one.0 == other.0) {
-        Some([(_, one), (_, later)]) => Err(same(one, later)),
+        Some([(_, one), (_, later)]) => Err(same(one, later).into()),
         None => Ok(()),
     }
 }

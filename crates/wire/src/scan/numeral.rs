@@ -4,8 +4,6 @@
 const DIGITS_MAX: usize = 40;
 /// The largest power of ten, either way, as written and as it is.
 const EXPONENT_MAX: i64 = 308;
-/// Integers of up to this many characters are exact in a double.
-const EXACT_INTEGER_CHARS: usize = 15;
 
 /// A digit is missing at this offset.
 pub(crate) struct DigitMissing {
@@ -48,7 +46,7 @@ fn digits(rest: &[u8], from: usize) -> Result<usize, DigitMissing> {
 /// and in scientific notation), and lies in the range of a double.
 pub(crate) fn is_read_alike(numeral: &str) -> bool {
     let unsigned = numeral.strip_prefix('-').unwrap_or(numeral);
-    if unsigned.len() <= EXACT_INTEGER_CHARS && unsigned.bytes().all(|byte| byte.is_ascii_digit()) {
+    if unsigned.len() <= DIGITS_MAX && !unsigned.bytes().any(|byte| matches!(byte, b'e' | b'E')) {
         return true;
     }
     let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
@@ -62,6 +60,7 @@ pub(crate) fn is_read_alike(numeral: &str) -> bool {
     if leading == all {
         return true;
     }
+    let leading_zeros = leading;
     let trailing = digits().rev().take_while(|digit| *digit == b'0').count();
     if all - leading - trailing > DIGITS_MAX {
         return false;
@@ -70,9 +69,19 @@ pub(crate) fn is_read_alike(numeral: &str) -> bool {
         return false;
     };
     let scientific = exponent + whole - leading - 1;
-    // At the very top the power alone does not decide: 1.7e308 is a double, 1.8e308 is not.
     scientific.abs() < EXPONENT_MAX
-        || (scientific.abs() == EXPONENT_MAX && numeral.parse::<f64>().is_ok_and(f64::is_finite))
+        || scientific == -EXPONENT_MAX
+        || (scientific == EXPONENT_MAX && is_below_the_top(digits().skip(leading_zeros)))
+}
+
+/// The largest double, as every parser reads it.
+const LARGEST: &[u8] = b"17976931348623157";
+/// Above this (still below the largest double) parsers that round twice overflow where others do not.
+const SAFE_TOP: &[u8] = b"1797693134862315";
+
+/// Whether digits times a power that makes them at least 1e308 are a double to every parser.
+fn is_below_the_top(digits: impl Iterator<Item = u8> + Clone) -> bool {
+    digits.clone().eq(LARGEST.iter().copied()) || digits.lt(SAFE_TOP.iter().copied())
 }
 
 /// The exponent as written, if it is within bounds.
@@ -100,6 +109,8 @@ mod tests {
             "1e308",
             "-1.7976931348623157e308",
             "1e-308",
+            "1.797693134862314e308",
+            "17976931348623157E+292",
             "0e308",
             "0.000",
             "1.50000000000000000000000000000000000000000000000000",
@@ -118,6 +129,10 @@ mod tests {
             "1e400",
             "-1e400",
             "1.8e308",
+            "1797693134862315731e290",
+            "1.7976931348623158e308",
+            "1.79769313486231570e308",
+            "-1.7976931348623155e308",
             "1e-309",
             "0.1e-308",
             "10e308",

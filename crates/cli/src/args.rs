@@ -1,0 +1,188 @@
+//! The command line: what can be asked, and how the help puts it.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  Guard a local MCP server, over stdio:
+    callgate run -c policy.yaml -- npx -y mistral-mcp
+
+  Guard a remote one; its credentials stay out of the process list:
+    callgate run -c policy.yaml --upstream https://host/mcp --header-file headers.txt
+
+  Serve it over HTTP instead:
+    callgate run -c policy.yaml --upstream https://host/mcp --transport http --port 8080
+
+  `run` may be left out: callgate -c policy.yaml -- npx -y mistral-mcp";
+
+/// The call gate between AI agents and MCP servers: judges every tool call by policy before it reaches the
+/// server, and records it.
+#[derive(Debug, Parser)]
+#[command(
+    name = "callgate",
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true
+)]
+#[command(after_help = EXAMPLES, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Put the gate in front of one server
+    #[command(after_help = EXAMPLES)]
+    Run(Box<RunArgs>),
+}
+
+/// How messages travel between the client and Callgate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Transport {
+    /// On stdin and stdout.
+    Stdio,
+    /// Over Streamable HTTP.
+    Http,
+    /// The HTTP transport of 2024-11-05, which is not served.
+    #[value(hide = true)]
+    Sse,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogLevel {
+    /// What helps to find a fault.
+    Debug,
+    /// What is worth knowing.
+    Info,
+    /// What should be looked at.
+    Warn,
+    /// What has failed.
+    Error,
+}
+
+/// What the ledger and the limits survive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Durability {
+    /// Crashes of processes, kill -9 included.
+    Process,
+    /// Loss of power too: fsynced before a call is forwarded.
+    Disk,
+}
+
+/// What a changed policy file may do while the gate runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Reload {
+    /// It is put in force.
+    Any,
+    /// It is put in force unless it is looser; a looser one waits for a restart.
+    Tighten,
+    /// It is not looked at.
+    Off,
+}
+
+/// Where the state folder is.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct StateArgs {
+    /// The folder of limits and ledger [default: $XDG_STATE_HOME/callgate or ~/.local/state/callgate]
+    #[arg(long, value_name = "DIR", env = "CALLGATE_STATE_DIR", help_heading = "State")]
+    pub(crate) state_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_line_help = false)]
+pub(crate) struct RunArgs {
+    /// The policy: YAML or JSON
+    #[arg(short, long, value_name = "FILE", required = true)]
+    pub(crate) config: Option<PathBuf>,
+
+    /// The server's command and its arguments, after `--`
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+
+    /// How the client talks to Callgate [default: stdio]
+    #[arg(long, value_enum)]
+    pub(crate) transport: Option<Transport>,
+
+    /// What is logged on stderr
+    #[arg(long, value_enum, default_value = "info")]
+    pub(crate) log_level: LogLevel,
+
+    /// What a change of the policy file does while the gate runs
+    #[arg(long, value_enum, default_value = "any")]
+    pub(crate) reload: Reload,
+
+    /// The server's URL, in place of a command
+    #[arg(
+        long,
+        value_name = "URL",
+        help_heading = "Remote server",
+        conflicts_with = "command"
+    )]
+    pub(crate) upstream: Option<String>,
+
+    /// A header for the server, `Name: value`; `${env:X}` and `${file:X}` stand for secrets
+    #[arg(
+        long,
+        value_name = "HEADER",
+        help_heading = "Remote server",
+        requires = "upstream"
+    )]
+    pub(crate) header: Vec<String>,
+
+    /// A file of such headers, one a line
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Remote server",
+        requires = "upstream"
+    )]
+    pub(crate) header_file: Vec<PathBuf>,
+
+    /// The address to listen on, with --transport http
+    #[arg(long, value_name = "ADDRESS", help_heading = "HTTP")]
+    pub(crate) bind: Option<std::net::IpAddr>,
+
+    /// The port to listen on, with --transport http; 0 picks one
+    #[arg(long, value_name = "PORT", help_heading = "HTTP")]
+    pub(crate) port: Option<u16>,
+
+    /// A file with the bearer token that clients have to send
+    #[arg(long, value_name = "FILE", help_heading = "HTTP")]
+    pub(crate) token_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+
+    /// What the server is called in limits and ledger [default: --state-prefix, or a hash of its command]
+    #[arg(long, value_name = "NAME", help_heading = "State")]
+    pub(crate) server: Option<String>,
+
+    /// As --server, under the name that Intercept gives it
+    #[arg(long, value_name = "PREFIX", help_heading = "State")]
+    pub(crate) state_prefix: Option<String>,
+
+    /// What ledger and limits survive
+    #[arg(long, value_enum, default_value = "process", help_heading = "State")]
+    pub(crate) durability: Durability,
+
+    /// The key that signs the ledger's checkpoints [default: ledger.key in the state folder]
+    #[arg(long, value_name = "FILE", help_heading = "State")]
+    pub(crate) ledger_key: Option<PathBuf>,
+
+    /// A file that each signed checkpoint is appended to
+    #[arg(long, value_name = "FILE", help_heading = "State")]
+    pub(crate) checkpoint_out: Option<PathBuf>,
+
+    /// A shared store; not available in this version
+    #[arg(long, value_name = "DSN", help_heading = "State")]
+    pub(crate) state_dsn: Option<String>,
+
+    /// What happens when the store is unreachable: always `closed`
+    #[arg(long, value_name = "MODE", help_heading = "State")]
+    pub(crate) state_fail_mode: Option<String>,
+}

@@ -1,0 +1,13 @@
+//! One file a subcommand.
+
+use crate::args::{Cli, Command};
+use crate::run;
+use std::process::ExitCode;
+
+/// Does what was asked.
+pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        None => run::run(&cli.run),
+        Some(Command::Run(args)) => run::run(&args),
+    }
+}

@@ -1,0 +1,221 @@
+//! `callgate run`: the gate in front of one server.
+
+mod headers;
+mod policy;
+mod reload;
+mod setup;
+
+use crate::args::{LogLevel, RunArgs, Transport};
+use crate::words::{say, warn};
+use anyhow::Context;
+use callgate_gateway::link::Link;
+use callgate_gateway::link::child::{self, End};
+use callgate_gateway::link::http::HttpLink;
+use callgate_gateway::serve::http::{Guard, Upstream};
+use callgate_gateway::serve::{http, stdio};
+use callgate_gateway::session::Ids;
+use callgate_gateway::{Gate, Session};
+use callgate_store::StopReason;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitCode, ExitStatus};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How long the client may take to read the last messages.
+const FLUSH_GRACE: Duration = Duration::from_secs(2);
+
+/// How a run came to its end.
+struct Ended {
+    code: ExitCode,
+    reason: StopReason,
+}
+
+/// Runs the gate until the client leaves, the server ends, or a signal asks for it.
+pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
+    log_to_stderr(args.log_level);
+    let plan = setup::plan(args)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let store = Arc::clone(&plan.store);
+    let ended = runtime.block_on(serve(args, plan));
+    // A reader of stdin may be blocked for good; nothing waits for it.
+    runtime.shutdown_background();
+    store.close(ended.as_ref().map_or(StopReason::Exit, |ended| ended.reason));
+    Ok(ended?.code)
+}
+
+async fn serve(args: &RunArgs, plan: setup::Plan) -> anyhow::Result<Ended> {
+    let (end, wanted) = watch::channel(End::NotYet);
+    let signalled = tokio::spawn({
+        let end = end.clone();
+        async move {
+            let signal = until_signal().await;
+            end.send_replace(End::Urgent);
+            signal
+        }
+    });
+    let gate = plan.gate;
+    reload::watch(args, Arc::clone(&gate), plan.policy);
+    let served = match args.transport.unwrap_or(Transport::Stdio) {
+        Transport::Http => {
+            let address = SocketAddr::new(
+                args.bind.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+                args.port.unwrap_or(0),
+            );
+            serve_http(address, gate, plan.upstream, plan.token, wanted, signalled).await
+        }
+        Transport::Stdio | Transport::Sse => serve_stdio(gate, plan.upstream, &end, wanted, signalled).await,
+    };
+    drop(plan.store);
+    served
+}
+
+async fn serve_http(
+    address: SocketAddr,
+    gate: Arc<Gate>,
+    upstream: Upstream,
+    token: Option<http::Token>,
+    wanted: watch::Receiver<End>,
+    signalled: tokio::task::JoinHandle<i32>,
+) -> anyhow::Result<Ended> {
+    let listener = tokio::net::TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}; is the port taken? --port 0 picks a free one")
+    })?;
+    let address = listener.local_addr()?;
+    say(&format!("callgate: listening on http://{address}/mcp"));
+    let server = http::serve(listener, gate, upstream, Guard::new(address, token), wanted);
+    tokio::pin!(server);
+    tokio::select! {
+        served = &mut server => {
+            served?;
+            Ok(Ended { code: ExitCode::SUCCESS, reason: StopReason::Exit })
+        }
+        signal = signalled => {
+            server.await?;
+            Ok(by_signal(signal.unwrap_or(15)))
+        }
+    }
+}
+
+async fn serve_stdio(
+    gate: Arc<Gate>,
+    upstream: Upstream,
+    end: &watch::Sender<End>,
+    wanted: watch::Receiver<End>,
+    mut signalled: tokio::task::JoinHandle<i32>,
+) -> anyhow::Result<Ended> {
+    let mut hurried = wanted.clone();
+    let (link, process) = match upstream {
+        Upstream::Command(command) => {
+            let (link, process) = child::spawn(&command)?;
+            (Link::Child(link), Some(process))
+        }
+        Upstream::Url(endpoint) => (Link::Http(Box::new(HttpLink::new(*endpoint))), None),
+    };
+    let id = setup::session_id()?;
+    let session = Session::new(Arc::clone(&gate), Some(id), Ids::Keep, link);
+    let (sink, writer) = stdio::writer(tokio::io::stdout());
+    session.attach(sink.clone());
+    let keeper = process.map(|process| tokio::spawn(process.serve(Arc::clone(&session), wanted)));
+    let mut server_ended = std::pin::pin!(async {
+        match keeper {
+            Some(keeper) => keeper
+                .await
+                .context("the server's keeper ended")?
+                .context("cannot wait for the server"),
+            None => std::future::pending().await,
+        }
+    });
+    let reader = {
+        let (session, sink) = (Arc::clone(&session), sink.clone());
+        tokio::spawn(async move { stdio::read(&session, tokio::io::stdin(), &sink).await })
+    };
+    let ended = tokio::select! {
+        status = &mut server_ended => by_server(status?),
+        signal = &mut signalled => {
+            if matches!(session.link(), Link::Child(_)) {
+                let _ = server_ended.await;
+            }
+            by_signal(signal.unwrap_or(15))
+        }
+        read = reader => {
+            read.context("the client's reader ended")?.context("cannot read from the client")?;
+            // The client has said all it will say: what it asked is still answered, for a while.
+            let patience = tokio::time::timeout(gate.settings.drain_grace, session.drained());
+            tokio::select! {
+                _ = patience => {}
+                _ = hurried.wait_for(|end| *end == End::Urgent) => {}
+            }
+            end.send_if_modified(|end| std::mem::replace(end, (*end).max(End::Wanted)) == End::NotYet);
+            match session.link() {
+                Link::Child(_) => by_server(server_ended.await?),
+                Link::Http(_) => Ended { code: ExitCode::SUCCESS, reason: StopReason::Exit },
+            }
+        }
+    };
+    if let Link::Http(link) = session.link() {
+        link.close().await;
+    }
+    session.client_gone();
+    session.detach();
+    drop(sink);
+    let _ = tokio::time::timeout(FLUSH_GRACE, writer).await;
+    Ok(ended)
+}
+
+fn by_server(status: ExitStatus) -> Ended {
+    let code = match (status.code(), status.signal()) {
+        (Some(code), _) => u8::try_from(code).unwrap_or(1),
+        // As shells do it.
+        (None, Some(signal)) => u8::try_from(signal.saturating_add(128)).unwrap_or(1),
+        (None, None) => 1,
+    };
+    Ended {
+        code: ExitCode::from(code),
+        reason: StopReason::ChildExit,
+    }
+}
+
+fn by_signal(signal: i32) -> Ended {
+    let code = u8::try_from(signal.saturating_add(128)).unwrap_or(1);
+    Ended {
+        code: ExitCode::from(code),
+        reason: StopReason::Signal,
+    }
+}
+
+/// The number of the first signal that asks for the end.
+async fn until_signal() -> i32 {
+    use tokio::signal::unix::{SignalKind, signal};
+    let kinds = [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+    ];
+    let [interrupt, terminate, hangup] = kinds.map(signal);
+    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = (interrupt, terminate, hangup) else {
+        warn("signals cannot be listened for; end the gate by closing its input");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => 2,
+        _ = terminate.recv() => 15,
+        _ = hangup.recv() => 1,
+    }
+}
+
+fn log_to_stderr(level: LogLevel) {
+    let level = match level {
+        LogLevel::Debug => tracing::Level::DEBUG,
+        LogLevel::Info => tracing::Level::INFO,
+        LogLevel::Warn => tracing::Level::WARN,
+        LogLevel::Error => tracing::Level::ERROR,
+    };
+    let _ = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(level)
+        .with_target(false)
+        .with_ansi(crate::words::stderr_has_colour())
+        .try_init();
+}

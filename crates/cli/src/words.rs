@@ -1,0 +1,38 @@
+//! How the program speaks: data on stdout, everything else on stderr, colour on a terminal only.
+
+use std::io::{IsTerminal, Write};
+
+/// The exit code of whatever could not be done.
+pub(crate) const FAILED: u8 = 1;
+/// The exit code of what was looked at and found wrong, such as an invalid policy.
+pub(crate) const FOUND_WRONG: u8 = 2;
+
+/// Whether what a person reads on stderr may be coloured: <https://no-color.org>.
+pub(crate) fn stderr_has_colour() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && std::io::stderr().is_terminal()
+}
+
+/// An error with its causes, on stderr.
+pub(crate) fn complain(error: &anyhow::Error) {
+    let label = if stderr_has_colour() {
+        "\u{1b}[1;31merror\u{1b}[0m"
+    } else {
+        "error"
+    };
+    say(&format!("{label}: {error:#}"));
+}
+
+/// A warning, on stderr.
+pub(crate) fn warn(text: &str) {
+    let label = if stderr_has_colour() {
+        "\u{1b}[1;33mwarning\u{1b}[0m"
+    } else {
+        "warning"
+    };
+    say(&format!("{label}: {text}"));
+}
+
+/// A line on stderr. A closed stderr is no reason to end.
+pub(crate) fn say(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}

@@ -1,0 +1,19 @@
+//! The line of a call: transports in and out, sessions, upstreams, and the answers in between.
+//!
+//! A straight line, one module a step: [`serve`] takes messages from a client, [`session`] decodes, decides,
+//! has the store admit, and forwards over a [`link`] to the server; what comes back is inspected, settled and
+//! handed to the [`sink`] of the request it answers. Nothing calls back up the line.
+
+pub mod answer;
+pub mod gate;
+mod lines;
+pub mod link;
+pub mod recorder;
+pub mod serve;
+pub mod session;
+pub mod settings;
+pub mod sink;
+
+pub use gate::Gate;
+pub use session::Session;
+pub use settings::Settings;

@@ -1,0 +1,134 @@
+//! The way to a server: a child process, or a URL.
+
+pub mod child;
+pub mod http;
+
+use crate::session::{Departure, Session};
+use bytes::Bytes;
+use callgate_wire::IdKey;
+use child::ChildLink;
+use http::HttpLink;
+use std::sync::Arc;
+
+/// One message on its way to a server: exactly the bytes that were judged.
+#[derive(Debug, Clone)]
+pub struct Passage {
+    /// The message.
+    pub bytes: Bytes,
+    /// What it is, as far as transports treat it differently.
+    pub kind: PassageKind,
+    /// The key under which its answer is awaited; for a cancellation, that of the request it ends.
+    pub key: Option<IdKey>,
+    /// `Mcp-Param-*` headers that came with it.
+    pub mirrored: Vec<(String, String)>,
+    /// What its headers have to say over HTTP.
+    pub style: Style,
+    pub(crate) departure: Departure,
+}
+
+/// How a request goes out over HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// Within a session that has begun.
+    Plain,
+    /// It begins a session.
+    Initialize,
+    /// With the mirrored headers of 2026-07-28.
+    Modern,
+}
+
+/// What a message is, as far as transports treat it differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PassageKind {
+    /// Awaits an answer.
+    Request,
+    /// Awaits none.
+    Notification,
+    /// `notifications/initialized`, before which no later request may arrive.
+    Initialized,
+    /// Ends a request.
+    Cancellation,
+    /// Answers a request of the server's.
+    Response,
+}
+
+impl Passage {
+    pub(crate) fn request(bytes: Bytes, key: IdKey, departure: Departure) -> Self {
+        Self {
+            bytes,
+            kind: PassageKind::Request,
+            key: Some(key),
+            mirrored: Vec::new(),
+            style: Style::Plain,
+            departure,
+        }
+    }
+
+    pub(crate) fn notification(bytes: Bytes, is_initialized: bool) -> Self {
+        let kind = if is_initialized {
+            PassageKind::Initialized
+        } else {
+            PassageKind::Notification
+        };
+        Self {
+            bytes,
+            kind,
+            key: None,
+            mirrored: Vec::new(),
+            style: Style::Plain,
+            departure: Departure::default(),
+        }
+    }
+
+    pub(crate) fn cancellation(bytes: Bytes, key: IdKey) -> Self {
+        let departure = Departure::default();
+        Self {
+            bytes,
+            kind: PassageKind::Cancellation,
+            key: Some(key),
+            mirrored: Vec::new(),
+            style: Style::Plain,
+            departure,
+        }
+    }
+
+    pub(crate) fn response(bytes: Bytes) -> Self {
+        let departure = Departure::default();
+        Self {
+            bytes,
+            kind: PassageKind::Response,
+            key: None,
+            mirrored: Vec::new(),
+            style: Style::Plain,
+            departure,
+        }
+    }
+}
+
+/// The way to one server.
+#[derive(Debug)]
+pub enum Link {
+    /// A child process, by lines.
+    Child(ChildLink),
+    /// Streamable HTTP.
+    Http(Box<HttpLink>),
+}
+
+impl Link {
+    /// Whether messages have to stand on one line.
+    #[must_use]
+    pub const fn needs_lines(&self) -> bool {
+        match self {
+            Self::Child(_) => true,
+            Self::Http(_) => false,
+        }
+    }
+
+    /// Sends a message. What goes wrong with a request is told to the session, which answers it.
+    pub async fn send(&self, session: &Arc<Session>, passage: Passage) {
+        match self {
+            Self::Child(child) => child.send(session, passage).await,
+            Self::Http(http) => http.send(session, passage).await,
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! A server as a child process: lines on its stdin and stdout, its stderr passed on.
+
+use super::{Passage, PassageKind};
+use crate::lines::{Line, Lines};
+use crate::session::{Origin, Session};
+use crate::settings::Settings;
+use callgate_core::refusal::Reason;
+use callgate_wire::Malformed;
+use std::ffi::OsString;
+use std::io;
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use tokio::io::{AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+
+/// Messages that may wait for a child to read them.
+const QUEUE_MAX: usize = 256;
+/// Bytes read from a child at once.
+const READ_BYTES: usize = 64 * 1024;
+
+/// A child could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start `{program}`: {source}{}", hint(source))]
+pub struct SpawnError {
+    /// What was to be started.
+    pub program: String,
+    /// Why it was not.
+    pub source: io::Error,
+}
+
+fn hint(source: &io::Error) -> &'static str {
+    if source.kind() == io::ErrorKind::NotFound {
+        "; is it installed, and on the PATH?"
+    } else if source.kind() == io::ErrorKind::PermissionDenied {
+        "; is it executable?"
+    } else {
+        ""
+    }
+}
+
+/// The writing side of a child, shared by all who send to it.
+#[derive(Debug)]
+pub struct ChildLink {
+    queue: mpsc::Sender<Passage>,
+}
+
+/// The child itself and its output, for the one task that looks after it.
+#[derive(Debug)]
+pub struct ChildProcess {
+    child: Child,
+    output: ChildStdout,
+    /// Told to close the child's input.
+    close: watch::Sender<Closing>,
+    group: Option<rustix::process::Pid>,
+}
+
+/// Whether the child's input is to be closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Closing {
+    No,
+    /// Once what is queued has been written.
+    Drain,
+}
+
+/// Starts a child in a process group of its own, so that what it starts ends with it.
+///
+/// # Errors
+/// [`SpawnError`] where the program cannot be started.
+pub fn spawn(command: &[OsString]) -> Result<(ChildLink, ChildProcess), SpawnError> {
+    let (program, arguments) = command.split_first().ok_or_else(|| SpawnError {
+        program: String::new(),
+        source: io::Error::new(io::ErrorKind::InvalidInput, "no command was given"),
+    })?;
+    let failed = |source| SpawnError {
+        program: program.to_string_lossy().into_owned(),
+        source,
+    };
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(failed)?;
+    let missing = || failed(io::Error::other("its input or output is not there"));
+    let input = child.stdin.take().ok_or_else(missing)?;
+    let output = child.stdout.take().ok_or_else(missing)?;
+    let group = child
+        .id()
+        .and_then(|id| i32::try_from(id).ok())
+        .and_then(rustix::process::Pid::from_raw);
+    let (queue, passages) = mpsc::channel(QUEUE_MAX);
+    let (close, closing) = watch::channel(Closing::No);
+    tokio::spawn(write(input, passages, closing));
+    Ok((
+        ChildLink { queue },
+        ChildProcess {
+            child,
+            output,
+            close,
+            group,
+        },
+    ))
+}
+
+impl ChildLink {
+    pub(super) async fn send(&self, session: &Arc<Session>, passage: Passage) {
+        let key = passage.key.clone();
+        let kind = passage.kind;
+        if self.queue.send(passage).await.is_err()
+            && let (PassageKind::Request, Some(key)) = (kind, key)
+        {
+            session
+                .fail(
+                    &key,
+                    Reason::UpstreamUnreachable,
+                    "the server does not read any more",
+                )
+                .await;
+        }
+    }
+}
+
+async fn drain(closing: &mut watch::Receiver<Closing>) {
+    let _ = closing.wait_for(|now| *now == Closing::Drain).await;
+}
+
+/// Writes whole lines, one after the other. A request that was called back is not written.
+async fn write(
+    mut input: ChildStdin,
+    mut passages: mpsc::Receiver<Passage>,
+    mut closing: watch::Receiver<Closing>,
+) {
+    loop {
+        let passage = tokio::select! {
+            biased;
+            passage = passages.recv() => passage,
+            () = drain(&mut closing) => {
+                passages.close();
+                passages.recv().await
+            }
+        };
+        let Some(passage) = passage else { return };
+        if !passage.departure.leave() {
+            continue;
+        }
+        let mut line = Vec::with_capacity(passage.bytes.len().saturating_add(1));
+        line.extend_from_slice(&passage.bytes);
+        line.push(b'\n');
+        // The child's end, or the closing of its input, is seen by whoever reads its output.
+        if input.write_all(&line).await.is_err() {
+            return;
+        }
+    }
+}
+
+impl ChildProcess {
+    /// Hands over what the child says until it ends, and returns how it ended.
+    ///
+    /// # Errors
+    /// Where the child cannot be waited for.
+    pub async fn serve(self, session: Arc<Session>, mut end: watch::Receiver<End>) -> io::Result<ExitStatus> {
+        let Self {
+            mut child,
+            output,
+            close,
+            group,
+        } = self;
+        let reader = tokio::spawn(read(output, Arc::clone(&session)));
+        let status = tokio::select! {
+            status = child.wait() => status,
+            () = wanted(&mut end) => {
+                close_down(&mut child, &close, group, &mut end, &session.gate().settings).await
+            }
+        };
+        // What it said before it ended is still read, unless something it started holds its output open.
+        let _ = timeout(session.gate().settings.kill_grace, reader).await;
+        signal(group, rustix::process::Signal::KILL);
+        session.server_gone().await;
+        status
+    }
+}
+
+/// Whether a child is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum End {
+    /// It may go on.
+    NotYet,
+    /// It is asked to end: its input is closed, then it is told to, then it is made to.
+    Wanted,
+    /// It is told to end at once, and made to soon after.
+    Urgent,
+}
+
+/// Waits until an end is wanted, or nobody can want it any more.
+pub(crate) async fn wanted(end: &mut watch::Receiver<End>) {
+    let _ = end.wait_for(|now| *now != End::NotYet).await;
+}
+
+/// Waits until an end is urgent; as long as it takes.
+async fn urgent(end: &mut watch::Receiver<End>) {
+    if end.wait_for(|now| *now == End::Urgent).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn close_down(
+    child: &mut Child,
+    close: &watch::Sender<Closing>,
+    group: Option<rustix::process::Pid>,
+    end: &mut watch::Receiver<End>,
+    settings: &Settings,
+) -> io::Result<ExitStatus> {
+    close.send_replace(Closing::Drain);
+    tokio::select! {
+        ended = timeout(settings.close_grace, child.wait()) => {
+            if let Ok(status) = ended {
+                return status;
+            }
+        }
+        () = urgent(end) => {}
+    }
+    signal(group, rustix::process::Signal::TERM);
+    if let Ok(status) = timeout(settings.kill_grace, child.wait()).await {
+        return status;
+    }
+    signal(group, rustix::process::Signal::KILL);
+    child.wait().await
+}
+
+fn signal(group: Option<rustix::process::Pid>, signal: rustix::process::Signal) {
+    if let Some(group) = group {
+        // A group that has gone needs no signal.
+        let _ = rustix::process::kill_process_group(group, signal);
+    }
+}
+
+async fn read(output: ChildStdout, session: Arc<Session>) {
+    let bytes_max = session.gate().settings.bounds.message_bytes_max;
+    let mut lines = Lines::new(BufReader::with_capacity(READ_BYTES, output), bytes_max);
+    loop {
+        match lines.next().await {
+            Ok(Some(Line::Text(text))) if text.iter().all(u8::is_ascii_whitespace) => {}
+            Ok(Some(Line::Text(text))) => {
+                session.on_server(text, Origin::Shared).await;
+            }
+            Ok(Some(Line::TooLong)) => {
+                session.too_large(bytes_max).await;
+            }
+            Ok(None) => return,
+            Err(cause) => {
+                tracing::warn!(%cause, "cannot read from the server");
+                return;
+            }
+        }
+    }
+}
+
+impl Session {
+    /// A line beyond the bound. Which request it answered cannot be told without reading it, unless only one
+    /// waits; the others keep their deadlines.
+    async fn too_large(self: &Arc<Self>, bytes_max: usize) {
+        let cause = Malformed::TooLarge {
+            bytes: bytes_max.saturating_add(1),
+            bytes_max,
+        };
+        self.noise(&cause, bytes_max);
+        if let Some(key) = self.only_departed() {
+            let text = "the server's answer was larger than a message may be; the call has run";
+            self.fail(&key, Reason::TooLarge, text).await;
+        }
+    }
+}

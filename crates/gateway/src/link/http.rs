@@ -1,0 +1,198 @@
+//! A server behind a URL: Streamable HTTP, each message a POST, answers as JSON or as a stream of events.
+
+mod exchange;
+mod standing;
+
+use super::{Passage, PassageKind};
+use crate::session::Session;
+use callgate_wire::mcp::Version;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Request, Uri};
+use http_body_util::Full;
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+use tokio::sync::Mutex as TurnMutex;
+
+const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+/// How long a connection may take to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Idle connections to a server that are kept.
+const IDLE_MAX: usize = 256;
+
+type HttpClient = Client<HttpsConnector<HttpConnector>, Full<bytes::Bytes>>;
+
+/// Where a server is, and what it is told with each request. The headers may hold credentials.
+#[derive(Clone)]
+pub struct Endpoint {
+    client: HttpClient,
+    uri: Uri,
+    headers: HeaderMap,
+}
+
+impl std::fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("host", &self.uri.host())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A URL that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum EndpointError {
+    /// It is no URL.
+    #[error("`{0}` is not a URL such as https://host/mcp")]
+    NotAUrl(String),
+    /// It is not HTTP.
+    #[error("`{0}` is neither http nor https")]
+    Scheme(String),
+    /// It holds a name or password, which would end up in process lists and logs.
+    #[error("the URL holds credentials; give them with --header-file")]
+    Credentials,
+}
+
+impl Endpoint {
+    /// An endpoint; one client with its connections is shared by all sessions made from it.
+    ///
+    /// # Errors
+    /// [`EndpointError`] where the URL cannot be used.
+    pub fn new(url: &str, headers: HeaderMap) -> Result<Self, EndpointError> {
+        let parsed = url::Url::parse(url).map_err(|_| EndpointError::NotAUrl(url.to_owned()))?;
+        if !matches!(parsed.scheme(), "http" | "https") {
+            return Err(EndpointError::Scheme(parsed.scheme().to_owned()));
+        }
+        if !parsed.username().is_empty() || parsed.password().is_some() {
+            return Err(EndpointError::Credentials);
+        }
+        let uri: Uri = parsed
+            .as_str()
+            .parse()
+            .map_err(|_| EndpointError::NotAUrl(url.to_owned()))?;
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.enforce_http(false);
+        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        let connector = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_webpki_roots()
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(connector);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_max_idle_per_host(IDLE_MAX)
+            .build(connector);
+        Ok(Self { client, uri, headers })
+    }
+}
+
+/// One session's way to a server behind a URL.
+#[derive(Debug)]
+pub struct HttpLink {
+    endpoint: Endpoint,
+    state: Mutex<LinkState>,
+    /// Held while `notifications/initialized` is under way: nothing may overtake it.
+    turn: Arc<TurnMutex<()>>,
+    standing: OnceLock<tokio::task::AbortHandle>,
+}
+
+#[derive(Debug, Default)]
+struct LinkState {
+    /// The server's own session id, which no client gets to see.
+    session_id: Option<HeaderValue>,
+    version: Option<Version>,
+}
+
+impl HttpLink {
+    /// A way to this endpoint, without a session there yet.
+    #[must_use]
+    pub fn new(endpoint: Endpoint) -> Self {
+        Self {
+            endpoint,
+            state: Mutex::new(LinkState::default()),
+            turn: Arc::new(TurnMutex::new(())),
+            standing: OnceLock::new(),
+        }
+    }
+
+    pub(super) async fn send(&self, session: &Arc<Session>, passage: Passage) {
+        let turn = match passage.kind {
+            PassageKind::Initialized => Some(Arc::clone(&self.turn).lock_owned().await),
+            PassageKind::Request
+            | PassageKind::Notification
+            | PassageKind::Cancellation
+            | PassageKind::Response => {
+                drop(self.turn.lock().await);
+                None
+            }
+        };
+        let exchange = exchange::run(Arc::clone(session), passage);
+        tokio::spawn(async move {
+            exchange.await;
+            drop(turn);
+        });
+    }
+
+    /// Ends the session at the server, where there is one.
+    pub async fn close(&self) {
+        if let Some(standing) = self.standing.get() {
+            standing.abort();
+        }
+        if self.lock().session_id.is_none() {
+            return;
+        }
+        if let Ok(request) = self.request(Method::DELETE, bytes::Bytes::new(), &[]) {
+            let ended = self.endpoint.client.request(request);
+            let _ = tokio::time::timeout(Duration::from_secs(2), ended).await;
+        }
+        self.lock().session_id = None;
+    }
+
+    /// A request with all that this server is to be told, and nothing that the client sent.
+    fn request(
+        &self,
+        method: Method,
+        body: bytes::Bytes,
+        extra: &[(HeaderName, HeaderValue)],
+    ) -> Result<Request<Full<bytes::Bytes>>, http::Error> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(self.endpoint.uri.clone())
+            .body(Full::new(body))?;
+        let headers = request.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(
+            ACCEPT,
+            HeaderValue::from_static("application/json, text/event-stream"),
+        );
+        {
+            let state = self.lock();
+            if let Some(id) = &state.session_id {
+                headers.insert(SESSION_ID, id.clone());
+            }
+            if let Some(version) = state.version {
+                headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(version.as_str()));
+            }
+        }
+        for (name, value) in extra {
+            headers.insert(name, value.clone());
+        }
+        for (name, value) in &self.endpoint.headers {
+            headers.insert(name, value.clone());
+        }
+        Ok(request)
+    }
+
+    /// Later requests carry the version that was agreed on.
+    pub(crate) fn set_version(&self, version: Option<Version>) {
+        self.lock().version = version;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, LinkState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,348 @@
+//! One message by POST, and what comes back for it.
+
+use super::{HttpLink, SESSION_ID, standing};
+use crate::link::{Link, Passage, PassageKind, Style};
+use crate::session::{Origin, Seen, Session};
+use bytes::{Bytes, BytesMut};
+use callgate_core::refusal::Reason;
+use callgate_wire::mcp::Era;
+use callgate_wire::sse::{Item, Parser};
+use callgate_wire::{Decoded, IdKey, Kind, decode, headers};
+use futures_util::future::BoxFuture;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::{Method, Response, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often a stream that broke off is taken up again.
+const RESUME_MAX: u32 = 5;
+/// How long to wait before that, where the server does not say.
+const RESUME_DELAY: Duration = Duration::from_secs(1);
+/// The longest that a server may ask to wait.
+const RESUME_DELAY_MAX: Duration = Duration::from_secs(30);
+/// What the agent is told of an answer beyond the bound.
+const TOO_LARGE: &str = "the server's answer was larger than a message may be; the call has run";
+/// What the agent is told where the connection did not last.
+const BROKE_OFF: &str = "the connection to the server broke before it answered; the call may have run, so look before you start it again";
+
+/// Posts a message and hands over what comes back. A request is answered in any case.
+pub(super) fn run(session: Arc<Session>, passage: Passage) -> BoxFuture<'static, ()> {
+    Box::pin(async move { post(&session, passage).await })
+}
+
+async fn post(session: &Arc<Session>, passage: Passage) {
+    let Link::Http(link) = session.link() else { return };
+    let (style, headers) = (passage.style, mirrored_headers(session, &passage));
+    let Some(key) = passage
+        .key
+        .clone()
+        .filter(|_| passage.kind == PassageKind::Request)
+    else {
+        deliver(link, &passage, session).await;
+        return;
+    };
+    if !passage.departure.leave() {
+        return;
+    }
+    let Ok(request) = link.request(Method::POST, passage.bytes, &headers) else {
+        return session
+            .fail_unsent(&key, "the request could not be built, so it was not sent")
+            .await;
+    };
+    let response = tokio::select! {
+        response = link.endpoint.client.request(request) => response,
+        () = session.client_left(&key, era_of(style)) => return session.abandon(&key),
+    };
+    match response {
+        Ok(response) => receive(session, link, response, &key, style).await,
+        Err(cause) => {
+            tracing::warn!(server = %session.gate().server, %cause, "the server did not answer");
+            if cause.is_connect() {
+                session
+                    .fail_unsent(&key, "the server could not be reached, so the call has not run")
+                    .await;
+            } else {
+                session.fail(&key, Reason::UpstreamUnreachable, BROKE_OFF).await;
+            }
+        }
+    }
+}
+
+/// Posts what awaits no answer. Whatever the server says to it has no meaning: some answer notifications.
+async fn deliver(link: &HttpLink, passage: &Passage, session: &Arc<Session>) {
+    let Ok(request) = link.request(Method::POST, passage.bytes.clone(), &[]) else {
+        return;
+    };
+    let timeout = session.gate().settings.timeout;
+    match tokio::time::timeout(timeout, link.endpoint.client.request(request)).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(cause)) => {
+            tracing::warn!(server = %session.gate().server, %cause, "a notification was not delivered")
+        }
+        Err(_) => tracing::warn!(server = %session.gate().server, "a notification was not taken in time"),
+    }
+    if passage.kind == PassageKind::Initialized {
+        standing::open(session);
+    }
+}
+
+/// What the mirrored headers have to say, from the body that was judged.
+fn mirrored_headers(session: &Session, passage: &Passage) -> Vec<(HeaderName, HeaderValue)> {
+    let bounds = &session.gate().settings.bounds;
+    let mut mirrored: Vec<(HeaderName, HeaderValue)> = Vec::new();
+    if passage.style != Style::Modern {
+        return mirrored;
+    }
+    let Ok(Decoded::Single(message)) = decode(&passage.bytes, bounds) else {
+        return mirrored;
+    };
+    let Kind::Request(request) = message.kind() else {
+        return mirrored;
+    };
+    let Ok(expected) = headers::expected(request, &session.header_params(request)) else {
+        return mirrored;
+    };
+    let own = expected
+        .iter()
+        .map(|header| (header.header.to_string(), header.encoded().into_owned()));
+    for (name, value) in passage.mirrored.iter().cloned().chain(own) {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name.as_str()), HeaderValue::try_from(value)) {
+            mirrored.retain(|(earlier, _)| *earlier != name);
+            mirrored.push((name, value));
+        }
+    }
+    mirrored
+}
+
+const fn era_of(style: Style) -> Era {
+    match style {
+        Style::Modern => Era::Modern,
+        Style::Plain | Style::Initialize => Era::Legacy,
+    }
+}
+
+async fn receive(
+    session: &Arc<Session>,
+    link: &HttpLink,
+    response: Response<Incoming>,
+    key: &IdKey,
+    style: Style,
+) {
+    let status = response.status();
+    if style == Style::Initialize && status.is_success() {
+        link.lock().session_id = response.headers().get(SESSION_ID).cloned();
+    }
+    if let Some((reason, text)) = failure_of(status, &response) {
+        return session.fail(key, reason, &text).await;
+    }
+    match content_kind(&response) {
+        ContentKind::Events => receive_events(session, link, response, key, era_of(style)).await,
+        ContentKind::Json => receive_json(session, response, key, status).await,
+        ContentKind::Other => {
+            let text = format!("the server answered with HTTP {} and no JSON", status.as_u16());
+            session.fail(key, Reason::UpstreamProtocol, &text).await;
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ContentKind {
+    Json,
+    Events,
+    Other,
+}
+
+fn content_kind(response: &Response<Incoming>) -> ContentKind {
+    let value = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let kind = value.split(';').next().unwrap_or_default().trim();
+    if kind.eq_ignore_ascii_case("application/json") {
+        ContentKind::Json
+    } else if kind.eq_ignore_ascii_case("text/event-stream") {
+        ContentKind::Events
+    } else {
+        ContentKind::Other
+    }
+}
+
+/// Statuses that are no answer to a call, in words that name what to do.
+fn failure_of(status: StatusCode, response: &Response<Incoming>) -> Option<(Reason, String)> {
+    if status.is_success() {
+        return None;
+    }
+    let code = status.as_u16();
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Some((
+            Reason::UpstreamAuth,
+            format!(
+                "the server refused Callgate's credentials (HTTP {code}); ask the operator to look at them"
+            ),
+        )),
+        _ if status.is_redirection() => Some((
+            Reason::UpstreamProtocol,
+            format!("the server answered with a redirect (HTTP {code}), which is not followed"),
+        )),
+        // From 2026-07-28 on, and in some servers before, the error is in the body.
+        _ if content_kind(response) == ContentKind::Json => None,
+        _ => {
+            let wait = response
+                .headers()
+                .get(RETRY_AFTER)
+                .and_then(|value| value.to_str().ok());
+            let seconds = wait.and_then(|wait| wait.trim().parse::<u32>().ok());
+            let retry = seconds.map_or_else(String::new, |seconds| format!("; it asks to wait {seconds} s"));
+            Some((
+                Reason::UpstreamProtocol,
+                format!("the server answered with HTTP {code}{retry}"),
+            ))
+        }
+    }
+}
+
+async fn receive_json(session: &Arc<Session>, response: Response<Incoming>, key: &IdKey, status: StatusCode) {
+    let bytes_max = session.gate().settings.bounds.message_bytes_max;
+    match collect(response.into_body(), bytes_max).await {
+        Ok(body) => {
+            let origin = Origin::Reply {
+                to: key,
+                status: status.as_u16(),
+            };
+            if session.on_server(body, origin).await != Seen::Answered {
+                let text = if status.is_success() {
+                    "the server's answer is no answer to this request".to_owned()
+                } else {
+                    format!("the server answered with HTTP {}", status.as_u16())
+                };
+                session.fail(key, Reason::UpstreamProtocol, &text).await;
+            }
+        }
+        Err(BodyError::TooLarge) => session.fail(key, Reason::TooLarge, TOO_LARGE).await,
+        Err(BodyError::Broke) => session.fail(key, Reason::UpstreamUnreachable, BROKE_OFF).await,
+    }
+}
+
+enum BodyError {
+    TooLarge,
+    Broke,
+}
+
+/// The whole body; one that came in one piece is not copied.
+async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Bytes, BodyError> {
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| BodyError::Broke)?.into_data() else {
+            continue;
+        };
+        if first.len().saturating_add(all.len()).saturating_add(data.len()) > bytes_max {
+            return Err(BodyError::TooLarge);
+        }
+        if first.is_empty() && all.is_empty() {
+            first = data;
+            continue;
+        }
+        all.extend_from_slice(&std::mem::take(&mut first));
+        all.extend_from_slice(&data);
+    }
+    Ok(if all.is_empty() { first } else { all.freeze() })
+}
+
+/// Reads a stream of events until it has answered; one that breaks off is taken up again where it can be.
+async fn receive_events(
+    session: &Arc<Session>,
+    link: &HttpLink,
+    response: Response<Incoming>,
+    key: &IdKey,
+    era: Era,
+) {
+    let bytes_max = session.gate().settings.bounds.message_bytes_max;
+    let mut parser = Parser::new(bytes_max);
+    let mut body = response.into_body();
+    for attempt in 0..=RESUME_MAX {
+        match pump(session, &mut body, &mut parser, Some((key, era))).await {
+            Pumped::Answered | Pumped::Left => return,
+            Pumped::TooLarge => return session.fail(key, Reason::TooLarge, TOO_LARGE).await,
+            Pumped::Ended => {}
+        }
+        let id = parser.last_event_id().to_owned();
+        if era == Era::Modern || id.is_empty() || attempt == RESUME_MAX || !session.waits_for(key) {
+            break;
+        }
+        let asked = parser.retry().map(Duration::from_millis);
+        tokio::time::sleep(asked.unwrap_or(RESUME_DELAY).min(RESUME_DELAY_MAX)).await;
+        let Some(resumed) = resume(link, &id).await else {
+            break;
+        };
+        body = resumed;
+        parser = Parser::new(bytes_max);
+    }
+    session.fail(key, Reason::UpstreamUnreachable, BROKE_OFF).await;
+}
+
+async fn resume(link: &HttpLink, last_event_id: &str) -> Option<Incoming> {
+    let name = HeaderName::from_static("last-event-id");
+    let value = HeaderValue::try_from(last_event_id).ok()?;
+    let request = link.request(Method::GET, Bytes::new(), &[(name, value)]).ok()?;
+    let response = link.endpoint.client.request(request).await.ok()?;
+    let is_stream = response.status().is_success() && content_kind(&response) == ContentKind::Events;
+    is_stream.then(|| response.into_body())
+}
+
+/// How a stream ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pumped {
+    /// The request that it belongs to has its answer.
+    Answered,
+    /// The client has left, which cancels from 2026-07-28 on.
+    Left,
+    /// An event beyond the bound.
+    TooLarge,
+    /// The server closed it, or the connection broke.
+    Ended,
+}
+
+/// Hands over the events of a stream, for the request that it answers or for none.
+pub(super) async fn pump(
+    session: &Arc<Session>,
+    body: &mut Incoming,
+    parser: &mut Parser,
+    request: Option<(&IdKey, Era)>,
+) -> Pumped {
+    loop {
+        let frame = match request {
+            None => body.frame().await,
+            Some((key, era)) => tokio::select! {
+                frame = body.frame() => frame,
+                () = session.client_left(key, era) => {
+                    session.abandon(key);
+                    return Pumped::Left;
+                }
+            },
+        };
+        let Some(Ok(frame)) = frame else {
+            return Pumped::Ended;
+        };
+        let Ok(data) = frame.into_data() else { continue };
+        let mut items = Vec::new();
+        parser.push(&data, |item| items.push(item));
+        for item in items {
+            let event = match item {
+                Item::Comment(_) => continue,
+                Item::TooLarge => return Pumped::TooLarge,
+                Item::Event(event) => event,
+            };
+            let Some(data) = event.data.filter(|data| !data.is_empty()) else {
+                continue;
+            };
+            let origin = request.map_or(Origin::Shared, |(to, _)| Origin::Reply { to, status: 200 });
+            if session.on_server(data.into(), origin).await == Seen::Answered && request.is_some() {
+                return Pumped::Answered;
+            }
+        }
+    }
+}

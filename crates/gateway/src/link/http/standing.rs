@@ -1,0 +1,49 @@
+//! The stream that a server before 2026-07-28 may send its own messages on.
+
+use super::exchange::{Pumped, pump};
+use crate::link::Link;
+use crate::session::Session;
+use bytes::Bytes;
+use callgate_wire::sse::Parser;
+use http::Method;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long to wait before a stream that ended is opened again.
+const REOPEN_DELAY: Duration = Duration::from_secs(1);
+
+/// Opens the stream, once a session, and keeps it open for as long as the server offers one.
+pub(super) fn open(session: &Arc<Session>) {
+    let Link::Http(link) = session.link() else { return };
+    let weak = Arc::downgrade(session);
+    let task = tokio::spawn(async move {
+        loop {
+            let Some(session) = weak.upgrade() else { return };
+            let Some(delay) = follow(&session).await else {
+                return;
+            };
+            drop(session);
+            tokio::time::sleep(delay).await;
+        }
+    });
+    if link.standing.set(task.abort_handle()).is_err() {
+        task.abort();
+    }
+}
+
+/// Follows the stream to its end; `None` where the server offers none.
+async fn follow(session: &Arc<Session>) -> Option<Duration> {
+    let Link::Http(link) = session.link() else {
+        return None;
+    };
+    let request = link.request(Method::GET, Bytes::new(), &[]).ok()?;
+    let response = link.endpoint.client.request(request).await.ok()?;
+    if !response.status().is_success() {
+        return None;
+    }
+    let bytes_max = session.gate().settings.bounds.message_bytes_max;
+    let mut parser = Parser::new(bytes_max);
+    let mut body = response.into_body();
+    while pump(session, &mut body, &mut parser, None).await == Pumped::TooLarge {}
+    Some(parser.retry().map_or(REOPEN_DELAY, Duration::from_millis))
+}

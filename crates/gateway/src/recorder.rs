@@ -1,0 +1,329 @@
+//! The gate's side of the store: what is asked of it, in the terms of a call.
+
+use crate::gate::Gate;
+use callgate_core::call::Call;
+use callgate_core::decision::Admission as Admitted;
+use callgate_core::json::Json;
+use callgate_core::name::{SessionId, ToolName};
+use callgate_core::path::{Path, Segment};
+use callgate_core::program::Program;
+use callgate_core::refusal::{Reason, Refusal};
+use callgate_ledger::record::{self, Status};
+use callgate_ledger::{CallId, Digest, Text, Uint53};
+use callgate_store::{Admission, AdmitRequest, Event, Fingerprint, Refund, Settlement, Store, StoreError};
+use callgate_wire::{Malformed, quoted};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use callgate_ledger::record::Peer;
+
+/// Writes the record of a gate.
+#[derive(Debug, Clone)]
+pub struct Recorder {
+    store: Arc<Store>,
+}
+
+/// What a call is recorded as, owned, so that it outlives the message.
+#[derive(Debug)]
+pub struct Asked {
+    method: Arc<str>,
+    tool: Option<ToolName>,
+    /// The bytes of the arguments, which the store keeps as a keyed hash only.
+    arguments: Option<Box<[u8]>>,
+    policy: [u8; 32],
+    values: Option<Box<str>>,
+}
+
+/// Why a call was not admitted.
+#[derive(Debug)]
+pub enum AdmitError {
+    /// A limit refused it; the denial is recorded.
+    Refused(Refusal),
+    /// The store could not say.
+    Unavailable(StoreError),
+}
+
+/// What came of listing the server's tools.
+#[derive(Debug, Clone, Copy)]
+pub enum ListSeen {
+    /// The list was read.
+    Read {
+        /// How many tools it has.
+        tools: usize,
+        /// How many of them the caller sees.
+        shown: usize,
+    },
+    /// It could not be had.
+    Failed {
+        /// Why.
+        code: &'static str,
+    },
+}
+
+/// What became of a call that was admitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// How it ended.
+    pub status: Status,
+    /// Why, where the status alone does not say.
+    pub reason: Option<&'static str>,
+    /// Whether bytes of it have left.
+    pub sent: Sent,
+    /// From forwarding to the end.
+    pub duration: Duration,
+}
+
+/// Whether any byte of a call has left Callgate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// Some may have.
+    Perhaps,
+    /// Not one has, and none will.
+    Nothing,
+}
+
+impl Asked {
+    /// A tool call, with the values that its policy records.
+    #[must_use]
+    pub fn tool_call(
+        name: &str,
+        arguments: Option<&[u8]>,
+        program: &Program,
+        admission: &Admitted,
+        call: &Call<'_>,
+    ) -> Self {
+        Self {
+            method: callgate_wire::mcp::method::TOOLS_CALL.into(),
+            tool: ToolName::new(name).ok(),
+            arguments: arguments.map(Into::into),
+            policy: program.digest,
+            values: recorded_values(&admission.record, call.arguments),
+        }
+    }
+
+    /// Any other request.
+    #[must_use]
+    pub fn method(name: &str, params: Option<&[u8]>, program: &Program) -> Self {
+        Self {
+            method: name.into(),
+            tool: None,
+            arguments: params.map(Into::into),
+            policy: program.digest,
+            values: None,
+        }
+    }
+}
+
+impl Recorder {
+    /// Records in this store.
+    #[must_use]
+    pub const fn new(store: Arc<Store>) -> Self {
+        Self { store }
+    }
+
+    /// The store itself.
+    #[must_use]
+    pub const fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// Takes a call's reservations and writes its intent, in one transaction.
+    ///
+    /// # Errors
+    /// [`AdmitError`]; either way the call must not be forwarded.
+    pub async fn admit(
+        &self,
+        gate: &Gate,
+        session: Option<&SessionId>,
+        admitted: Admitted,
+        asked: Asked,
+    ) -> Result<CallId, AdmitError> {
+        let arguments: Option<Fingerprint> = asked
+            .arguments
+            .as_deref()
+            .map(|bytes| self.store.fingerprint(bytes));
+        let request = AdmitRequest {
+            server: gate.server.clone(),
+            grant: gate.caller.grant.clone(),
+            session: session.cloned(),
+            method: asked.method,
+            tool: asked.tool,
+            arguments,
+            policy: asked.policy,
+            rule: None,
+            reservations: admitted.reservations,
+            slots: admitted.slots,
+            shadow: admitted.shadow,
+            values: asked.values,
+        };
+        match self.store.admit(request).await {
+            Ok(Admission::Admitted(admitted)) => Ok(admitted.call),
+            Ok(Admission::Refused(refusal)) => Err(AdmitError::Refused(refusal)),
+            Err(cause) => Err(AdmitError::Unavailable(cause)),
+        }
+    }
+
+    /// Writes how a call ended. Does not wait.
+    pub fn settle(&self, call: CallId, ended: Ended) {
+        let settlement = Settlement {
+            status: ended.status,
+            reason: ended.reason.map(Into::into),
+            duration: Some(ended.duration),
+            refund: match ended.sent {
+                Sent::Perhaps => Refund::Keep,
+                Sent::Nothing => Refund::Release,
+            },
+        };
+        self.store.settle(call, settlement);
+    }
+
+    /// A call that was given up before a byte of it left.
+    pub fn settle_unsent(&self, call: CallId) {
+        let ended = Ended {
+            status: Status::Cancelled,
+            reason: None,
+            sent: Sent::Nothing,
+            duration: Duration::ZERO,
+        };
+        self.settle(call, ended);
+    }
+
+    /// Records a refusal. One by a limit is not for here: admission has recorded it.
+    pub fn refusal(
+        &self,
+        gate: &Gate,
+        session: Option<&SessionId>,
+        refusal: &Refusal,
+        method: &str,
+        tool: Option<&str>,
+    ) {
+        let by_rule = !refusal.rule.as_str().is_empty();
+        self.store.record(Event::Denial(record::Denial {
+            args_digest: None,
+            grant: gate.caller.grant.as_str().into(),
+            method: Text::new(method),
+            policy: Some(Digest(gate.program().digest)),
+            reason: refusal.reason.code().into(),
+            rule: by_rule.then(|| refusal.rule.as_str().into()),
+            server: Some(gate.server.as_str().into()),
+            session: session.map(|session| session.as_str().into()),
+            shadow: Vec::new(),
+            text: (by_rule && refusal.reason != Reason::ArgumentsInvalid).then(|| Text::new(&refusal.text)),
+            tool: tool.map(Text::new),
+        }));
+    }
+
+    /// Records a message that could not be read.
+    pub fn malformed(
+        &self,
+        gate: &Gate,
+        session: Option<&SessionId>,
+        peer: Peer,
+        cause: &Malformed,
+        length: usize,
+    ) {
+        self.store.record(Event::Malformed(record::Malformed {
+            bytes: uint(length),
+            grant: Some(gate.caller.grant.as_str().into()),
+            peer,
+            reason: cause.code().into(),
+            server: Some(gate.server.as_str().into()),
+            session: session.map(|session| session.as_str().into()),
+        }));
+    }
+
+    /// Records a response that nobody waited for.
+    pub fn dropped(&self, gate: &Gate, session: Option<&SessionId>, peer: Peer, length: usize) {
+        self.store.record(Event::Drop(record::Drop {
+            bytes: uint(length),
+            grant: Some(gate.caller.grant.as_str().into()),
+            peer,
+            reason: "unmatched".into(),
+            server: gate.server.as_str().into(),
+            session: session.map(|session| session.as_str().into()),
+        }));
+    }
+
+    /// Records an answer that came after its call had ended.
+    pub fn late(&self, call: CallId, status: Status, after: Duration) {
+        let after_us = Uint53::saturating(u64::try_from(after.as_micros()).unwrap_or(u64::MAX));
+        self.store.record(Event::Late(record::Late {
+            after_us,
+            call,
+            status,
+        }));
+    }
+
+    /// Records a listing of the server's tools.
+    pub fn list(&self, gate: &Gate, session: Option<&SessionId>, seen: ListSeen) {
+        let (tools, shown, reason) = match seen {
+            ListSeen::Read { tools, shown } => (tools, shown, None),
+            ListSeen::Failed { code } => (0, 0, Some(code.into())),
+        };
+        self.store.record(Event::List(record::List {
+            digest: None,
+            grant: Some(gate.caller.grant.as_str().into()),
+            policy: Some(Digest(gate.program().digest)),
+            reason,
+            server: gate.server.as_str().into(),
+            session: session.map(|session| session.as_str().into()),
+            shown: uint(shown),
+            tools: uint(tools),
+        }));
+    }
+}
+
+fn uint(value: usize) -> Uint53 {
+    Uint53::saturating(u64::try_from(value).unwrap_or(u64::MAX))
+}
+
+/// The values at the paths that a policy opted in, as one JSON object by path.
+fn recorded_values(paths: &[Path], arguments: Option<&Json<'_>>) -> Option<Box<str>> {
+    let members: Vec<(String, String)> = paths
+        .iter()
+        .filter_map(|path| Some((path.to_string(), json_text(value_at(path, arguments?)?))))
+        .collect();
+    let borrowed: Vec<(&str, &str)> = members
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()))
+        .collect();
+    (!borrowed.is_empty()).then(|| crate::sink::object(&borrowed).into())
+}
+
+/// Follows keys and indexes; `[*]` records the whole array.
+fn value_at<'j, 'a>(path: &Path, arguments: &'j Json<'a>) -> Option<&'j Json<'a>> {
+    let mut value = arguments;
+    for segment in &path.segments {
+        value = match (segment, value) {
+            (Segment::Key(key), value) => value.get(key)?,
+            (Segment::Index(index), Json::Array(items)) => items.get(*index)?,
+            (Segment::Each, value) => return Some(value),
+            (Segment::Index(_), _) => return None,
+        };
+    }
+    Some(value)
+}
+
+fn json_text(value: &Json<'_>) -> String {
+    match value {
+        Json::Null => "null".to_owned(),
+        Json::Bool(value) => value.to_string(),
+        Json::Number(numeral) => numeral.to_string(),
+        Json::String(text) => quoted(text),
+        Json::Array(items) => {
+            let items: Vec<String> = items.iter().map(json_text).collect();
+            format!("[{}]", items.join(","))
+        }
+        Json::Object(members) => {
+            let members: Vec<(&str, String)> = members
+                .iter()
+                .map(|(key, value)| (key.as_ref(), json_text(value)))
+                .collect();
+            let borrowed: Vec<(&str, &str)> = members
+                .iter()
+                .map(|(key, value)| (*key, value.as_str()))
+                .collect();
+            crate::sink::object(&borrowed)
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! Clients over Streamable HTTP, for the one caller of `run`.
+
+mod answer;
+mod guard;
+mod sessions;
+
+pub use guard::{Guard, Token, TokenError};
+pub use sessions::Upstream;
+
+use crate::gate::Gate;
+use crate::link::child::{End, wanted};
+use crate::session::{Entry, Intake, Session};
+use crate::sink::{self, Outbound, Sink};
+use answer::{Body, accepted, event_stream, json, plain};
+use bytes::Bytes;
+use callgate_wire::mcp::{Era, Version, method, protocol_version};
+use callgate_wire::{Decoded, Kind, decode, headers};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use sessions::{OpenError, Sessions};
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+/// Messages that may wait for one request's client to read them.
+const QUEUE_MAX: usize = 64;
+/// How long a client may take to send its headers.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long open requests may go on once the end is wanted.
+const DRAIN_GRACE: Duration = Duration::from_secs(5);
+/// Connections open at once.
+const CONNECTIONS_MAX: usize = 4_096;
+
+/// Serves clients until the end is wanted, then lets open requests finish.
+///
+/// # Errors
+/// Where connections cannot be accepted.
+pub async fn serve(
+    listener: TcpListener,
+    gate: Arc<Gate>,
+    upstream: Upstream,
+    guard: Guard,
+    mut end: watch::Receiver<End>,
+) -> io::Result<()> {
+    let desk = Arc::new(Desk {
+        sessions: Sessions::new(gate, upstream),
+        guard,
+    });
+    let mut connections = JoinSet::new();
+    let over = wanted(&mut end);
+    tokio::pin!(over);
+    loop {
+        while connections.try_join_next().is_some() {}
+        tokio::select! {
+            () = &mut over => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) if connections.len() < CONNECTIONS_MAX => {
+                    let _ = stream.set_nodelay(true);
+                    connections.spawn(connection(stream, Arc::clone(&desk)));
+                }
+                Ok(_) => tracing::warn!("too many connections, one was closed"),
+                Err(cause) => {
+                    // Out of descriptors, mostly: pausing lets some be given back.
+                    tracing::warn!(%cause, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            },
+        }
+    }
+    desk.sessions.close_all().await;
+    let _ = tokio::time::timeout(DRAIN_GRACE, async {
+        while connections.join_next().await.is_some() {}
+    })
+    .await;
+    Ok(())
+}
+
+#[derive(Debug)]
+struct Desk {
+    sessions: Sessions,
+    guard: Guard,
+}
+
+async fn connection(stream: TcpStream, desk: Arc<Desk>) {
+    let service = service_fn(move |request| {
+        let desk = Arc::clone(&desk);
+        async move { Ok::<_, Infallible>(desk.answer(request).await) }
+    });
+    let served = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+    if let Err(cause) = served {
+        tracing::debug!(%cause, "a connection ended early");
+    }
+}
+
+impl Desk {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        if let Err(refused) = self.guard.check(request.headers()) {
+            return plain(refused.status(), refused.text());
+        }
+        if !matches!(request.uri().path(), "/mcp" | "/") {
+            return plain(StatusCode::NOT_FOUND, "not found; the endpoint is /mcp");
+        }
+        match *request.method() {
+            Method::POST => self.post(request).await,
+            Method::GET => self.get(request.headers()),
+            Method::DELETE => self.delete(request.headers()).await,
+            _ => plain(StatusCode::METHOD_NOT_ALLOWED, "use POST, GET or DELETE"),
+        }
+    }
+
+    async fn post(&self, request: Request<Incoming>) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        if !is_json(&parts.headers) {
+            return plain(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "the body has to be application/json",
+            );
+        }
+        let bytes_max = self.sessions.gate().settings.bounds.message_bytes_max;
+        let body = match Limited::new(body, bytes_max).collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(cause) if cause.is::<LengthLimitError>() => {
+                return plain(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "the message is larger than a message may be",
+                );
+            }
+            Err(_) => return plain(StatusCode::BAD_REQUEST, "the body did not arrive whole"),
+        };
+        let seen = match glance(&body, &parts.headers, &self.sessions.gate().settings.bounds) {
+            Ok(seen) => seen,
+            Err(refused) => return *refused,
+        };
+        let session = match self.session_for(seen, &parts.headers).await {
+            Ok(session) => session,
+            Err(refused) => return *refused,
+        };
+        let is_new = seen == Seen::Initialize;
+        let mut response = self.exchange(&session, body, &parts.headers).await;
+        if let (true, Some(id)) = (is_new, session.id()) {
+            if response.status().is_success()
+                && let Ok(value) = http::HeaderValue::try_from(id.as_str())
+            {
+                response.headers_mut().insert(SESSION_ID, value);
+            } else {
+                self.sessions.close(id.as_str()).await;
+            }
+        }
+        response
+    }
+
+    async fn session_for(
+        &self,
+        seen: Seen,
+        headers: &HeaderMap,
+    ) -> Result<Arc<Session>, Box<Response<Body>>> {
+        let refused = |status, text| Err(Box::new(plain(status, text)));
+        match seen {
+            Seen::Modern => match self.sessions.stateless() {
+                Ok(session) => Ok(session),
+                Err(cause) => refused(StatusCode::BAD_GATEWAY, &cause.to_string()),
+            },
+            Seen::Initialize => match self.sessions.open() {
+                Ok(session) => Ok(session),
+                Err(cause @ (OpenError::TooMany | OpenError::TooFast)) => {
+                    refused(StatusCode::TOO_MANY_REQUESTS, &cause.to_string())
+                }
+                Err(cause @ OpenError::Spawn(_)) => refused(StatusCode::BAD_GATEWAY, &cause.to_string()),
+            },
+            Seen::Legacy => match headers.get(SESSION_ID) {
+                None => match self.sessions.stateless() {
+                    // Servers without sessions exist, and so do clients that were never given one.
+                    Ok(session) if self.sessions.allows_no_session() => Ok(session),
+                    _ => refused(
+                        StatusCode::BAD_REQUEST,
+                        "no Mcp-Session-Id; begin with `initialize`",
+                    ),
+                },
+                Some(id) => match id.to_str().ok().and_then(|id| self.sessions.find(id)) {
+                    Some(session) => Ok(session),
+                    None => refused(
+                        StatusCode::NOT_FOUND,
+                        "no such session; begin anew with `initialize`",
+                    ),
+                },
+            },
+        }
+    }
+
+    /// Hands a body to its session and waits for the first of what comes back: an answer alone goes out as
+    /// JSON, anything before it opens a stream.
+    async fn exchange(&self, session: &Arc<Session>, body: Bytes, headers: &HeaderMap) -> Response<Body> {
+        let (sender, mut receiver) = mpsc::channel(QUEUE_MAX);
+        let sink = Sink::Direct(sender);
+        let intake = session.accept(
+            &body,
+            &sink,
+            &Entry {
+                headers: mirrored(headers),
+            },
+        );
+        let due = intake.answers_due;
+        drop(sink);
+        // A client that leaves must not take with it what it has begun: a request in the table is owed its end.
+        let carried = tokio::spawn(carry_out(Arc::clone(session), intake));
+        if due == 0 {
+            // What the client sends next must not overtake it.
+            let _ = carried.await;
+            return accepted();
+        }
+        match receiver.recv().await {
+            None => plain(StatusCode::BAD_GATEWAY, "the request was given up"),
+            Some(Outbound {
+                bytes,
+                end: sink::End::Last,
+                status,
+            }) => json(status, bytes),
+            Some(first) => event_stream(first, receiver),
+        }
+    }
+
+    fn get(&self, headers: &HeaderMap) -> Response<Body> {
+        let id = headers.get(SESSION_ID).and_then(|id| id.to_str().ok());
+        let Some(id) = id else {
+            return plain(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "no Mcp-Session-Id: there is no stream without a session",
+            );
+        };
+        let Some(session) = self.sessions.find(id) else {
+            return plain(
+                StatusCode::NOT_FOUND,
+                "no such session; begin anew with `initialize`",
+            );
+        };
+        let (sender, receiver) = mpsc::channel(QUEUE_MAX);
+        session.attach(Sink::Direct(sender));
+        answer::standing_stream(receiver)
+    }
+
+    async fn delete(&self, headers: &HeaderMap) -> Response<Body> {
+        let id = headers.get(SESSION_ID).and_then(|id| id.to_str().ok());
+        match id {
+            Some(id) if self.sessions.close(id).await => accepted(),
+            Some(_) => plain(StatusCode::NOT_FOUND, "no such session"),
+            None => plain(StatusCode::BAD_REQUEST, "no Mcp-Session-Id"),
+        }
+    }
+}
+
+/// Gives the answers that are due, sends what goes on, and releases each call as it is judged.
+async fn carry_out(session: Arc<Session>, intake: Intake) {
+    for due in intake.answers {
+        due.give().await;
+    }
+    for passage in intake.passages {
+        session.link().send(&session, passage).await;
+    }
+    let mut judged: FuturesUnordered<_> = intake.work.into_iter().map(|work| work.0).collect();
+    while let Some(ready) = judged.next().await {
+        session.release(ready).await;
+    }
+}
+
+const SESSION_ID: http::HeaderName = http::HeaderName::from_static("mcp-session-id");
+
+/// What has to be known of a body before its session is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    Initialize,
+    Legacy,
+    Modern,
+}
+
+/// Looks at a body and its headers: they must not tell two different stories.
+fn glance(
+    body: &Bytes,
+    sent: &HeaderMap,
+    bounds: &callgate_wire::Bounds,
+) -> Result<Seen, Box<Response<Body>>> {
+    let named = sent
+        .get(headers::PROTOCOL_VERSION)
+        .map(|value| value.to_str().unwrap_or_default());
+    let named = match named.map(str::parse::<Version>) {
+        Some(Err(_)) => {
+            let text = "MCP-Protocol-Version names no version that is known here";
+            return Err(Box::new(plain(StatusCode::BAD_REQUEST, text)));
+        }
+        Some(Ok(version)) => Some(version.era()),
+        None => None,
+    };
+    // A body that cannot be read is refused, and recorded, by the session.
+    let Ok(Decoded::Single(message)) = decode(body, bounds) else {
+        return Ok(Seen::Legacy);
+    };
+    let Kind::Request(request) = message.kind() else {
+        return Ok(if named == Some(Era::Modern) {
+            Seen::Modern
+        } else {
+            Seen::Legacy
+        });
+    };
+    if request.method == method::INITIALIZE {
+        return Ok(Seen::Initialize);
+    }
+    let version = protocol_version(request).ok().flatten();
+    let era = version
+        .and_then(|version| version.parse::<Version>().ok())
+        .map(Version::era);
+    if era != Some(Era::Modern) && named != Some(Era::Modern) {
+        return Ok(Seen::Legacy);
+    }
+    let pairs = sent.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    match headers::compare(request, &[], pairs) {
+        Ok(()) => Ok(Seen::Modern),
+        Err(mismatch) => {
+            let bytes =
+                crate::answer::error(request.id.raw(), headers::HEADER_MISMATCH, &mismatch.to_string());
+            Err(Box::new(json(400, bytes)))
+        }
+    }
+}
+
+/// A page in a browser can post other types without being asked for leave.
+fn is_json(sent: &HeaderMap) -> bool {
+    let kind = sent
+        .get(http::header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    kind.split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .eq_ignore_ascii_case("application/json")
+}
+
+/// The `Mcp-Param-*` headers, which are passed on.
+fn mirrored(sent: &HeaderMap) -> Vec<(String, String)> {
+    sent.iter()
+        .filter(|(name, _)| name.as_str().starts_with(headers::PARAM_PREFIX))
+        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+        .collect()
+}

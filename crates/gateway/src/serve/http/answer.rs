@@ -1,0 +1,120 @@
+//! Responses: one JSON value, a stream of events, or a plain refusal.
+
+use crate::sink::{End, Outbound};
+use bytes::Bytes;
+use callgate_wire::sse::write_data;
+use futures_util::stream;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
+use hyper::body::Frame;
+use std::convert::Infallible;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// How often a stream without messages shows that it is alive.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// The body of a response.
+pub(super) type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+fn full(bytes: Bytes) -> Body {
+    Full::new(bytes).boxed_unsync()
+}
+
+fn with(status: StatusCode, kind: &'static str, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+/// A refusal in words.
+pub(super) fn plain(status: StatusCode, text: &str) -> Response<Body> {
+    with(
+        status,
+        "text/plain; charset=utf-8",
+        full(Bytes::from(format!("{text}\n"))),
+    )
+}
+
+/// Taken, with nothing to say to it.
+pub(super) fn accepted() -> Response<Body> {
+    let mut response = Response::new(full(Bytes::new()));
+    *response.status_mut() = StatusCode::ACCEPTED;
+    response
+}
+
+/// One message.
+pub(super) fn json(status: u16, bytes: Bytes) -> Response<Body> {
+    with(
+        StatusCode::from_u16(status).unwrap_or(StatusCode::OK),
+        "application/json",
+        full(bytes),
+    )
+}
+
+/// A stream that ends with the answer.
+pub(super) fn event_stream(first: Outbound, receiver: mpsc::Receiver<Outbound>) -> Response<Body> {
+    stream_of(Some(first), receiver, Until::Answer)
+}
+
+/// A stream that ends with its session.
+pub(super) fn standing_stream(receiver: mpsc::Receiver<Outbound>) -> Response<Body> {
+    stream_of(None, receiver, Until::Closed)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Until {
+    Answer,
+    Closed,
+}
+
+struct Feed {
+    next: Option<Outbound>,
+    receiver: mpsc::Receiver<Outbound>,
+    until: Until,
+    is_over: bool,
+}
+
+fn stream_of(first: Option<Outbound>, receiver: mpsc::Receiver<Outbound>, until: Until) -> Response<Body> {
+    let feed = Feed {
+        next: first,
+        receiver,
+        until,
+        is_over: false,
+    };
+    let frames = stream::unfold(feed, |mut feed| async move {
+        if feed.is_over {
+            return None;
+        }
+        let message = match feed.next.take() {
+            Some(message) => message,
+            None => match tokio::time::timeout(KEEP_ALIVE, feed.receiver.recv()).await {
+                Ok(Some(message)) => message,
+                Ok(None) => return None,
+                Err(_) => return Some((Ok(Frame::data(Bytes::from_static(b": still here\n\n"))), feed)),
+            },
+        };
+        feed.is_over = feed.until == Until::Answer && message.end == End::Last;
+        let mut event = Vec::with_capacity(message.bytes.len().saturating_add(32));
+        event.extend_from_slice(b"event: message\n");
+        write_data(&mut event, &message.bytes);
+        Some((Ok(Frame::data(Bytes::from(event))), feed))
+    });
+    let mut response = with(
+        StatusCode::OK,
+        "text/event-stream",
+        StreamBody::new(frames).boxed_unsync(),
+    );
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
+    response
+        .headers_mut()
+        .insert(NO_BUFFERING, HeaderValue::from_static("no"));
+    response
+}

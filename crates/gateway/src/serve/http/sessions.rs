@@ -1,0 +1,232 @@
+//! Sessions that Callgate keeps for clients before 2026-07-28, and the one that all stateless requests share.
+
+use crate::gate::Gate;
+use crate::link::Link;
+use crate::link::child::{self, End, SpawnError};
+use crate::link::http::{Endpoint, HttpLink};
+use crate::session::{Ids, Session};
+use callgate_core::name::SessionId;
+use std::collections::{HashMap, VecDeque};
+use std::ffi::OsString;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+/// What a session without a request is closed after.
+const IDLE_MAX: Duration = Duration::from_secs(30 * 60);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// The server that sessions lead to.
+#[derive(Debug, Clone)]
+pub enum Upstream {
+    /// A command, started once a session.
+    Command(Vec<OsString>),
+    /// A URL.
+    Url(Box<Endpoint>),
+}
+
+/// A session could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OpenError {
+    #[error("too many sessions are open; close some")]
+    TooMany,
+    #[error("too many sessions were opened within a minute; use the ones you have")]
+    TooFast,
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+}
+
+#[derive(Debug)]
+pub(super) struct Sessions {
+    gate: Arc<Gate>,
+    upstream: Upstream,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    open: HashMap<String, Held>,
+    stateless: Option<Held>,
+    opened: VecDeque<Instant>,
+}
+
+#[derive(Debug)]
+struct Held {
+    session: Arc<Session>,
+    used: Instant,
+    /// The child's keeper, and how to tell it to end it.
+    child: Option<(watch::Sender<End>, JoinHandle<()>)>,
+}
+
+impl Sessions {
+    pub(super) fn new(gate: Arc<Gate>, upstream: Upstream) -> Self {
+        Self {
+            gate,
+            upstream,
+            state: Mutex::new(State::default()),
+        }
+    }
+
+    pub(super) const fn gate(&self) -> &Arc<Gate> {
+        &self.gate
+    }
+
+    /// A server behind a URL may know no sessions, and its clients none either.
+    pub(super) const fn allows_no_session(&self) -> bool {
+        matches!(self.upstream, Upstream::Url(_))
+    }
+
+    /// Opens a session under an id that cannot be guessed.
+    pub(super) fn open(&self) -> Result<Arc<Session>, OpenError> {
+        let mut state = self.lock();
+        self.close_idle(&mut state);
+        if state.open.len() >= self.gate.settings.sessions_max {
+            return Err(OpenError::TooMany);
+        }
+        let now = Instant::now();
+        while state
+            .opened
+            .front()
+            .is_some_and(|at| now.duration_since(*at) >= MINUTE)
+        {
+            state.opened.pop_front();
+        }
+        let per_minute = usize::try_from(self.gate.settings.sessions_per_minute_max).unwrap_or(usize::MAX);
+        if state.opened.len() >= per_minute {
+            return Err(OpenError::TooFast);
+        }
+        state.opened.push_back(now);
+        let Some((text, id)) = session_id() else {
+            return Err(OpenError::TooMany);
+        };
+        let held = self.connect(Some(id), Ids::Keep)?;
+        let session = Arc::clone(&held.session);
+        state.open.insert(text, held);
+        Ok(session)
+    }
+
+    /// The session of all requests that name none. Its child is started again where it has ended.
+    pub(super) fn stateless(&self) -> Result<Arc<Session>, SpawnError> {
+        let mut state = self.lock();
+        let has_ended = |held: &Held| {
+            held.child
+                .as_ref()
+                .is_some_and(|(_, keeper)| keeper.is_finished())
+        };
+        if let Some(held) = state.stateless.as_ref().filter(|held| !has_ended(held)) {
+            return Ok(Arc::clone(&held.session));
+        }
+        let held = self.connect(None, Ids::Mint)?;
+        let session = Arc::clone(&held.session);
+        state.stateless = Some(held);
+        Ok(session)
+    }
+
+    pub(super) fn find(&self, id: &str) -> Option<Arc<Session>> {
+        let mut state = self.lock();
+        let held = state.open.get_mut(id)?;
+        held.used = Instant::now();
+        Some(Arc::clone(&held.session))
+    }
+
+    /// Closes a session; false where there is none of this id.
+    pub(super) async fn close(&self, id: &str) -> bool {
+        let held = self.lock().open.remove(id);
+        match held {
+            Some(held) => {
+                end(held).await;
+                true
+            }
+            None => false,
+        }
+    }
+
+    pub(super) async fn close_all(&self) {
+        let held: Vec<Held> = {
+            let mut state = self.lock();
+            let stateless = state.stateless.take();
+            state
+                .open
+                .drain()
+                .map(|(_, held)| held)
+                .chain(stateless)
+                .collect()
+        };
+        futures_util::future::join_all(held.into_iter().map(end)).await;
+    }
+
+    fn close_idle(&self, state: &mut State) {
+        let now = Instant::now();
+        let is_idle =
+            |held: &Held| now.duration_since(held.used) >= IDLE_MAX && held.session.in_flight() == 0;
+        let idle: Vec<String> = state
+            .open
+            .iter()
+            .filter(|(_, held)| is_idle(held))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in idle {
+            if let Some(held) = state.open.remove(&id) {
+                tokio::spawn(end(held));
+            }
+        }
+    }
+
+    fn connect(&self, id: Option<SessionId>, ids: Ids) -> Result<Held, SpawnError> {
+        let used = Instant::now();
+        match &self.upstream {
+            Upstream::Url(endpoint) => {
+                let link = Link::Http(Box::new(HttpLink::new(Endpoint::clone(endpoint))));
+                // Requests over HTTP do not share a stream, so ids of different clients cannot meet there; in
+                // the table of the session they can.
+                Ok(Held {
+                    session: Session::new(Arc::clone(&self.gate), id, ids, link),
+                    used,
+                    child: None,
+                })
+            }
+            Upstream::Command(command) => {
+                let (link, process) = child::spawn(command)?;
+                let session = Session::new(Arc::clone(&self.gate), id, ids, Link::Child(link));
+                let (sender, receiver) = watch::channel(End::NotYet);
+                let served = Arc::clone(&session);
+                let keeper = tokio::spawn(async move {
+                    if let Err(cause) = process.serve(served, receiver).await {
+                        tracing::warn!(%cause, "a server could not be waited for");
+                    }
+                });
+                Ok(Held {
+                    session,
+                    used,
+                    child: Some((sender, keeper)),
+                })
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn end(held: Held) {
+    held.session.client_gone();
+    if let Link::Http(link) = held.session.link() {
+        link.close().await;
+    }
+    if let Some((sender, keeper)) = held.child {
+        sender.send_replace(End::Wanted);
+        let _ = keeper.await;
+    }
+}
+
+/// 128 bits of randomness in hex; `None` where the system has none to give.
+fn session_id() -> Option<(String, SessionId)> {
+    let mut bytes = [0_u8; 16];
+    getrandom::fill(&mut bytes).ok()?;
+    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let id = SessionId::new(&text).ok()?;
+    Some((text, id))
+}

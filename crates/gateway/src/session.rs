@@ -1,0 +1,195 @@
+//! One client and one server, and every request between them.
+//!
+//! A message from the client enters by [`Session::accept`], one from the server by [`Session::on_server`].
+//! Each request in flight stands in one table; whoever takes it out of there owes its answer and its
+//! outcome, so that both are given exactly once.
+
+mod answers;
+mod exchange;
+mod inbound;
+mod listing;
+mod outbound;
+mod pending;
+mod release;
+mod sweep;
+
+pub use inbound::{Due, Entry, Intake, Work};
+pub use outbound::Origin;
+pub(crate) use outbound::{Seen, line};
+pub(crate) use pending::Departure;
+pub use release::Ready;
+
+use crate::gate::Gate;
+use crate::link::Link;
+use crate::sink::Sink;
+use callgate_core::name::SessionId;
+use callgate_ledger::CallId;
+use callgate_wire::IdKey;
+use callgate_wire::mcp::{Era, Version};
+use listing::Catalogue;
+use pending::Pending;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// Whether requests go on under the client's own ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ids {
+    /// One client has the server to itself, and its ids are kept.
+    Keep,
+    /// Several clients share the server, so each request gets an id of Callgate's.
+    Mint,
+}
+
+/// One client's session with one server.
+#[derive(Debug)]
+pub struct Session {
+    gate: Arc<Gate>,
+    id: Option<SessionId>,
+    ids: Ids,
+    link: Link,
+    catalogue: Catalogue,
+    next_id: AtomicU64,
+    nonce: String,
+    state: Mutex<State>,
+    /// Signalled whenever a request leaves the table.
+    settled: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    pending: HashMap<IdKey, Pending>,
+    /// The server's own requests that the client has not answered.
+    asked: HashSet<IdKey>,
+    /// Calls that ended without an answer, for an answer that comes late.
+    given_up: HashMap<IdKey, (CallId, Instant)>,
+    /// Where the server's own messages go that belong to no request.
+    standing: Option<Sink>,
+    client: Option<Version>,
+    server: ServerEra,
+    is_closed: bool,
+}
+
+/// What is known of the server's era.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum ServerEra {
+    #[default]
+    Unknown,
+    Legacy,
+    Modern,
+}
+
+/// What a client of 2026-07-28 is told in front of a server from before it.
+const LEGACY_ONLY: &str = "this server speaks MCP up to 2025-11-25: begin with `initialize`, requests of 2026-07-28 do not reach it";
+/// What a client from before 2026-07-28 is told in front of a server that speaks that version alone.
+const MODERN_ONLY: &str =
+    "this server speaks MCP 2026-07-28 only, which has no `initialize`: use a client of that version";
+
+/// Calls without an answer that are remembered, so that a late answer can be told.
+const GIVEN_UP_MAX: usize = 1_024;
+
+impl Session {
+    /// A session over a link. Its deadlines are watched from now on.
+    #[must_use]
+    pub fn new(gate: Arc<Gate>, id: Option<SessionId>, ids: Ids, link: Link) -> Arc<Self> {
+        let session = Arc::new(Self {
+            gate,
+            id,
+            ids,
+            link,
+            catalogue: Catalogue::default(),
+            next_id: AtomicU64::new(0),
+            nonce: nonce(),
+            state: Mutex::new(State::default()),
+            settled: Notify::new(),
+        });
+        sweep::watch(&session);
+        session
+    }
+
+    /// The session's id, where the protocol has one.
+    #[must_use]
+    pub const fn id(&self) -> Option<&SessionId> {
+        self.id.as_ref()
+    }
+
+    /// The gate that it belongs to.
+    #[must_use]
+    pub const fn gate(&self) -> &Arc<Gate> {
+        &self.gate
+    }
+
+    /// The link to its server.
+    #[must_use]
+    pub const fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// Where messages of the server's go that belong to no request; the earlier place is given up.
+    pub fn attach(&self, sink: Sink) {
+        self.lock().standing = Some(sink);
+    }
+
+    /// Gives up the place of the server's own messages.
+    pub fn detach(&self) {
+        self.lock().standing = None;
+    }
+
+    /// How many requests of the client wait for an answer.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.lock().pending.len()
+    }
+
+    /// The protocol version that client and server agreed on, before 2026-07-28.
+    #[must_use]
+    pub fn version(&self) -> Option<Version> {
+        self.lock().client
+    }
+
+    /// Waits until no request is in flight.
+    pub async fn drained(&self) {
+        loop {
+            let settled = self.settled.notified();
+            if self.in_flight() == 0 {
+                return;
+            }
+            settled.await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An id that no client can guess, for a request of Callgate's own or in place of a client's.
+    fn mint(&self) -> String {
+        let count = self.next_id.fetch_add(1, Ordering::Relaxed);
+        format!("callgate-{}-{count}", self.nonce)
+    }
+
+    /// Takes a request out of the table; whoever gets it owes its answer and its outcome.
+    fn take(&self, key: &IdKey) -> Option<Pending> {
+        let taken = self.lock().pending.remove(key);
+        if taken.is_some() {
+            self.settled.notify_waiters();
+        }
+        taken
+    }
+}
+
+/// The era of a message that names this version, or none.
+fn era_of(version: Option<&str>) -> Era {
+    version
+        .and_then(|version| version.parse::<Version>().ok())
+        .map_or(Era::Legacy, Version::era)
+}
+
+fn nonce() -> String {
+    let mut bytes = [0_u8; 8];
+    // Without randomness the ids are guessable by the client alone, whose own requests they would collide with.
+    let _ = getrandom::fill(&mut bytes);
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

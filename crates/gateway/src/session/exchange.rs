@@ -1,0 +1,103 @@
+//! What the link over HTTP has to know and say of a request in flight.
+
+use super::Session;
+use super::pending::{Pending, Purpose, Target};
+use crate::recorder::{Ended, Sent};
+use callgate_core::refusal::Reason;
+use callgate_ledger::record::Status;
+use callgate_wire::headers::{HeaderParam, params_of_schema};
+use callgate_wire::mcp::{Era, method};
+use callgate_wire::{IdKey, RawJson, Request};
+use std::sync::Arc;
+
+impl Session {
+    /// Whether a request still waits for its answer.
+    pub(crate) fn waits_for(&self, key: &IdKey) -> bool {
+        self.lock().pending.contains_key(key)
+    }
+
+    /// The one request that has left and waits; `None` where there are several, or none.
+    pub(crate) fn only_departed(&self) -> Option<IdKey> {
+        let state = self.lock();
+        let mut departed = state
+            .pending
+            .iter()
+            .filter(|(_, pending)| pending.departure.has_left());
+        match (departed.next(), departed.next()) {
+            (Some((key, _)), None) => Some(key.clone()),
+            (Some(_), Some(_)) | (None, _) => None,
+        }
+    }
+
+    /// Resolves once the client has closed the stream of a request, where that cancels it, as it does from
+    /// 2026-07-28 on; before, the server goes on.
+    pub(crate) async fn client_left(&self, key: &IdKey, era: Era) {
+        let sink = match &self.lock().pending.get(key).map(|pending| &pending.target) {
+            Some(Target::Client { sink, .. }) if era == Era::Modern => Some(sink.clone()),
+            Some(Target::Client { .. } | Target::Own(_)) | None => None,
+        };
+        match sink {
+            Some(sink) => sink.closed().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The client has closed the stream of a request, which cancels it.
+    pub(crate) fn abandon(&self, key: &IdKey) {
+        if let Some(pending) = self.take(key) {
+            self.settle_cancelled(key, &pending, Sent::Perhaps);
+        }
+    }
+
+    /// A request of which not one byte has left: what it took from limits is given back.
+    pub(crate) async fn fail_unsent(self: &Arc<Self>, key: &IdKey, text: &str) {
+        let Some(pending) = self.take(key) else { return };
+        self.give_up(
+            key,
+            pending,
+            Status::Unreachable,
+            Reason::UpstreamUnreachable,
+            Sent::Nothing,
+            text,
+        )
+        .await;
+    }
+
+    /// The arguments that the called tool wants mirrored in headers.
+    pub(crate) fn header_params(&self, request: &Request<'_>) -> Vec<HeaderParam> {
+        if request.method != method::TOOLS_CALL {
+            return Vec::new();
+        }
+        let name = request
+            .params
+            .as_ref()
+            .and_then(|params| params.get("name"))
+            .and_then(|name| name.as_str());
+        let tools = self.catalogue.fresh();
+        let schema = name
+            .zip(tools)
+            .and_then(|(name, tools)| tools.get(&name)?.input_schema.clone());
+        let bounds = &self.gate.settings.bounds;
+        schema
+            .as_deref()
+            .and_then(|schema| RawJson::read(schema.as_bytes(), bounds).ok())
+            .and_then(|schema| params_of_schema(schema, bounds).ok())
+            .unwrap_or_default()
+    }
+
+    /// Settles what a request was admitted as, once it has left the table.
+    pub(super) fn settle(&self, pending: &Pending, status: Status, reason: Option<&'static str>, sent: Sent) {
+        if let Purpose::Call(Some(call)) = pending.kind {
+            let duration = pending.started.elapsed();
+            self.gate.recorder().settle(
+                call,
+                Ended {
+                    status,
+                    reason,
+                    sent,
+                    duration,
+                },
+            );
+        }
+    }
+}

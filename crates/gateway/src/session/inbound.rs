@@ -1,0 +1,474 @@
+//! From the client: decode, tell requests from the rest, and have calls judged.
+
+use super::pending::{Clock, Departure, Pending, Purpose, Target};
+use super::release::Ready;
+use super::{Ids, LEGACY_ONLY, MODERN_ONLY, ServerEra, Session, era_of};
+use crate::answer;
+use crate::link::{Passage, Style};
+use crate::recorder::{Peer, Sent};
+use crate::sink::{BatchJoin, End, Sink};
+use bytes::Bytes;
+use callgate_core::name::RuleId;
+use callgate_core::refusal::{Reason, Refusal};
+use callgate_wire::mcp::{CancelTarget, Era, ToolCall, Version, method, progress_token, protocol_version};
+use callgate_wire::splice::{Splice, to_line};
+use callgate_wire::{Decoded, IdKey, Kind, Malformed, Message, Notification, Request, Response, decode};
+use futures_util::future::BoxFuture;
+use std::borrow::Cow;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// What a transport knows of a message that the message itself does not say.
+#[derive(Debug, Clone, Default)]
+pub struct Entry {
+    /// `Mcp-Param-*` headers that came with it, to be passed on.
+    pub headers: Vec<(String, String)>,
+}
+
+/// What has to happen with a unit after it has been accepted.
+#[derive(Debug, Default)]
+pub struct Intake {
+    /// Calls that are being judged; release each once it is ready.
+    pub work: Vec<Work>,
+    /// Messages that go to the server in this order, before anything that comes later.
+    pub passages: Vec<Passage>,
+    /// Answers that are due at once.
+    pub answers: Vec<Due>,
+    /// How many answers the client will get.
+    pub answers_due: usize,
+}
+
+/// An answer that is due at once.
+#[derive(Debug)]
+pub struct Due {
+    sink: Sink,
+    bytes: Bytes,
+    /// The HTTP status it goes out with.
+    status: u16,
+}
+
+impl Due {
+    /// Hands it over.
+    pub async fn give(self) {
+        self.sink.send(self.bytes, End::Last, self.status).await;
+    }
+}
+
+/// A call that is being judged and admitted.
+pub struct Work(pub BoxFuture<'static, Ready>);
+
+impl std::fmt::Debug for Work {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Work")
+    }
+}
+
+impl Intake {
+    pub(super) fn answer(&mut self, sink: &Sink, bytes: Bytes) {
+        self.answers.push(Due {
+            sink: sink.clone(),
+            bytes,
+            status: 200,
+        });
+    }
+}
+
+impl Session {
+    /// Takes one unit from the client: a line, or the body of a request.
+    pub fn accept(self: &Arc<Self>, unit: &Bytes, sink: &Sink, entry: &Entry) -> Intake {
+        let mut intake = Intake::default();
+        let bounds = &self.gate.settings.bounds;
+        let lines = if self.link.needs_lines() {
+            to_line(unit)
+        } else {
+            Cow::Borrowed(unit.as_ref())
+        };
+        let compact = match lines {
+            Cow::Borrowed(_) => unit.clone(),
+            // Joining lines can make a message of what was none, so what came has to be one by itself.
+            Cow::Owned(joined) => match decode(unit, bounds) {
+                Ok(_) => Bytes::from(joined),
+                Err(cause) => {
+                    self.refuse_malformed(&cause, unit.len(), sink, &mut intake);
+                    return intake;
+                }
+            },
+        };
+        match decode(&compact, bounds) {
+            Err(cause) => self.refuse_malformed(&cause, unit.len(), sink, &mut intake),
+            Ok(Decoded::Single(message)) => {
+                self.accept_message(&compact, &message, sink, entry, &mut intake);
+            }
+            Ok(Decoded::Batch(messages)) => {
+                self.accept_batch(&compact, &messages, sink, entry, &mut intake);
+            }
+        }
+        intake
+    }
+
+    /// A line or body that was longer than may be.
+    pub fn accept_too_long(&self, sink: &Sink) -> Intake {
+        let mut intake = Intake::default();
+        let bytes_max = self.gate.settings.bounds.message_bytes_max;
+        let cause = Malformed::TooLarge {
+            bytes: bytes_max.saturating_add(1),
+            bytes_max,
+        };
+        self.refuse_malformed(&cause, bytes_max, sink, &mut intake);
+        intake
+    }
+
+    fn refuse_malformed(&self, cause: &Malformed, length: usize, sink: &Sink, intake: &mut Intake) {
+        self.record_malformed(Peer::Client, cause, length);
+        intake.answers_due += 1;
+        intake.answers.push(Due {
+            sink: sink.clone(),
+            bytes: answer::malformed(cause),
+            status: 400,
+        });
+    }
+
+    fn accept_batch(
+        self: &Arc<Self>,
+        unit: &Bytes,
+        messages: &[Message<'_>],
+        sink: &Sink,
+        entry: &Entry,
+        intake: &mut Intake,
+    ) {
+        if !self.version().is_some_and(Version::has_batches) {
+            let refusal = refusal(
+                Reason::BatchNotAllowed,
+                "this version of the protocol has no batches; send each message alone",
+            );
+            self.record_refusal(&refusal, "batch", None);
+            intake.answers_due += 1;
+            intake.answer(sink, answer::error("null", -32_600, &refusal.text));
+            return;
+        }
+        let due = messages
+            .iter()
+            .filter(|message| matches!(message.kind(), Kind::Request(_)))
+            .count();
+        let sink = match sink {
+            Sink::Direct(sender) if due > 0 => Sink::Batch(Arc::new(BatchJoin::new(sender.clone(), due))),
+            Sink::Direct(_) | Sink::Batch(_) => sink.clone(),
+        };
+        for message in messages {
+            self.accept_message(unit, message, &sink, entry, intake);
+        }
+        intake.answers_due = due;
+    }
+
+    fn accept_message(
+        self: &Arc<Self>,
+        unit: &Bytes,
+        message: &Message<'_>,
+        sink: &Sink,
+        entry: &Entry,
+        intake: &mut Intake,
+    ) {
+        match message.kind() {
+            Kind::Request(request) => {
+                intake.answers_due += 1;
+                self.accept_request(unit, message, request, sink, entry, intake);
+            }
+            Kind::Notification(notification) => self.accept_notification(unit, message, notification, intake),
+            Kind::Response(response) => self.accept_response(unit, message, response, intake),
+        }
+    }
+
+    fn accept_request(
+        self: &Arc<Self>,
+        unit: &Bytes,
+        message: &Message<'_>,
+        request: &Request<'_>,
+        sink: &Sink,
+        entry: &Entry,
+        intake: &mut Intake,
+    ) {
+        let call = match ToolCall::from_request(request) {
+            Ok(call) => call,
+            Err(cause) => {
+                self.record_malformed(Peer::Client, &cause, message.raw().len());
+                intake.answer(sink, answer::error(request.id.raw(), -32_602, &cause.to_string()));
+                return;
+            }
+        };
+        let version = protocol_version(request).ok().flatten();
+        let era = era_of(version.as_deref());
+        let purpose = match (&call, request.method.as_ref()) {
+            (Some(_), _) => Purpose::Call(None),
+            (None, method::TOOLS_LIST) => Purpose::List,
+            (None, method::INITIALIZE) => Purpose::Initialize,
+            (None, method::SERVER_DISCOVER) => Purpose::Discover,
+            (None, _) => Purpose::Other,
+        };
+        if let Some(refusal) = self.era_refusal(era, &purpose) {
+            self.record_refusal(
+                &refusal,
+                &request.method,
+                call.as_ref().map(|call| call.name.as_ref()),
+            );
+            intake.answer(sink, answer::refusal_error(request.id.raw(), &refusal));
+            return;
+        }
+        let registered = match self.register(request, purpose, era, sink) {
+            Ok(registered) => registered,
+            Err(refusal) => {
+                self.record_refusal(
+                    &refusal,
+                    &request.method,
+                    call.as_ref().map(|call| call.name.as_ref()),
+                );
+                // The id belongs to the request that is in flight, so this answer must not carry it.
+                let id = if refusal.reason == Reason::IdInFlight {
+                    "null"
+                } else {
+                    request.id.raw()
+                };
+                let bytes = match (&call, refusal.reason) {
+                    (Some(call), Reason::Overloaded) if !call.has_task => answer::denial(id, &refusal, era),
+                    _ => answer::refusal_error(id, &refusal),
+                };
+                intake.answer(sink, bytes);
+                return;
+            }
+        };
+        let Some(line) = self.bytes_to_send(unit, message, &registered) else {
+            self.take(&registered.key);
+            intake.answer(
+                sink,
+                answer::error(request.id.raw(), -32_603, "the message could not be re-addressed"),
+            );
+            return;
+        };
+        let passage = Passage {
+            mirrored: entry.headers.clone(),
+            style: style_of(era, &request.method),
+            ..Passage::request(line, registered.key, registered.departure)
+        };
+        match call {
+            Some(call) => intake
+                .work
+                .push(self.judge_call(unit, request, &call, passage, era)),
+            None => self.judge_other(request, passage, sink, intake),
+        }
+    }
+
+    /// Eras that do not meet: forwarding would give an answer that neither side understands.
+    fn era_refusal(&self, era: Era, purpose: &Purpose) -> Option<Refusal> {
+        let state = self.lock();
+        let text = match (era, state.server, purpose) {
+            (Era::Modern, ServerEra::Legacy, Purpose::Discover) => return None,
+            (Era::Modern, ServerEra::Legacy, _) => LEGACY_ONLY,
+            (Era::Legacy, ServerEra::Modern, Purpose::Initialize) => MODERN_ONLY,
+            _ => return None,
+        };
+        Some(refusal(Reason::EraMismatch, text))
+    }
+
+    fn register(
+        &self,
+        request: &Request<'_>,
+        kind: Purpose,
+        era: Era,
+        sink: &Sink,
+    ) -> Result<Registered, Refusal> {
+        let own = request.id.key().clone();
+        let minted = match self.ids {
+            Ids::Keep => None,
+            Ids::Mint => Some(self.mint()),
+        };
+        let key = minted
+            .as_deref()
+            .and_then(text_key)
+            .unwrap_or_else(|| own.clone());
+        let client_token = request
+            .params
+            .as_ref()
+            .and_then(|params| progress_token(params).ok().flatten())
+            .map(|token| token.0);
+        let token = match (self.ids, &client_token) {
+            (Ids::Mint, Some(_)) => Some(key.clone()),
+            (Ids::Keep, token) => token.clone(),
+            (Ids::Mint, None) => None,
+        };
+        let departure = Departure::default();
+        let timeout = self.gate.settings.timeout;
+        let pending = Pending {
+            target: Target::Client {
+                sink: sink.clone(),
+                id: request.id.raw().into(),
+                key: own,
+            },
+            kind,
+            era,
+            departure: departure.clone(),
+            started: Instant::now(),
+            clock: Clock {
+                deadline: None,
+                timeout,
+                latest: None,
+            },
+            token: token.clone(),
+            client_token,
+        };
+        let mut state = self.lock();
+        if state.is_closed {
+            return Err(refusal(
+                Reason::UpstreamUnreachable,
+                "the server has ended; start a new session",
+            ));
+        }
+        if state.pending.len() >= self.gate.settings.pending_max {
+            return Err(refusal(
+                Reason::Overloaded,
+                "too many requests wait for an answer; wait for some to end before you send more",
+            ));
+        }
+        if state.pending.contains_key(&key) {
+            return Err(refusal(
+                Reason::IdInFlight,
+                "a request with this id is still in flight",
+            ));
+        }
+        state.pending.insert(key.clone(), pending);
+        Ok(Registered {
+            key,
+            token,
+            departure,
+        })
+    }
+
+    /// The bytes for the server: those that came, or those with the ids that Callgate gives.
+    fn bytes_to_send(&self, unit: &Bytes, message: &Message<'_>, registered: &Registered) -> Option<Bytes> {
+        if self.ids == Ids::Keep {
+            return Some(unit.slice_ref(message.raw()));
+        }
+        let mut splice = Splice::new(message).id(&registered.key).ok()?;
+        if let Some(token) = &registered.token {
+            splice = splice.progress_token(Some(token)).ok()?;
+        }
+        splice.finish(&self.gate.settings.bounds).ok().map(Bytes::from)
+    }
+
+    fn accept_notification(
+        self: &Arc<Self>,
+        unit: &Bytes,
+        message: &Message<'_>,
+        notification: &Notification<'_>,
+        intake: &mut Intake,
+    ) {
+        match CancelTarget::from_notification(notification) {
+            Err(cause) => self.record_malformed(Peer::Client, &cause, message.raw().len()),
+            Ok(Some(CancelTarget(target))) => self.accept_cancel(unit, message, &target, intake),
+            Ok(None) => {
+                if self.is_method_allowed(&notification.method, notification.params.as_ref()) {
+                    intake.passages.push(Passage::notification(
+                        unit.slice_ref(message.raw()),
+                        notification.method == method::NOTIFICATIONS_INITIALIZED,
+                    ));
+                }
+            }
+        }
+    }
+
+    /// A cancellation: of a call that has not left, it is carried out here; otherwise the server is told.
+    fn accept_cancel(
+        self: &Arc<Self>,
+        unit: &Bytes,
+        message: &Message<'_>,
+        target: &IdKey,
+        intake: &mut Intake,
+    ) {
+        let Some(key) = self.key_of(target) else { return };
+        let Some(pending) = self.take(&key) else { return };
+        let sent = pending.sent();
+        self.settle_cancelled(&key, &pending, sent);
+        if sent == Sent::Nothing {
+            return;
+        }
+        let line = match self.ids {
+            Ids::Keep => Some(unit.slice_ref(message.raw())),
+            Ids::Mint => Splice::new(message)
+                .cancel_target(&key)
+                .and_then(|splice| splice.finish(&self.gate.settings.bounds))
+                .ok()
+                .map(Bytes::from),
+        };
+        if let Some(line) = line {
+            intake.passages.push(Passage::cancellation(line, key));
+        }
+    }
+
+    /// The key under which a client's request stands in the table.
+    fn key_of(&self, own: &IdKey) -> Option<IdKey> {
+        match self.ids {
+            Ids::Keep => Some(own.clone()),
+            Ids::Mint => {
+                let state = self.lock();
+                state
+                    .pending
+                    .iter()
+                    .find_map(|(key, pending)| match &pending.target {
+                        Target::Client { key: id, .. } if id == own => Some(key.clone()),
+                        Target::Client { .. } | Target::Own(_) => None,
+                    })
+            }
+        }
+    }
+
+    fn accept_response(
+        &self,
+        unit: &Bytes,
+        message: &Message<'_>,
+        response: &Response<'_>,
+        intake: &mut Intake,
+    ) {
+        let is_asked = response
+            .id
+            .as_ref()
+            .is_some_and(|id| self.lock().asked.remove(id.key()));
+        if is_asked {
+            intake
+                .passages
+                .push(Passage::response(unit.slice_ref(message.raw())));
+        } else {
+            self.record_drop(Peer::Client, message.raw().len());
+        }
+    }
+}
+
+/// A request that stands in the table.
+struct Registered {
+    key: IdKey,
+    token: Option<IdKey>,
+    departure: Departure,
+}
+
+/// A refusal that no rule of the policy made.
+pub(super) fn refusal(reason: Reason, text: &str) -> Refusal {
+    Refusal {
+        rule: RuleId::default(),
+        reason,
+        text: text.into(),
+        retry_after: None,
+    }
+}
+
+fn text_key(text: &str) -> Option<IdKey> {
+    let quoted = callgate_wire::quoted(text);
+    let bounds = callgate_wire::Bounds::default();
+    callgate_wire::RawJson::read(quoted.as_bytes(), &bounds)
+        .ok()
+        .and_then(IdKey::of)
+}
+
+fn style_of(era: Era, name: &str) -> Style {
+    match (name, era) {
+        (method::INITIALIZE, _) => Style::Initialize,
+        (_, Era::Modern) => Style::Modern,
+        (_, Era::Legacy) => Style::Plain,
+    }
+}

@@ -1,0 +1,539 @@
+//! From the server: answers to the requests that wait for them, and its own messages to the client.
+
+use super::pending::{OwnAnswer, Pending, Purpose, Target};
+use super::{Ids, MODERN_ONLY, ServerEra, Session};
+use crate::answer;
+use crate::link::{Link, Passage};
+use crate::recorder::{Peer, Sent};
+use crate::sink::{End, Sink};
+use bytes::Bytes;
+use callgate_core::refusal::Reason;
+use callgate_ledger::record::Status;
+use callgate_wire::list::{ToolList, result_of};
+use callgate_wire::mcp::{
+    CancelTarget, META_SUBSCRIPTION_ID, Version, method, progress_notification, result_protocol_version,
+};
+use callgate_wire::splice::{Splice, to_line};
+use callgate_wire::{
+    Decoded, IdKey, Kind, Malformed, Message, Notification, Payload, RawJson, Request, Response, decode,
+};
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// How a unit from the server came.
+#[derive(Debug, Clone, Copy)]
+pub enum Origin<'k> {
+    /// On a stream that several requests share.
+    Shared,
+    /// As part of the answer to this request.
+    Reply {
+        /// The request's key.
+        to: &'k IdKey,
+        /// The HTTP status of the response.
+        status: u16,
+    },
+}
+
+/// Whether a unit held the answer that its origin waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// It did.
+    Answered,
+    /// It did not.
+    Other,
+}
+
+impl Session {
+    /// Takes one unit from the server: a line, a body, or the data of an event.
+    pub(crate) async fn on_server(self: &Arc<Self>, unit: Bytes, origin: Origin<'_>) -> Seen {
+        let decoded = match decode(&unit, &self.gate.settings.bounds) {
+            Ok(decoded) => decoded,
+            Err(cause) => {
+                self.noise(&cause, unit.len());
+                return Seen::Other;
+            }
+        };
+        let messages = match decoded {
+            Decoded::Single(message) => vec![message],
+            Decoded::Batch(messages) => messages,
+        };
+        let mut seen = Seen::Other;
+        for message in &messages {
+            if self.on_message(&unit, message, origin).await == Seen::Answered {
+                seen = Seen::Answered;
+            }
+        }
+        seen
+    }
+
+    /// What a server sends that is no message: it is dropped, and recorded.
+    pub(crate) fn noise(&self, cause: &Malformed, length: usize) {
+        tracing::warn!(server = %self.gate.server, %cause, bytes = length, "dropped what the server sent");
+        self.record_malformed(Peer::Server, cause, length);
+    }
+
+    async fn on_message(self: &Arc<Self>, unit: &Bytes, message: &Message<'_>, origin: Origin<'_>) -> Seen {
+        match message.kind() {
+            Kind::Response(response) => self.on_response(unit, message, response, origin).await,
+            Kind::Notification(notification) => {
+                self.on_notification(unit, message, notification, origin).await;
+                Seen::Other
+            }
+            Kind::Request(request) => {
+                self.on_request(unit, message, request, origin).await;
+                Seen::Other
+            }
+        }
+    }
+
+    async fn on_response(
+        self: &Arc<Self>,
+        unit: &Bytes,
+        message: &Message<'_>,
+        response: &Response<'_>,
+        origin: Origin<'_>,
+    ) -> Seen {
+        let key = response.id.as_ref().map(callgate_wire::Id::key);
+        let expected = match (origin, key) {
+            (Origin::Shared, key) => key,
+            // The answer to one request cannot answer another.
+            (Origin::Reply { to, .. }, Some(key)) => (key == to).then_some(key),
+            // An error without an id answers the request whose reply it is.
+            (Origin::Reply { to, .. }, None) => Some(to),
+        };
+        let Some((key, pending)) = expected.and_then(|key| Some((key, self.take(key)?))) else {
+            self.unmatched(message, response, key);
+            return Seen::Other;
+        };
+        self.finish(unit, message, response, key, pending, origin).await;
+        Seen::Answered
+    }
+
+    /// A response that nobody waits for: told as late where its call was given up, else dropped.
+    fn unmatched(&self, message: &Message<'_>, response: &Response<'_>, key: Option<&IdKey>) {
+        let given_up = key.and_then(|key| self.lock().given_up.remove(key));
+        match given_up {
+            Some((call, since)) => {
+                self.gate
+                    .recorder()
+                    .late(call, inspect(response), since.elapsed());
+            }
+            None => self.record_drop(Peer::Server, message.raw().len()),
+        }
+    }
+
+    async fn finish(
+        self: &Arc<Self>,
+        unit: &Bytes,
+        message: &Message<'_>,
+        response: &Response<'_>,
+        key: &IdKey,
+        pending: Pending,
+        origin: Origin<'_>,
+    ) {
+        let status = match origin {
+            Origin::Shared => 200,
+            Origin::Reply { status, .. } => status,
+        };
+        if matches!(pending.kind, Purpose::Call(_)) {
+            self.settle(&pending, inspect(response), None, Sent::Perhaps);
+        }
+        let (sink, id, own) = match pending.target {
+            Target::Own(sender) => {
+                let _ = sender.send(OwnAnswer::Response(unit.slice_ref(message.raw())));
+                return;
+            }
+            Target::Client { sink, id, key: own } => (sink, id, own),
+        };
+        let bytes = match pending.kind {
+            Purpose::List => self.shown(unit, message, response),
+            Purpose::Initialize => {
+                self.learn_from_initialize(response);
+                if self.lock().server == ServerEra::Modern {
+                    let refusal = super::inbound::refusal(Reason::EraMismatch, MODERN_ONLY);
+                    self.record_refusal(&refusal, method::INITIALIZE, None);
+                    sink.answer(answer::refusal_error(&id, &refusal)).await;
+                    return;
+                }
+                Ok(unit.slice_ref(message.raw()))
+            }
+            Purpose::Discover => {
+                self.learn_from_discover(response);
+                Ok(unit.slice_ref(message.raw()))
+            }
+            Purpose::Call(_) | Purpose::Other => Ok(unit.slice_ref(message.raw())),
+        };
+        let bytes = bytes.and_then(|bytes| self.under_own_id(bytes, &own, key));
+        match bytes {
+            Ok(bytes) => sink.send(bytes, End::Last, status).await,
+            Err(why) => sink.answer(answer::error(&id, -32_603, why)).await,
+        }
+    }
+
+    /// A list of tools without those that this caller is not to see.
+    fn shown(
+        &self,
+        unit: &Bytes,
+        message: &Message<'_>,
+        response: &Response<'_>,
+    ) -> Result<Bytes, &'static str> {
+        const UNREADABLE: &str = "the server's list of tools has no single meaning, so it is not shown";
+        let Some(result) = result_of(response) else {
+            return Ok(unit.slice_ref(message.raw()));
+        };
+        let list = ToolList::read(result).map_err(|_| UNREADABLE)?;
+        let program = self.gate.program();
+        let scene = self.gate.scene(self.id.as_ref());
+        let filtered = list.filtered(message, |tool| {
+            self.listed(tool)
+                .is_some_and(|listed| callgate_core::decide::visible(&program, scene, &listed))
+        });
+        match filtered.ok_or(UNREADABLE)? {
+            std::borrow::Cow::Borrowed(_) => Ok(unit.slice_ref(message.raw())),
+            std::borrow::Cow::Owned(bytes) => Ok(bytes.into()),
+        }
+    }
+
+    /// Puts the client's own id back where Callgate gave another.
+    fn under_own_id(&self, bytes: Bytes, own: &IdKey, key: &IdKey) -> Result<Bytes, &'static str> {
+        const LOST: &str = "the server's answer could not be re-addressed";
+        if self.ids == Ids::Keep || own == key {
+            return Ok(bytes);
+        }
+        let bounds = &self.gate.settings.bounds;
+        let Ok(Decoded::Single(message)) = decode(&bytes, bounds) else {
+            return Err(LOST);
+        };
+        if matches!(message.kind(), Kind::Response(Response { id: None, .. })) {
+            return Ok(bytes);
+        }
+        let spliced = Splice::new(&message)
+            .id(own)
+            .and_then(|splice| splice.finish(bounds));
+        spliced.map(Bytes::from).map_err(|_| LOST)
+    }
+
+    fn learn_from_initialize(&self, response: &Response<'_>) {
+        let agreed = result_of(response)
+            .and_then(|result| result_protocol_version(&result).ok().flatten())
+            .and_then(|version| version.parse::<Version>().ok());
+        let mut state = self.lock();
+        match (&response.payload, agreed) {
+            (Payload::Result(_), agreed) => {
+                state.client = agreed;
+                state.server = ServerEra::Legacy;
+                if let Link::Http(link) = &self.link {
+                    link.set_version(agreed);
+                }
+            }
+            (Payload::Error(error), _) => {
+                if matches!(error_code(*error), Some(-32_601 | -32_022)) {
+                    state.server = ServerEra::Modern;
+                }
+            }
+        }
+    }
+
+    /// A server that refuses to list its tools for a request of 2026-07-28 does not speak that version, unless
+    /// it has shown before that it does.
+    pub(super) fn learn_from_refused_list(&self) {
+        let mut state = self.lock();
+        if state.server == ServerEra::Unknown {
+            state.server = ServerEra::Legacy;
+        }
+    }
+
+    fn learn_from_discover(&self, response: &Response<'_>) {
+        let mut state = self.lock();
+        match &response.payload {
+            Payload::Result(_) => state.server = ServerEra::Modern,
+            Payload::Error(error) => {
+                // Codes of the modern era come from a server that speaks it.
+                if !matches!(error_code(*error), Some(-32_022..=-32_020 | -32_602)) {
+                    state.server = ServerEra::Legacy;
+                }
+            }
+        }
+    }
+
+    async fn on_notification(
+        self: &Arc<Self>,
+        unit: &Bytes,
+        message: &Message<'_>,
+        notification: &Notification<'_>,
+        origin: Origin<'_>,
+    ) {
+        if notification.method == method::NOTIFICATIONS_TOOLS_LIST_CHANGED {
+            self.catalogue.invalidate();
+        }
+        if let Ok(Some(CancelTarget(target))) = CancelTarget::from_notification(notification) {
+            self.lock().asked.remove(&target);
+        }
+        let token = progress_notification(notification)
+            .ok()
+            .flatten()
+            .map(|token| token.0);
+        let target = match (&token, origin) {
+            (Some(token), _) => self.renew(token),
+            (None, Origin::Reply { to, .. }) => self.sink_of(to).map(|sink| (sink, None)),
+            (None, Origin::Shared) => self
+                .subscriber(notification)
+                .or_else(|| self.outlet().map(|sink| (sink, None))),
+        };
+        let Some((sink, rename)) = target else { return };
+        let bytes = match rename {
+            None => Some(unit.slice_ref(message.raw())),
+            Some(rename) => self.renamed(message, &rename),
+        };
+        if let Some(bytes) = bytes {
+            sink.send(bytes, End::More, 200).await;
+        }
+    }
+
+    /// Progress renews a deadline, up to its end, and goes where the request came from.
+    fn renew(&self, token: &IdKey) -> Option<(Sink, Option<Rename>)> {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let pending = state
+            .pending
+            .values_mut()
+            .find(|pending| pending.token.as_ref() == Some(token))?;
+        if pending.clock.deadline.is_some() {
+            let renewed = now + pending.clock.timeout;
+            pending.clock.deadline = Some(pending.clock.latest.map_or(renewed, |latest| renewed.min(latest)));
+        }
+        let rename = match self.ids {
+            Ids::Keep => None,
+            Ids::Mint => Some(Rename::Token(pending.client_token.clone()?)),
+        };
+        match &pending.target {
+            Target::Client { sink, .. } => Some((sink.clone(), rename)),
+            Target::Own(_) => None,
+        }
+    }
+
+    /// Where the stream of a subscription goes: its id is that of the request which opened it.
+    fn subscriber(&self, notification: &Notification<'_>) -> Option<(Sink, Option<Rename>)> {
+        let meta = notification.params.as_ref()?.get("_meta")?.as_object()?;
+        let key = IdKey::of(meta.get(META_SUBSCRIPTION_ID)?)?;
+        let state = self.lock();
+        match &state.pending.get(&key)?.target {
+            Target::Client { sink, key: own, .. } => {
+                let rename = (self.ids == Ids::Mint).then(|| Rename::Subscription(own.clone()));
+                Some((sink.clone(), rename))
+            }
+            Target::Own(_) => None,
+        }
+    }
+
+    fn renamed(&self, message: &Message<'_>, rename: &Rename) -> Option<Bytes> {
+        let splice = match rename {
+            Rename::Token(token) => Splice::new(message).reported_progress_token(token).ok()?,
+            Rename::Subscription(id) => {
+                let json = id.to_json();
+                let value = RawJson::read(json.as_bytes(), &self.gate.settings.bounds).ok()?;
+                Splice::new(message)
+                    .protocol_meta(META_SUBSCRIPTION_ID, Some(value))
+                    .ok()?
+            }
+        };
+        splice.finish(&self.gate.settings.bounds).ok().map(Bytes::from)
+    }
+
+    fn sink_of(&self, key: &IdKey) -> Option<Sink> {
+        match &self.lock().pending.get(key)?.target {
+            Target::Client { sink, .. } => Some(sink.clone()),
+            Target::Own(_) => None,
+        }
+    }
+
+    /// Where the server's own messages go that belong to no request: the standing stream, or else the
+    /// request that has been in flight for the shortest time, whose stream is open.
+    fn outlet(&self) -> Option<Sink> {
+        let state = self.lock();
+        if let Some(standing) = state.standing.as_ref().filter(|sink| !sink.is_closed()) {
+            return Some(standing.clone());
+        }
+        let open = state
+            .pending
+            .values()
+            .filter_map(|pending| match &pending.target {
+                Target::Client { sink, .. } if !sink.is_closed() => Some((pending.started, sink)),
+                Target::Client { .. } | Target::Own(_) => None,
+            });
+        open.max_by_key(|(started, _)| *started)
+            .map(|(_, sink)| sink.clone())
+    }
+
+    /// The server asks the client: sampling, elicitation, roots, ping.
+    async fn on_request(
+        self: &Arc<Self>,
+        unit: &Bytes,
+        message: &Message<'_>,
+        request: &Request<'_>,
+        origin: Origin<'_>,
+    ) {
+        let sink = match origin {
+            Origin::Reply { to, .. } => self.sink_of(to),
+            Origin::Shared => self.outlet(),
+        };
+        let is_new = {
+            let mut state = self.lock();
+            let has_room = state.asked.len() < self.gate.settings.pending_max;
+            has_room && state.asked.insert(request.id.key().clone())
+        };
+        match sink {
+            Some(sink) if is_new => sink.send(unit.slice_ref(message.raw()), End::More, 200).await,
+            Some(_) | None => {
+                if is_new {
+                    self.lock().asked.remove(request.id.key());
+                }
+                let why = "the client cannot be asked now";
+                let bytes = answer::error(request.id.raw(), -32_603, why);
+                self.link.send(self, Passage::response(bytes)).await;
+            }
+        }
+    }
+
+    /// A request that stays without its answer: its reservation is kept unless nothing has left.
+    pub(crate) async fn fail(self: &Arc<Self>, key: &IdKey, reason: Reason, text: &str) {
+        let Some(pending) = self.take(key) else { return };
+        let sent = pending.sent();
+        let status = match (reason, sent) {
+            (_, Sent::Nothing) => Status::Unreachable,
+            (Reason::UpstreamProtocol | Reason::UpstreamAuth, Sent::Perhaps) => Status::ProtocolError,
+            (_, Sent::Perhaps) => Status::Unknown,
+        };
+        self.give_up(key, pending, status, reason, sent, text).await;
+    }
+
+    /// The deadline of a request has passed: the server is told, and the client too.
+    pub(super) async fn expire(self: &Arc<Self>, key: &IdKey) {
+        let Some(pending) = self.take(key) else { return };
+        let sent = pending.sent();
+        let seconds = pending.started.elapsed().as_secs();
+        if sent == Sent::Perhaps && !matches!(pending.kind, Purpose::Initialize) {
+            let cancel = format!(
+                r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{},"reason":"deadline"}}}}"#,
+                key.to_json()
+            );
+            self.link
+                .send(self, Passage::cancellation(cancel.into(), key.clone()))
+                .await;
+        }
+        let text = format!(
+            "the server did not answer within {seconds} s; the call may still be running, so look before you start it again"
+        );
+        let status = if sent == Sent::Nothing {
+            Status::Unreachable
+        } else {
+            Status::Unknown
+        };
+        self.give_up(key, pending, status, Reason::Deadline, sent, &text)
+            .await;
+    }
+
+    pub(super) async fn give_up(
+        self: &Arc<Self>,
+        key: &IdKey,
+        pending: Pending,
+        status: Status,
+        reason: Reason,
+        sent: Sent,
+        text: &str,
+    ) {
+        self.settle(&pending, status, Some(reason.code()), sent);
+        self.remember(key, &pending);
+        let refusal = super::inbound::refusal(reason, text);
+        match pending.target {
+            Target::Own(sender) => {
+                let _ = sender.send(OwnAnswer::Failed);
+            }
+            Target::Client { sink, id, .. } => {
+                let bytes = match pending.kind {
+                    Purpose::Call(_) => answer::denial(&id, &refusal, pending.era),
+                    Purpose::List | Purpose::Initialize | Purpose::Discover | Purpose::Other => {
+                        answer::refusal_error(&id, &refusal)
+                    }
+                };
+                sink.answer(bytes).await;
+            }
+        }
+    }
+
+    /// The server has gone: whatever waits for it gets an answer now.
+    pub(crate) async fn server_gone(self: &Arc<Self>) {
+        let keys: Vec<IdKey> = {
+            let mut state = self.lock();
+            state.is_closed = true;
+            state.pending.keys().cloned().collect()
+        };
+        for key in keys {
+            let text = "the server ended before it answered; the call may have run, so look before you start it again";
+            self.fail(&key, Reason::UpstreamUnreachable, text).await;
+        }
+    }
+
+    /// The client has gone: its calls end as unknown, without an answer.
+    pub fn client_gone(&self) {
+        let pending: Vec<(IdKey, Pending)> = {
+            let mut state = self.lock();
+            state.is_closed = true;
+            state.pending.drain().collect()
+        };
+        for (_, pending) in pending {
+            let sent = pending.sent();
+            let status = if sent == Sent::Nothing {
+                Status::Cancelled
+            } else {
+                Status::Unknown
+            };
+            self.settle(&pending, status, Some("client_gone"), sent);
+        }
+        self.settled.notify_waiters();
+    }
+}
+
+/// What a shared server's notification has to be renamed to.
+#[derive(Debug)]
+enum Rename {
+    Token(IdKey),
+    Subscription(IdKey),
+}
+
+/// What a response says of its call.
+fn inspect(response: &Response<'_>) -> Status {
+    let result = match response.payload {
+        Payload::Error(_) => return Status::ProtocolError,
+        Payload::Result(result) => result,
+    };
+    let Some(object) = result.as_object() else {
+        return Status::Ok;
+    };
+    match object.get("resultType").and_then(|kind| kind.as_str()).as_deref() {
+        Some("input_required") => return Status::InputRequired,
+        Some("task") => return Status::Accepted,
+        Some(_) | None => {}
+    }
+    if object.get("isError").and_then(|flag| flag.as_bool()) == Some(true) {
+        return Status::ToolError;
+    }
+    // A task of 2025-11-25 answers with the task instead of content.
+    if object.get("task").is_some() && object.get("content").is_none() {
+        Status::Accepted
+    } else {
+        Status::Ok
+    }
+}
+
+fn error_code(error: RawJson<'_>) -> Option<i64> {
+    error.as_object()?.get("code")?.text().parse().ok()
+}
+
+/// Lines for a stdio client: an answer that came over HTTP may hold line breaks.
+pub(crate) fn line(bytes: &Bytes) -> Bytes {
+    match to_line(bytes) {
+        std::borrow::Cow::Borrowed(_) => bytes.clone(),
+        std::borrow::Cow::Owned(line) => line.into(),
+    }
+}

@@ -1,0 +1,115 @@
+//! Requests in flight: who asked, how to answer, and how far the bytes have gone.
+
+use crate::recorder::Sent;
+use crate::sink::Sink;
+use bytes::Bytes;
+use callgate_ledger::CallId;
+use callgate_wire::IdKey;
+use callgate_wire::mcp::Era;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+/// A request that waits for its answer.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) target: Target,
+    pub(crate) kind: Purpose,
+    /// The era in which the request was made: its answers are worded for it.
+    pub(crate) era: Era,
+    /// Whether its bytes have begun to leave.
+    pub(crate) departure: Departure,
+    /// When it was forwarded, or registered while it is not.
+    pub(crate) started: Instant,
+    pub(crate) clock: Clock,
+    /// The progress token that the server reports under, where the client gave one.
+    pub(crate) token: Option<IdKey>,
+    /// The client's own token, to put back where Callgate gave another.
+    pub(crate) client_token: Option<IdKey>,
+}
+
+impl Pending {
+    /// Gives up on sending it, and says whether any of it has left before.
+    pub(crate) fn sent(&self) -> Sent {
+        if self.departure.call_back() {
+            Sent::Nothing
+        } else {
+            Sent::Perhaps
+        }
+    }
+}
+
+/// How long a request may still take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clock {
+    /// None until it is forwarded, and for requests that stay open by design.
+    pub(crate) deadline: Option<Instant>,
+    /// What progress renews the deadline by.
+    pub(crate) timeout: Duration,
+    /// What no progress stretches it beyond.
+    pub(crate) latest: Option<Instant>,
+}
+
+/// Who waits for the answer.
+#[derive(Debug)]
+pub(crate) enum Target {
+    /// The client, under its own id (raw JSON).
+    Client { sink: Sink, id: Box<str>, key: IdKey },
+    /// Callgate itself.
+    Own(oneshot::Sender<OwnAnswer>),
+}
+
+/// The answer to a request of Callgate's own.
+#[derive(Debug)]
+pub(crate) enum OwnAnswer {
+    /// The server's response, whole.
+    Response(Bytes),
+    /// None will come.
+    Failed,
+}
+
+/// What a request is, as far as its answer is treated differently.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Something that was admitted, and whose outcome is owed. `None` until it is admitted.
+    Call(Option<CallId>),
+    /// `tools/list`.
+    List,
+    /// `initialize`.
+    Initialize,
+    /// `server/discover`.
+    Discover,
+    /// Anything else.
+    Other,
+}
+
+/// Shared with whoever writes: decides, once, whether a message leaves or is called back.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Departure(std::sync::Arc<AtomicU8>);
+
+const WAITING: u8 = 0;
+const LEAVING: u8 = 1;
+const CALLED_BACK: u8 = 2;
+
+impl Departure {
+    /// Asked by the writer right before the first byte; false where the message was called back.
+    pub(crate) fn leave(&self) -> bool {
+        self.0
+            .compare_exchange(WAITING, LEAVING, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+
+    /// Whether its first byte has left, or may have.
+    pub(crate) fn has_left(&self) -> bool {
+        self.0.load(Ordering::Acquire) == LEAVING
+    }
+
+    /// Asked by whoever gives up; true only where not one byte has left and none will.
+    pub(crate) fn call_back(&self) -> bool {
+        self.0
+            .compare_exchange(WAITING, CALLED_BACK, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+            || self.0.load(Ordering::Acquire) == CALLED_BACK
+    }
+}

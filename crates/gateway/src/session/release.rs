@@ -1,0 +1,385 @@
+//! Judging: what the policy and the store say of a call, and what follows.
+
+use super::inbound::{Intake, Work, refusal};
+use super::listing::Tools;
+use super::pending::{Clock, Pending, Purpose};
+use super::{LEGACY_ONLY, ServerEra, Session};
+use crate::answer;
+use crate::link::Passage;
+use crate::recorder::{AdmitError, Asked};
+use crate::sink::{Sink, object};
+use bytes::Bytes;
+use callgate_core::call::{Call, Listing, OtherCall};
+use callgate_core::decide::{MethodClass, decide, decide_method};
+use callgate_core::decision::{Admission, Decision};
+use callgate_core::json::Json;
+use callgate_core::program::Program;
+use callgate_core::refusal::{Reason, Refusal};
+use callgate_ledger::CallId;
+use callgate_wire::mcp::{
+    Era, META_CLIENT_CAPABILITIES, META_CLIENT_INFO, META_PROTOCOL_VERSION, ToolCall, method,
+};
+use callgate_wire::{Decoded, IdKey, Kind, Object, Request, decode, quoted};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A call that has been judged: it goes on, or its refusal goes back.
+#[derive(Debug)]
+#[must_use]
+pub struct Ready {
+    passage: Passage,
+    verdict: Verdict,
+}
+
+#[derive(Debug)]
+enum Verdict {
+    /// Its intent is written.
+    Admitted { call: CallId, timeout: Option<Duration> },
+    /// It does not go on.
+    Refused { refusal: Refusal, form: Form },
+}
+
+/// How a refusal is worded on the wire.
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    /// An ordinary tool result.
+    ToolResult,
+    /// A JSON-RPC error, where the caller cannot read a tool result.
+    Error,
+}
+
+/// A decision as far as it needs the borrowed call; what is left owns all it has.
+enum Judged {
+    Admit {
+        admission: Admission,
+        asked: Asked,
+    },
+    Deny(Refusal),
+    /// The list is not at hand, or does not know the name and may be old.
+    NeedsList,
+}
+
+impl Session {
+    /// Judges a tool call. Where the tools are at hand, the decision is made before this returns, so that
+    /// calls are admitted in the order in which they came.
+    pub(super) fn judge_call(
+        self: &Arc<Self>,
+        unit: &Bytes,
+        request: &Request<'_>,
+        call: &ToolCall<'_>,
+        passage: Passage,
+        era: Era,
+    ) -> Work {
+        let form = if call.has_task {
+            Form::Error
+        } else {
+            Form::ToolResult
+        };
+        let at_hand = self.catalogue.fresh();
+        let judged = match &at_hand {
+            Some(tools) if tools.get(&call.name).is_some() || !self.may_relist() => {
+                self.decide_call(&self.gate.program(), call, Some(tools))
+            }
+            Some(_) | None => Judged::NeedsList,
+        };
+        let session = Arc::clone(self);
+        let name: Arc<str> = call.name.as_ref().into();
+        let meta = (era == Era::Modern)
+            .then(|| protocol_meta(request.params.as_ref()))
+            .flatten();
+        let unit = unit.clone();
+        Work(Box::pin(async move {
+            let judged = match judged {
+                Judged::NeedsList => {
+                    session
+                        .judge_with_list(&unit, &passage.key, &name, meta.as_deref())
+                        .await
+                }
+                decided @ (Judged::Admit { .. } | Judged::Deny(_)) => decided,
+            };
+            let verdict = match judged {
+                Judged::Admit { admission, asked } => session.admit(admission, asked, form).await,
+                Judged::Deny(mut refusal) => {
+                    if refusal.reason == Reason::ListUnavailable {
+                        refusal = session.list_refusal(era);
+                    }
+                    session.record_refusal(&refusal, method::TOOLS_CALL, Some(&name));
+                    Verdict::Refused { refusal, form }
+                }
+                Judged::NeedsList => {
+                    let refusal = session.list_refusal(era);
+                    session.record_refusal(&refusal, method::TOOLS_CALL, Some(&name));
+                    Verdict::Refused { refusal, form }
+                }
+            };
+            Ready { passage, verdict }
+        }))
+    }
+
+    /// Reads the list, then judges the same bytes again.
+    async fn judge_with_list(
+        self: &Arc<Self>,
+        unit: &Bytes,
+        key: &Option<IdKey>,
+        name: &str,
+        meta: Option<&str>,
+    ) -> Judged {
+        let tools = self.tools_for(name, meta).await;
+        let Ok(decoded) = decode(unit, &self.gate.settings.bounds) else {
+            return Judged::NeedsList;
+        };
+        let messages = match decoded {
+            Decoded::Single(message) => vec![message],
+            Decoded::Batch(messages) => messages,
+        };
+        let own = key.as_ref().and_then(|key| self.own_id(key));
+        for message in messages {
+            let Kind::Request(request) = message.kind() else {
+                continue;
+            };
+            if Some(request.id.key()) != own.as_ref() {
+                continue;
+            }
+            let Ok(Some(call)) = ToolCall::from_request(request) else {
+                continue;
+            };
+            return self.decide_call(&self.gate.program(), &call, tools.as_deref());
+        }
+        // The request has left the table meanwhile: it was cancelled, and nothing is to be decided.
+        Judged::NeedsList
+    }
+
+    fn decide_call(&self, program: &Program, call: &ToolCall<'_>, tools: Option<&Tools>) -> Judged {
+        let arguments: Option<Json<'_>> = call.arguments.map(|arguments| arguments.parse());
+        let listed = tools.and_then(|tools| tools.get(&call.name));
+        let listing = match (tools, listed) {
+            (None, _) => Listing::Unknown,
+            (Some(_), None) => Listing::NotListed,
+            (Some(_), Some(tool)) => Listing::Listed(tool),
+        };
+        let judged = Call {
+            scene: self.gate.scene(self.id.as_ref()),
+            tool: &call.name,
+            listing,
+            arguments: arguments.as_ref(),
+        };
+        match decide(program, &judged) {
+            Decision::Deny(refusal) => Judged::Deny(refusal),
+            Decision::Admit(admission) => Judged::Admit {
+                asked: Asked::tool_call(
+                    &call.name,
+                    call.arguments.map(|raw| raw.bytes()),
+                    program,
+                    &admission,
+                    &judged,
+                ),
+                admission,
+            },
+        }
+    }
+
+    async fn admit(&self, admission: Admission, asked: Asked, form: Form) -> Verdict {
+        let timeout = admission.timeout;
+        let admitted = self
+            .gate
+            .recorder()
+            .admit(&self.gate, self.id.as_ref(), admission, asked)
+            .await;
+        match admitted {
+            Ok(call) => Verdict::Admitted { call, timeout },
+            Err(AdmitError::Refused(refusal)) => Verdict::Refused { refusal, form },
+            Err(AdmitError::Unavailable(cause)) => {
+                tracing::error!(%cause, "the store did not admit a call, so it was denied");
+                Verdict::Refused {
+                    refusal: store_unavailable(),
+                    form,
+                }
+            }
+        }
+    }
+
+    /// Judges what is not a tool call; most of it passes at once.
+    pub(super) fn judge_other(
+        self: &Arc<Self>,
+        request: &Request<'_>,
+        passage: Passage,
+        sink: &Sink,
+        intake: &mut Intake,
+    ) {
+        let program = self.gate.program();
+        match self.decide_other(&program, &request.method, request.params.as_ref()) {
+            Decision::Deny(refusal) => {
+                self.record_refusal(&refusal, &request.method, None);
+                if let Some(key) = &passage.key {
+                    self.take(key);
+                }
+                intake.answer(sink, answer::refusal_error(request.id.raw(), &refusal));
+            }
+            Decision::Admit(admission) if admission.reservations.is_empty() && admission.slots.is_empty() => {
+                if let Some(key) = &passage.key {
+                    self.start_clock(key, None, is_open_ended(&request.method));
+                }
+                intake.passages.push(passage);
+            }
+            Decision::Admit(admission) => {
+                let asked = Asked::method(
+                    &request.method,
+                    request.params.as_ref().map(|p| p.raw().bytes()),
+                    &program,
+                );
+                let session = Arc::clone(self);
+                intake.work.push(Work(Box::pin(async move {
+                    let verdict = session.admit(admission, asked, Form::Error).await;
+                    Ready { passage, verdict }
+                })));
+            }
+        }
+    }
+
+    fn decide_other(&self, program: &Program, name: &str, params: Option<&Object<'_>>) -> Decision {
+        let params = params.map(|params| params.raw().parse());
+        let class = if callgate_wire::mcp::is_housekeeping(name) {
+            MethodClass::Housekeeping
+        } else {
+            MethodClass::Other
+        };
+        let call = OtherCall {
+            scene: self.gate.scene(self.id.as_ref()),
+            method: name,
+            params: params.as_ref(),
+        };
+        decide_method(program, &call, class)
+    }
+
+    /// Whether a notification may pass; one that may not is recorded and dropped, as it has no answer.
+    pub(super) fn is_method_allowed(&self, name: &str, params: Option<&Object<'_>>) -> bool {
+        match self.decide_other(&self.gate.program(), name, params) {
+            Decision::Deny(refusal) => {
+                self.record_refusal(&refusal, name, None);
+                false
+            }
+            Decision::Admit(_) => true,
+        }
+    }
+
+    /// Sends an admitted call on its way, or its refusal back.
+    pub async fn release(self: &Arc<Self>, ready: Ready) {
+        let Ready { passage, verdict } = ready;
+        let Some(key) = passage.key.clone() else { return };
+        match verdict {
+            Verdict::Admitted { call, timeout } => {
+                if self.hold_ticket(&key, call, timeout) {
+                    self.link.send(self, passage).await;
+                } else {
+                    // Cancelled, or the client left, before a byte was sent.
+                    self.gate.recorder().settle_unsent(call);
+                }
+            }
+            Verdict::Refused { refusal, form } => {
+                if let Some(pending) = self.take(&key) {
+                    pending.refuse(&refusal, form).await;
+                }
+            }
+        }
+    }
+
+    /// Notes what a request was admitted as; false where it no longer waits.
+    fn hold_ticket(&self, key: &IdKey, call: CallId, timeout: Option<Duration>) -> bool {
+        let mut state = self.lock();
+        let Some(pending) = state.pending.get_mut(key) else {
+            return false;
+        };
+        pending.kind = Purpose::Call(Some(call));
+        start(pending, timeout, self.gate.settings.timeout_max);
+        true
+    }
+
+    fn start_clock(&self, key: &IdKey, timeout: Option<Duration>, open_ended: OpenEnded) {
+        if let (OpenEnded::No, Some(pending)) = (open_ended, self.lock().pending.get_mut(key)) {
+            start(pending, timeout, self.gate.settings.timeout_max);
+        }
+    }
+
+    fn own_id(&self, key: &IdKey) -> Option<IdKey> {
+        let state = self.lock();
+        match &state.pending.get(key)?.target {
+            super::pending::Target::Client { key, .. } => Some(key.clone()),
+            super::pending::Target::Own(_) => None,
+        }
+    }
+}
+
+impl Pending {
+    async fn refuse(self, refusal: &Refusal, form: Form) {
+        let super::pending::Target::Client { sink, id, .. } = self.target else {
+            return;
+        };
+        let bytes = match form {
+            Form::ToolResult => answer::denial(&id, refusal, self.era),
+            Form::Error => answer::refusal_error(&id, refusal),
+        };
+        sink.answer(bytes).await;
+    }
+}
+
+fn start(pending: &mut Pending, timeout: Option<Duration>, timeout_max: Duration) {
+    let now = Instant::now();
+    let timeout = timeout.unwrap_or(pending.clock.timeout).min(timeout_max);
+    pending.started = now;
+    pending.clock = Clock {
+        deadline: Some(now + timeout),
+        timeout,
+        latest: Some(now + timeout_max),
+    };
+}
+
+/// Whether a request stays open for as long as the client wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OpenEnded {
+    Yes,
+    No,
+}
+
+fn is_open_ended(name: &str) -> OpenEnded {
+    if matches!(name, method::SUBSCRIPTIONS_LISTEN | method::TASKS_RESULT) {
+        OpenEnded::Yes
+    } else {
+        OpenEnded::No
+    }
+}
+
+/// The protocol's own part of a modern request's `_meta`, for requests of Callgate's own in its name.
+fn protocol_meta(params: Option<&Object<'_>>) -> Option<String> {
+    let meta = params?.get("_meta")?.as_object()?;
+    let members: Vec<(&str, &str)> = [META_PROTOCOL_VERSION, META_CLIENT_INFO, META_CLIENT_CAPABILITIES]
+        .into_iter()
+        .filter_map(|key| Some((key, meta.get(key)?.text())))
+        .collect();
+    debug_assert!(members.iter().all(|(key, _)| quoted(key).len() == key.len() + 2));
+    Some(object(&members))
+}
+
+impl Session {
+    /// Why a call cannot be judged for want of a list.
+    fn list_refusal(&self, era: Era) -> Refusal {
+        match (era, self.lock().server) {
+            (Era::Modern, ServerEra::Legacy) => refusal(Reason::EraMismatch, LEGACY_ONLY),
+            (Era::Modern, ServerEra::Unknown | ServerEra::Modern) | (Era::Legacy, _) => list_unavailable(),
+        }
+    }
+}
+
+fn list_unavailable() -> Refusal {
+    refusal(
+        Reason::ListUnavailable,
+        "the server's list of tools could not be read, so no call can be judged; try again later",
+    )
+}
+
+fn store_unavailable() -> Refusal {
+    refusal(
+        Reason::StoreUnavailable,
+        "the call could not be recorded, and no call passes without a record; ask the operator to look at the state folder",
+    )
+}
