@@ -1,5 +1,6 @@
 //! The command line: what can be asked, and how the help puts it.
 
+use crate::commands::ledger::LedgerArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -39,6 +40,8 @@ pub(crate) enum Command {
     /// Put the gate in front of one server
     #[command(after_help = EXAMPLES)]
     Run(Box<RunArgs>),
+    /// Read, prove and check what was recorded
+    Ledger(LedgerArgs),
 }
 
 /// How messages travel between the client and Callgate.
