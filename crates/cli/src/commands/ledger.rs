@@ -12,8 +12,10 @@ mod tail;
 pub(super) mod time;
 mod verify;
 
-pub(super) use out::{Out, Paint, clean};
+pub(super) use find::{Call, first_since};
+pub(super) use out::{Out, Paint, clean, to_the_end_of_a_pipe};
 pub(super) use progress::Progress;
+pub(super) use verify::whole_folder as verify_folder;
 
 use crate::run::state_dir;
 use anyhow::Context;
@@ -99,7 +101,7 @@ impl Source {
 /// Does what was asked of the ledger.
 pub(super) fn ledger(args: &LedgerArgs) -> anyhow::Result<ExitCode> {
     let source = &args.source;
-    out::to_the_end_of_a_pipe(|out| match &args.command {
+    to_the_end_of_a_pipe(|out| match &args.command {
         LedgerCommand::Tail(args) => tail::tail(args, &source.open()?, source.json, out),
         LedgerCommand::Search(args) => search::search(args, &source.open()?, source.json, out),
         LedgerCommand::Show(which) => show::show(which, &source.open()?, source.json, out),

@@ -3,7 +3,7 @@
 use super::out::{Paint, clean};
 use super::time::{Micros, short};
 use callgate_ledger::record::{
-    Charge, Denial, Intent, List, Outcome, Reload, ReloadEffect, Shadow, Status, Suppressed,
+    Charge, Denial, Intent, List, Outcome, Reload, ReloadEffect, Shadow, Suppressed,
 };
 use callgate_ledger::{Body, Record, Text, Uint53};
 use std::time::Duration;
@@ -41,22 +41,21 @@ const LIMITS: [&str; 4] = [
 
 /// The line above all others.
 pub(crate) fn header(paint: Paint) -> String {
-    let words = row([
+    let cells = [
         "#",
         "TIME (UTC)",
         "CALLER",
         "DECISION",
         "OUTCOME",
-        "TOOK",
         "SERVER TOOL",
-        "RULE AND REASON",
-    ]);
-    paint.dim(words.trim_end())
+        "RULE, REASON",
+    ];
+    paint.dim(&row(cells))
 }
 
-fn row(cells: [&str; 8]) -> String {
-    let [seq, at, who, verdict, outcome, took, tool, why] = cells;
-    format!("{seq:>6}  {at:<24}  {who:<10}  {verdict:<9}  {outcome:<14}  {took:>7}  {tool:<32}  {why}")
+fn row(cells: [&str; 7]) -> String {
+    let [seq, at, who, verdict, outcome, tool, why] = cells;
+    format!("{seq:>5}  {at:<24}  {who:<8}  {verdict:<9}  {outcome:<14}  {tool:<27}  {why}")
 }
 
 impl Line {
@@ -162,7 +161,7 @@ impl Line {
     }
 
     fn denial(&mut self, denial: &Denial) {
-        self.verdict = if LIMITS.contains(&denial.reason.as_str()) {
+        self.verdict = if is_limit(denial.reason.as_str()) {
             Verdict::Limited
         } else {
             Verdict::Denied
@@ -217,13 +216,13 @@ impl Line {
     pub(crate) fn show(&self, paint: Paint) -> String {
         let (seq, at) = (self.seq.to_string(), self.at.to_string());
         let verdict = self.verdict.word();
+        let outcome = format!("{} {}", self.outcome, self.took);
         let text = row([
             &seq,
             &at,
             &self.who,
             verdict,
-            &self.outcome,
-            &self.took,
+            outcome.trim_end(),
             &self.tool,
             &self.why,
         ]);
@@ -253,14 +252,9 @@ impl Verdict {
     }
 }
 
-/// Whether a record is about a limit that refused.
-pub(crate) fn is_limit(denial: &Denial) -> bool {
-    LIMITS.contains(&denial.reason.as_str())
-}
-
-/// The word for an outcome.
-pub(crate) fn status_word(status: Option<Status>) -> &'static str {
-    status.map_or("under way", Status::as_str)
+/// Whether a reason is that a limit is used up.
+pub(crate) fn is_limit(reason: &str) -> bool {
+    LIMITS.contains(&reason)
 }
 
 fn target(server: Option<&Text>, tool: Option<&Text>, method: &Text) -> String {

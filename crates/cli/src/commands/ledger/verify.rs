@@ -100,8 +100,8 @@ fn tell_wrong(wrong: &Wrong, json: bool, out: &mut Out) -> anyhow::Result<ExitCo
 
 type Checked = (String, Vec<VerifierKey>, Result<Report, Wrong>);
 
-/// Checks the log of a state folder.
-pub(crate) fn stored_whole(reader: &Reader) -> anyhow::Result<Result<Report, String>> {
+/// Checks the log of a state folder by itself; says what is wrong with it, if something is.
+pub(crate) fn whole_folder(reader: &Reader) -> anyhow::Result<Result<Report, String>> {
     let (_, _, checked) = stored(reader, &[], None)?;
     Ok(checked.map_err(|wrong| wrong.words))
 }
