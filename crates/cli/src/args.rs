@@ -1,5 +1,8 @@
 //! The command line: what can be asked, and how the help puts it.
 
+use crate::commands::demo::DemoArgs;
+use crate::commands::demo::server::DemoServerArgs;
+use crate::commands::ledger::LedgerArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -39,6 +42,12 @@ pub(crate) enum Command {
     /// Put the gate in front of one server
     #[command(after_help = EXAMPLES)]
     Run(Box<RunArgs>),
+    /// Read, prove and check what was recorded
+    Ledger(LedgerArgs),
+    /// Show what Callgate does: real calls through a real gate, in a few seconds
+    Demo(DemoArgs),
+    #[command(hide = true)]
+    DemoServer(DemoServerArgs),
 }
 
 /// How messages travel between the client and Callgate.

@@ -1,5 +1,8 @@
 //! One file a subcommand.
 
+pub(crate) mod demo;
+pub(crate) mod ledger;
+
 use crate::args::{Cli, Command};
 use crate::run;
 use std::process::ExitCode;
@@ -9,5 +12,8 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         None => run::run(&cli.run),
         Some(Command::Run(args)) => run::run(&args),
+        Some(Command::Demo(args)) => demo::demo(&args),
+        Some(Command::DemoServer(args)) => demo::server::serve(&args),
+        Some(Command::Ledger(args)) => ledger::ledger(&args),
     }
 }
