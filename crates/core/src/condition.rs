@@ -94,7 +94,7 @@ pub enum EvalError {
         path: Arc<str>,
     },
     /// A text that programs read differently, so that what is judged might not be what is done.
-    #[error("`{path}` is not plain: {why}")]
+    #[error("`{path}` is not usable: {why}")]
     Ambiguous {
         /// The path as written.
         path: Arc<str>,

@@ -340,7 +340,7 @@ impl<'a, T: Trace> Judge<'a, T> {
         };
         let failing = failing.unwrap_or(condition);
         let missing = match truth(failing) {
-            Truth::Missing => ", and what it asks about is missing",
+            Truth::Missing => ", and it is missing",
             Truth::True | Truth::False | Truth::Error(_) => "",
         };
         format!("{}{missing}", condition_text(failing, Asks::ToHold)).into()

@@ -12,13 +12,15 @@ pub mod decimal;
 pub mod decision;
 pub mod json;
 pub mod limit;
+pub mod looser;
 pub mod name;
 pub mod path;
 pub mod program;
 pub mod refusal;
 
 pub use call::Call;
-pub use decide::{decide, decide_method, visible};
+pub use decide::{MethodClass, decide, decide_method, visible};
 pub use decision::Decision;
 pub use limit::Reservation;
+pub use looser::looser;
 pub use program::Program;

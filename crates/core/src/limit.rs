@@ -1,8 +1,10 @@
 //! Limits as arithmetic: windows, keys, reservations, and whether they fit.
 
 mod admit;
+mod memory;
 
 pub use admit::{Charge, Counters, Totals, Verdict, admit, cutoff, entry_time, period};
+pub use memory::{MemoryCounters, SumOutOfRange};
 
 use crate::amount::Amount;
 use crate::name::{CounterName, GrantId, RuleId, ServerName, SessionId};
@@ -70,7 +72,8 @@ pub enum ScopeValue {
     Argument {
         /// The path as the policy spells it.
         path: Arc<str>,
-        /// The normal form of the value: sorted keys, exact normalised numbers.
+        /// The normal form of the value: sorted keys, each number as its nearest double, so that numerals which
+        /// some server reads as one number share a limit instead of doubling it.
         value: Arc<str>,
     },
 }

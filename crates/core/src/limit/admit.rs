@@ -94,24 +94,17 @@ pub fn admit<C: Counters>(
     reservations: &[Reservation],
     slots: &[Slot],
 ) -> Result<Verdict, C::Error> {
-    let mut pending: BTreeMap<&LimitKey, Amount> = BTreeMap::new();
-    let mut charges = Vec::with_capacity(reservations.len());
+    let mut taken: Vec<Taken<'_>> = Vec::with_capacity(reservations.len());
     let mut shadow = Vec::new();
     for reservation in reservations {
         let totals = counters.totals(&reservation.key, cutoff(reservation.window, now))?;
-        let earlier = pending.get(&reservation.key).copied().unwrap_or(Amount::ZERO);
+        let earlier = earlier(&taken, reservation);
         match fits(reservation, totals.used, earlier) {
-            Fit::Fits(taken) => {
-                pending.insert(&reservation.key, taken);
-                if reservation.amount > Amount::ZERO {
-                    charges.push(Charge {
-                        key: reservation.key.clone(),
-                        at: entry_time(reservation.window, now, totals.entries),
-                        amount: reservation.amount,
-                        rule: reservation.rule.clone(),
-                    });
-                }
-            }
+            Fit::Fits(together) => taken.push(Taken {
+                reservation,
+                together,
+                at: entry_time(reservation.window, now, totals.entries),
+            }),
             Fit::Exceeds => {
                 let wait = retry_after(counters, reservation, totals.used, earlier, now)?;
                 match reservation.mode {
@@ -123,9 +116,9 @@ pub fn admit<C: Counters>(
     }
     let mut places: BTreeMap<&LimitKey, u32> = BTreeMap::new();
     for slot in slots {
-        let taken = counters.in_flight(&slot.key)?;
+        let others = counters.in_flight(&slot.key)?;
         let mine = places.get(&slot.key).copied().unwrap_or(0);
-        if taken.saturating_add(mine) < slot.max {
+        if others.saturating_add(mine) < slot.max {
             places.insert(&slot.key, mine.saturating_add(1));
             continue;
         }
@@ -134,6 +127,7 @@ pub fn admit<C: Counters>(
             Mode::Shadow => shadow.push(slot_refusal(slot)),
         }
     }
+    let charges = charges(&taken);
     for charge in &charges {
         counters.add(&charge.key, charge.at, charge.amount)?;
     }
@@ -143,6 +137,53 @@ pub fn admit<C: Counters>(
         }
     }
     Ok(Verdict::Admitted { charges, shadow })
+}
+
+/// What one reservation came to.
+struct Taken<'r> {
+    reservation: &'r Reservation,
+    /// With the call's earlier reservations of the same key and window.
+    together: Amount,
+    at: StoreTime,
+}
+
+/// What the call's earlier reservations take in the same window. Another window looks at the same entry.
+fn earlier(taken: &[Taken<'_>], reservation: &Reservation) -> Amount {
+    taken
+        .iter()
+        .rev()
+        .find(|other| {
+            other.reservation.key == reservation.key && other.reservation.window == reservation.window
+        })
+        .map_or(Amount::ZERO, |other| other.together)
+}
+
+/// One charge a key: two windows of one counter are two looks at one entry.
+///
+/// INVARIANT: no window sees less than its own reservations took, nor sees it leave earlier.
+fn charges(taken: &[Taken<'_>]) -> Vec<Charge> {
+    let mut charges: Vec<Charge> = Vec::with_capacity(taken.len());
+    for Taken {
+        reservation,
+        together,
+        at,
+    } in taken
+    {
+        match charges.iter_mut().find(|charge| charge.key == reservation.key) {
+            Some(charge) => {
+                charge.amount = charge.amount.max(*together);
+                charge.at = charge.at.max(*at);
+            }
+            None => charges.push(Charge {
+                key: reservation.key.clone(),
+                at: *at,
+                amount: *together,
+                rule: reservation.rule.clone(),
+            }),
+        }
+    }
+    charges.retain(|charge| charge.amount > Amount::ZERO);
+    charges
 }
 
 /// Entries at or before this time no longer count.
@@ -156,17 +197,19 @@ pub fn cutoff(window: Window, now: StoreTime) -> StoreTime {
 
 /// The time under which an admission at `now` is entered.
 ///
-/// INVARIANT: never before `now` in a sliding window, so that an entry leaves late rather than early.
+/// INVARIANT: never before `now` in a sliding window, so that an entry leaves late rather than early; and
+/// never 0, which is the cutoff of windows that reach back beyond the epoch.
 #[must_use]
 pub fn entry_time(window: Window, now: StoreTime, live_entries: u64) -> StoreTime {
-    match window {
-        Window::Sliding(_) if live_entries < EXACT_ENTRIES_MAX => now,
+    let at = match window {
+        Window::Sliding(_) if live_entries < EXACT_ENTRIES_MAX => now.0,
         Window::Sliding(length) => {
             let step = (nanos(length) / u64::from(SUB_WINDOWS)).max(1);
-            StoreTime(now.0.div_ceil(step).saturating_mul(step))
+            now.0.div_ceil(step).saturating_mul(step)
         }
-        Window::Calendar(unit) => StoreTime(unit_start(unit, now)),
-    }
+        Window::Calendar(unit) => unit_start(unit, now),
+    };
+    StoreTime(at.max(1))
 }
 
 enum Fit {
@@ -243,7 +286,8 @@ fn default_text(reservation: &Reservation) -> Arc<str> {
     let period = period(reservation.window);
     match (reservation.max, reservation.min, reservation.measure) {
         (Some(max), _, Measure::Calls) => {
-            format!("at most {max} calls {period}; the limit is used up").into()
+            let calls = if max == Amount::ONE { "call" } else { "calls" };
+            format!("at most {max} {calls} {period}; the limit is used up").into()
         }
         (Some(max), _, Measure::Sum) => format!(
             "the budget `{}` allows {max} {period}, and this call would exceed it",
@@ -260,12 +304,9 @@ fn default_text(reservation: &Reservation) -> Arc<str> {
 }
 
 fn slot_refusal(slot: &Slot) -> Refusal {
-    let text = slot.on_deny.clone().unwrap_or_else(|| {
-        format!(
-            "at most {} calls may be in flight at once; wait for one to end",
-            slot.max
-        )
-        .into()
+    let text = slot.on_deny.clone().unwrap_or_else(|| match slot.max {
+        1 => "only one call may be in flight at once; wait for it to end".into(),
+        max => format!("at most {max} calls may be in flight at once; wait for one to end").into(),
     });
     Refusal {
         rule: slot.rule.clone(),
