@@ -1,1 +1,25 @@
 //! Policy text to a compiled program, with diagnostics.
+//!
+//! [`load`] reads YAML or JSON in any of the published shapes, or a mixture of them, and gives the
+//! [`Program`](callgate_core::program::Program) that judges calls, or every error at once. Nothing here reads a
+//! file, a clock or the network.
+
+pub mod bounds;
+mod cel;
+mod checks;
+mod diagnostic;
+mod exact;
+mod glob;
+mod load;
+mod lower;
+mod read;
+mod shape;
+mod span;
+mod suggest;
+pub mod tree;
+mod vocabulary;
+
+pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity, Style};
+pub use load::{Document, LoadOptions, Loaded, Summary, Trust, load};
+pub use shape::Shape;
+pub use span::Span;

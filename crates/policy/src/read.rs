@@ -1,0 +1,73 @@
+//! Text to tree: YAML 1.2 (core schema) or JSON, strictly.
+
+mod json;
+mod scalar;
+mod yaml;
+
+pub(crate) use scalar::{numeral, resolves_to_string};
+
+use crate::bounds::{DOCUMENT_BYTES_MAX, NESTING_MAX};
+use crate::diagnostic::{Code, Findings};
+use crate::span::{Lines, Span};
+use crate::tree::Node;
+
+/// A tree, and the comments below it.
+#[derive(Debug, Clone)]
+pub(crate) struct Read {
+    pub(crate) root: Node,
+    pub(crate) trailing: Vec<Box<str>>,
+}
+
+/// Reads a text; `None` where it is no document at all. Errors may also stand beside a tree.
+pub(crate) fn read(text: &str, findings: &mut Findings) -> Option<Read> {
+    if text.len() > DOCUMENT_BYTES_MAX {
+        findings
+            .error(
+                Code::TooLarge,
+                Span {
+                    line: 1,
+                    column: 1,
+                    ..Span::default()
+                },
+                "",
+                format!(
+                    "the policy has {} bytes; at most {DOCUMENT_BYTES_MAX} are read",
+                    text.len()
+                ),
+            )
+            .hint("split it into one policy a server");
+        return None;
+    }
+    let lines = Lines::new(text);
+    let body = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let base = text.len() - body.len();
+    if body.trim_start().starts_with('{') {
+        match json::read(body, base, &lines) {
+            Ok(root) => {
+                return Some(Read {
+                    root,
+                    trailing: Vec::new(),
+                });
+            }
+            // What does not even look like JSON's first key is YAML in braces.
+            Err(fault) if looks_like_json(body) => {
+                findings
+                    .error(fault.code, fault.span, "", fault.message)
+                    .maybe(fault.hint);
+                return None;
+            }
+            Err(_) => {}
+        }
+    }
+    yaml::read(body, base, &lines, findings)
+}
+
+fn looks_like_json(body: &str) -> bool {
+    let inside = body.trim_start().trim_start_matches('{').trim_start();
+    inside.starts_with('"') && !body.contains('#')
+}
+
+/// Whether one more level may open above `depth` open ones.
+const fn may_nest(depth: usize) -> bool {
+    depth < NESTING_MAX
+}
