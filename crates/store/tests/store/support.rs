@@ -5,8 +5,10 @@ use callgate_core::limit::{LimitKey, Measure, Reservation, ScopeValue, Slot, Win
 use callgate_core::name::{CounterName, GrantId, RuleId, ServerName, ToolName};
 use callgate_core::program::Mode;
 use callgate_ledger::record::{Mode as ServeMode, Status};
+use callgate_ledger::{Kind, Record, Report, Verifier};
 use callgate_store::{
-    Admission, AdmitRequest, Admitted, Clock, Durability, Refund, RunInfo, Settlement, Store, StoreOptions,
+    Admission, AdmitRequest, Admitted, Clock, Durability, Reader, Refund, RunInfo, Settlement, Store,
+    StoreOptions,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -153,5 +155,56 @@ impl Clock for Hands {
 
     fn wall(&self) -> u64 {
         self.wall.load(Ordering::SeqCst)
+    }
+}
+
+/// Verifies all of a folder's log against the checkpoints in it.
+pub(crate) fn verified(dir: &Path) -> Report {
+    let reader = Reader::open(dir).unwrap();
+    let mut verifier = Verifier::new(
+        &reader.origin().unwrap(),
+        reader.keys().unwrap(),
+        reader.prefix().unwrap(),
+        None,
+    )
+    .unwrap();
+    let mut checkpoints = reader.checkpoints().unwrap().into_iter().peekable();
+    let first = reader.range().unwrap().start;
+    for entry in reader.entries(first) {
+        let entry = entry.unwrap();
+        verifier
+            .record(entry.seq, &entry.bytes, Some(&entry.leaf))
+            .unwrap();
+        while let Some((_, note)) = checkpoints.next_if(|(size, _)| *size == entry.seq + 1) {
+            verifier.checkpoint(&note).unwrap();
+        }
+    }
+    assert_eq!(checkpoints.next(), None, "a checkpoint is ahead of the log");
+    verifier.finish().unwrap()
+}
+
+/// All records of a folder.
+pub(crate) fn records(dir: &Path) -> Vec<Record> {
+    let reader = Reader::open(dir).unwrap();
+    reader
+        .entries(0)
+        .map(|entry| entry.unwrap().record().unwrap())
+        .collect()
+}
+
+pub(crate) fn count(report: &Report, kind: Kind) -> u64 {
+    report
+        .kinds
+        .iter()
+        .find(|(known, _)| *known == kind)
+        .map_or(0, |(_, count)| *count)
+}
+
+/// Waits until `done`, at most for ten seconds.
+pub(crate) fn until(what: &str, done: impl Fn() -> bool) {
+    let begun = std::time::Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "never came: {what}");
+        std::thread::sleep(Duration::from_millis(5));
     }
 }

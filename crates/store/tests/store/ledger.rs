@@ -1,0 +1,257 @@
+//! Invariant 3: no call without a record.
+
+use crate::support::{
+    Hands, admitted, at_most, call, count, ended, folder, limited, ok, options, records, until, verified,
+    wait,
+};
+use callgate_ledger::record::{Body, Denial, Kind, Late, Malformed, Peer, Status, TaskEnd, TaskStatus};
+use callgate_ledger::{CallId, Checkpoint, Outside, inclusion_proof, leaf_hash, root_at, verify_inclusion};
+use callgate_store::{Event, Reader, Refund, StopReason, Store};
+use std::pin::pin;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+fn kinds(dir: &std::path::Path) -> Vec<Kind> {
+    records(dir).iter().map(callgate_ledger::Record::kind).collect()
+}
+
+fn denial(reason: &str) -> Event {
+    Event::Denial(Denial {
+        args_digest: None,
+        grant: "local".into(),
+        method: "tools/call".into(),
+        policy: None,
+        reason: reason.into(),
+        rule: Some("/tools/send/rules/1".into()),
+        server: Some("mail".into()),
+        session: None,
+        shadow: Vec::new(),
+        text: None,
+        tool: Some("send".into()),
+    })
+}
+
+#[test]
+fn every_step_of_a_call_is_recorded_in_order() {
+    let (_outer, dir) = folder();
+    let store = Store::open(options(&dir)).unwrap();
+    let first = admitted(&store, limited(at_most(1, Duration::from_secs(60)))).unwrap();
+    assert!(admitted(&store, limited(at_most(1, Duration::from_secs(60)))).is_none());
+    store.settle(first.call, ended(Status::Accepted, Refund::Keep));
+    store.settle(first.call, ok());
+    let end = TaskEnd {
+        call: first.call,
+        duration_us: None,
+        status: TaskStatus::Completed,
+    };
+    wait(store.record_now(Event::TaskEnd(end.clone()))).unwrap();
+    wait(store.record_now(Event::TaskEnd(end))).unwrap();
+    store.record(Event::Late(Late {
+        after_us: 5_u32.into(),
+        call: CallId([9; 16]),
+        status: Status::Ok,
+    }));
+    let open = admitted(&store, call()).unwrap();
+    store.close(StopReason::Signal);
+    let expected = [
+        Kind::Start,
+        Kind::Intent,
+        Kind::Denial,
+        Kind::Outcome,
+        Kind::TaskEnd,
+        Kind::Intent,
+        Kind::Outcome,
+        Kind::Stop,
+    ];
+    assert_eq!(
+        kinds(&dir),
+        expected,
+        "a second outcome or end, and a record of no call, are not written"
+    );
+    let report = verified(&dir);
+    assert_eq!((report.unsigned(), report.open.len()), (0, 0));
+    let reader = Reader::open(&dir).unwrap();
+    let records = reader.call(open.call).unwrap().unwrap();
+    let outcome = records.following[0].record().unwrap().body;
+    assert!(matches!(outcome, Body::Outcome(outcome) if outcome.status == Status::Unknown));
+    assert_eq!(reader.call(CallId([9; 16])).unwrap(), None);
+}
+
+#[test]
+fn a_call_whose_admission_nobody_took_is_given_back() {
+    let (_outer, dir) = folder();
+    let store = Store::open(options(&dir)).unwrap();
+    let request = || limited(at_most(1, Duration::from_secs(60)));
+    {
+        let mut asked = pin!(store.admit(request()));
+        assert!(
+            asked
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()))
+                .is_pending()
+        );
+    }
+    until("the place to be given back", || {
+        admitted(&store, request()).is_some()
+    });
+    store.close(StopReason::Exit);
+    let first = records(&dir).into_iter().find_map(|record| match record.body {
+        Body::Outcome(outcome) => Some(outcome),
+        _ => None,
+    });
+    let outcome = first.unwrap();
+    assert_eq!(outcome.status, Status::Cancelled);
+    assert_eq!(outcome.settlement, callgate_ledger::record::Settlement::Refunded);
+}
+
+#[test]
+fn a_flood_of_refusals_is_counted_and_calls_are_still_recorded() {
+    let (_outer, dir) = folder();
+    let clock = Hands::at(1_000_000);
+    let store = Store::open_with_clock(options(&dir), clock.clone()).unwrap();
+    for _ in 0..50 {
+        store.record(denial("denied_by_rule"));
+    }
+    store.record(denial("hidden"));
+    for _ in 0..3 {
+        let call = admitted(&store, call()).unwrap();
+        store.settle(call.call, ok());
+    }
+    clock.pass(Duration::from_secs(1));
+    store.record(denial("denied_by_rule"));
+    wait(store.record_now(denial("hidden"))).unwrap();
+    store.close(StopReason::Exit);
+    let report = verified(&dir);
+    assert_eq!(
+        count(&report, Kind::Denial),
+        20 + 1 + 2,
+        "the first of its kind is always recorded"
+    );
+    assert_eq!(
+        (count(&report, Kind::Intent), count(&report, Kind::Outcome)),
+        (3, 3)
+    );
+    let suppressed: Vec<_> = records(&dir)
+        .into_iter()
+        .filter_map(|record| match record.body {
+            Body::Suppressed(suppressed) => Some(suppressed),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(suppressed.len(), 1);
+    assert_eq!(suppressed[0].count.get(), 30);
+    assert_eq!(suppressed[0].grant.as_ref().unwrap().as_str(), "local");
+    let denials = Reader::open(&dir).unwrap().denials().unwrap();
+    let counts: Vec<_> = denials
+        .iter()
+        .map(|denied| (denied.reason.as_str(), denied.count))
+        .collect();
+    assert_eq!(counts, [("denied_by_rule", 51), ("hidden", 2)]);
+}
+
+#[test]
+fn checkpoints_that_are_handed_out_cover_the_log_and_prove_its_records() {
+    let (outer, dir) = folder();
+    let handed_out = outer.path().join("checkpoints");
+    let mut with_out = options(&dir);
+    with_out.checkpoint_out = Some(handed_out.clone());
+    for _ in 0..2 {
+        let store = Store::open(with_out.clone()).unwrap();
+        for _ in 0..300 {
+            let call = admitted(&store, call()).unwrap();
+            store.settle(call.call, ok());
+        }
+        store.close(StopReason::Exit);
+    }
+    let reader = Reader::open(&dir).unwrap();
+    let keys = reader.keys().unwrap();
+    let notes = std::fs::read_to_string(&handed_out).unwrap();
+    Outside::open(&notes, &keys).unwrap();
+    let (size, note) = reader.last_checkpoint().unwrap().unwrap();
+    assert_eq!(size, 2 * (300 * 2 + 2));
+    assert!(notes.ends_with(&note));
+    let checkpoint = Checkpoint::open(&note, &keys).unwrap();
+    assert_eq!(root_at(size, &reader).unwrap(), checkpoint.root);
+    for entry in reader.entries(0).step_by(97).map(Result::unwrap) {
+        let proof = inclusion_proof(entry.seq, size, &reader).unwrap();
+        verify_inclusion(
+            &leaf_hash(&entry.bytes),
+            entry.seq,
+            size,
+            &proof,
+            &checkpoint.root,
+        )
+        .unwrap();
+    }
+}
+
+#[test]
+fn secrets_stay_out_of_the_folder() {
+    let (_outer, dir) = folder();
+    let store = Store::open(options(&dir)).unwrap();
+    let mut reservation = at_most(5, Duration::from_secs(60));
+    reservation.key.scope = callgate_core::limit::ScopeValue::Argument {
+        path: "args.customer".into(),
+        value: "\"swordfish-customer\"".into(),
+    };
+    let mut request = limited(reservation);
+    request.arguments = Some(store.fingerprint(b"{\"text\":\"swordfish-text\"}"));
+    let call = admitted(&store, request.clone()).unwrap();
+    store.settle(call.call, ok());
+    request.arguments = Some(store.fingerprint(b"{\"text\":\"swordfish-text\"} "));
+    let other = admitted(&store, request).unwrap();
+    store.record(Event::Malformed(Malformed {
+        bytes: 5_u32.into(),
+        grant: None,
+        peer: Peer::Client,
+        reason: "not_json".into(),
+        server: None,
+        session: None,
+    }));
+    store.close(StopReason::Exit);
+    for entry in std::fs::read_dir(&dir).unwrap().map(Result::unwrap) {
+        if entry.path().is_file() {
+            let bytes = std::fs::read(entry.path()).unwrap();
+            let found = bytes.windows(9).any(|window| window == b"swordfish");
+            assert!(!found, "{}", entry.path().display());
+        }
+    }
+    let reader = Reader::open(&dir).unwrap();
+    let digest = |call| match reader.call(call).unwrap().unwrap().intent.record().unwrap().body {
+        Body::Intent(intent) => intent.args_digest.unwrap(),
+        other => panic!("{other:?}"),
+    };
+    assert_ne!(digest(call.call), digest(other.call));
+}
+
+#[test]
+fn recorded_values_lie_beside_the_log_under_their_salted_hash() {
+    let (_outer, dir) = folder();
+    let store = Store::open(options(&dir)).unwrap();
+    let mut request = call();
+    request.values = Some("{\"args.to\":\"a@example.com\"}".into());
+    let kept = admitted(&store, request.clone()).unwrap();
+    let again = admitted(&store, request).unwrap();
+    store.close(StopReason::Exit);
+    let reader = Reader::open(&dir).unwrap();
+    let records = |call| reader.call(call).unwrap().unwrap();
+    assert_eq!(
+        records(kept.call).values.as_deref(),
+        Some("{\"args.to\":\"a@example.com\"}")
+    );
+    let hash = |call| match records(call).intent.record().unwrap().body {
+        Body::Intent(intent) => intent.values.unwrap(),
+        other => panic!("{other:?}"),
+    };
+    assert_ne!(
+        hash(kept.call),
+        hash(again.call),
+        "equal values cannot be told to be equal"
+    );
+    rusqlite::Connection::open(dir.join("callgate.db"))
+        .unwrap()
+        .execute("DELETE FROM recorded", [])
+        .unwrap();
+    assert_eq!(records(kept.call).values, None);
+    verified(&dir);
+}
