@@ -15,7 +15,7 @@ use callgate_gateway::serve::http::{Guard, Upstream};
 use callgate_gateway::serve::{http, stdio};
 use callgate_gateway::session::Ids;
 use callgate_gateway::{Gate, Session};
-use callgate_store::{StopReason, Store};
+use callgate_store::StopReason;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitCode, ExitStatus};

@@ -2,7 +2,7 @@
 
 use crate::words::{say, stderr_has_colour};
 use anyhow::{Context, bail};
-use callgate_policy::{LoadOptions, Loaded};
+use callgate_policy::{LoadOptions, Loaded, Style};
 use std::path::Path;
 
 /// Reads and compiles a policy; what is wrong with it is the error.
@@ -18,23 +18,32 @@ pub(super) fn load_text(path: &Path, text: &str) -> anyhow::Result<Loaded> {
     match callgate_policy::load(text, &LoadOptions::default()) {
         Ok(loaded) => {
             for warning in &loaded.warnings {
-                say(&warning.render(&name, text, style()));
+                say(&warning.render(&name, text, &style()));
             }
             Ok(loaded)
         }
         Err(diagnostics) => {
-            for diagnostic in diagnostics.iter() {
-                say(&diagnostic.render(&name, text, style()));
+            for diagnostic in diagnostics.0 {
+                say(&diagnostic.render(&name, text, &style()));
             }
             bail!("the policy {name} is not valid, so no call would be judged as it says");
         }
     }
 }
 
-fn style() -> callgate_policy::Style {
+/// The colours of a terminal.
+const COLOURED: Style = Style {
+    error: "\u{1b}[1;31m",
+    warning: "\u{1b}[1;33m",
+    frame: "\u{1b}[34m",
+    hint: "\u{1b}[36m",
+    reset: "\u{1b}[0m",
+};
+
+fn style() -> Style {
     if stderr_has_colour() {
-        callgate_policy::Style::Coloured
+        COLOURED
     } else {
-        callgate_policy::Style::Plain
+        Style::PLAIN
     }
 }

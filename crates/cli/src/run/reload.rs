@@ -5,7 +5,7 @@
 
 use super::policy;
 use crate::args::{Reload, RunArgs};
-use callgate_core::decide::{Loosening, looser};
+use callgate_core::looser::{Loosening, looser};
 use callgate_core::program::Program;
 use callgate_gateway::Gate;
 use callgate_ledger::record::{self, ReloadEffect};

@@ -197,8 +197,8 @@ pub fn cutoff(window: Window, now: StoreTime) -> StoreTime {
 
 /// The time under which an admission at `now` is entered.
 ///
-/// INVARIANT: never before `now` in a sliding window, so that an entry leaves late rather than early; and
-/// never 0, which is the cutoff of windows that reach back beyond the epoch.
+/// INVARIANT: never before `now`, so that an entry leaves late rather than early, also where a limit that
+/// slides looks at a calendar limit's history; never in the next unit of the calendar; and never 0, which is the cutoff of windows that reach back beyond the epoch.
 #[must_use]
 pub fn entry_time(window: Window, now: StoreTime, live_entries: u64) -> StoreTime {
     let at = match window {
@@ -207,7 +207,11 @@ pub fn entry_time(window: Window, now: StoreTime, live_entries: u64) -> StoreTim
             let step = (nanos(length) / u64::from(SUB_WINDOWS)).max(1);
             now.0.div_ceil(step).saturating_mul(step)
         }
-        Window::Calendar(unit) => unit_start(unit, now),
+        Window::Calendar(unit) => {
+            let step = unit_nanos(unit) / u64::from(SUB_WINDOWS);
+            let last = unit_start(unit, now).saturating_add(unit_nanos(unit) - 1);
+            now.0.div_ceil(step).saturating_mul(step).min(last)
+        }
     };
     StoreTime(at.max(1))
 }

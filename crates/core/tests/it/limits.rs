@@ -320,3 +320,50 @@ fn two_reservations_of_one_window_add_up() {
     );
     assert!(try_one(&mut counters, SECOND, &wanted).is_none());
 }
+
+#[test]
+fn a_limit_that_slides_sees_what_a_calendar_limit_entered() {
+    let noon = (86_400 * 20_000 + 43_200) * SECOND + 17;
+    let (daily, minutely) = (
+        reservation(Window::Calendar(CalendarUnit::Day), 1, 5),
+        reservation(sliding(60), 1, 1),
+    );
+    for first in [
+        vec![daily.clone()],
+        vec![daily.clone(), minutely.clone()],
+        vec![minutely.clone(), daily],
+    ] {
+        let mut counters = MemoryCounters::new();
+        assert!(try_one(&mut counters, noon, &first).is_some());
+        assert!(
+            try_one(
+                &mut counters,
+                noon + 60 * SECOND - 1,
+                std::slice::from_ref(&minutely)
+            )
+            .is_none()
+        );
+        assert_eq!(
+            counters.totals(&key("calls"), StoreTime(0)).unwrap().used,
+            Amount::ONE
+        );
+    }
+}
+
+#[test]
+fn the_longest_bucket_of_two_windows_holds_for_both() {
+    let mut counters = MemoryCounters::new();
+    let at = 1_000_000 * SECOND;
+    for entry in 0..EXACT_ENTRIES_MAX {
+        counters
+            .add(&key("calls"), StoreTime(at - 500 * SECOND + entry), Amount::ONE)
+            .unwrap();
+    }
+    let now = at + 1;
+    let (long, short) = (
+        reservation(sliding(3_600), 1, 5_000),
+        reservation(sliding(10), 1, 1),
+    );
+    assert!(try_one(&mut counters, now, &[short.clone(), long]).is_some());
+    assert!(try_one(&mut counters, now + 10 * SECOND - 1, &[short]).is_none());
+}
