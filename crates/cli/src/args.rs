@@ -1,5 +1,6 @@
 //! The command line: what can be asked, and how the help puts it.
 
+use crate::commands;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -39,6 +40,16 @@ pub(crate) enum Command {
     /// Put the gate in front of one server
     #[command(after_help = EXAMPLES)]
     Run(Box<RunArgs>),
+    /// Check policies: what is wrong, where, and what they come to
+    Validate(commands::validate::ValidateArgs),
+    /// Show how a policy judges one call, rule by rule
+    Explain(Box<commands::explain::ExplainArgs>),
+    /// Run the test files of policies
+    Test(commands::test::TestArgs),
+    /// List a server's tools and write a starter policy for it
+    Scan(commands::scan::ScanArgs),
+    /// Print the JSON Schema of the policy language
+    Schema(commands::schema::SchemaArgs),
 }
 
 /// How messages travel between the client and Callgate.

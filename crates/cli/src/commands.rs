@@ -1,5 +1,11 @@
 //! One file a subcommand.
 
+pub(crate) mod explain;
+pub(crate) mod scan;
+pub(crate) mod schema;
+pub(crate) mod test;
+pub(crate) mod validate;
+
 use crate::args::{Cli, Command};
 use crate::run;
 use std::process::ExitCode;
@@ -9,5 +15,10 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         None => run::run(&cli.run),
         Some(Command::Run(args)) => run::run(&args),
+        Some(Command::Validate(args)) => validate::run(&args),
+        Some(Command::Explain(args)) => explain::run(&args),
+        Some(Command::Test(args)) => test::run(&args),
+        Some(Command::Scan(args)) => scan::run(&args),
+        Some(Command::Schema(args)) => schema::run(&args),
     }
 }
