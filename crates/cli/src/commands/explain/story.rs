@@ -7,7 +7,7 @@ use callgate_core::condition::Truth;
 use callgate_core::decide::{self, Leaf, MethodClass, Recorder, Step, decide_method_traced, decide_traced};
 use callgate_core::decision::{Admission, Decision};
 use callgate_core::limit::{
-    Charge, Counters, LimitKey, Measure, Reservation, ScopeValue, StoreTime, Verdict, admit, cutoff, period,
+    Counters, LimitKey, Measure, Reservation, ScopeValue, StoreTime, Verdict, admit, cutoff, period,
 };
 use callgate_core::name::RuleId;
 use callgate_core::program::Mode;
@@ -71,7 +71,6 @@ pub(crate) struct Story {
 /// What an admitted call took.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Taken {
-    pub(crate) charges: Vec<Charge>,
     /// The keys of its places among the calls in flight.
     pub(crate) places: Vec<LimitKey>,
 }
@@ -270,7 +269,7 @@ impl Teller<'_> {
         }
         match admit(counters, now, &admission.reservations, &admission.slots)? {
             Verdict::Refused(refusal) => story.denial = Some(self.denial(&refusal, recorder)),
-            Verdict::Admitted { charges, shadow } => {
+            Verdict::Admitted { shadow, .. } => {
                 story.decision = Outcome::Allow;
                 for refusal in &shadow {
                     story.shadow.push(self.denial(refusal, recorder));
@@ -279,7 +278,6 @@ impl Teller<'_> {
                     limit.after = limit.before.plus(limit.takes).unwrap_or(Amount::MAX);
                 }
                 story.taken = Taken {
-                    charges,
                     places: admission
                         .slots
                         .iter()
