@@ -1,6 +1,6 @@
 //! `callgate run`: the gate in front of one server.
 
-mod headers;
+pub(crate) mod headers;
 mod policy;
 mod reload;
 mod setup;
