@@ -1,9 +1,9 @@
 //! The command line: what can be asked, and how the help puts it.
 
+use crate::commands;
 use crate::commands::demo::DemoArgs;
 use crate::commands::demo::server::DemoServerArgs;
 use crate::commands::ledger::LedgerArgs;
-use crate::commands;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;

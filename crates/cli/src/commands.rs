@@ -1,8 +1,8 @@
 //! One file a subcommand.
 
 pub(crate) mod demo;
-pub(crate) mod ledger;
 pub(crate) mod explain;
+pub(crate) mod ledger;
 pub(crate) mod scan;
 pub(crate) mod schema;
 pub(crate) mod test;
