@@ -1,7 +1,9 @@
 //! One file a subcommand.
 
+pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod ledger;
+pub(crate) mod status;
 
 use crate::args::{Cli, Command};
 use crate::run;
@@ -15,5 +17,8 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Demo(args)) => demo::demo(&args),
         Some(Command::DemoServer(args)) => demo::server::serve(&args),
         Some(Command::Ledger(args)) => ledger::ledger(&args),
+        Some(Command::Status(args)) => status::status(&args),
+        Some(Command::Completions(args)) => completions::completions(&args),
+        Some(Command::Man(args)) => completions::man(&args),
     }
 }

@@ -16,13 +16,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 pub(super) const EXPLAINED: &str = "\
-What it shows: without --checkpoint, that the records agree with each other and with the checkpoints that lie
-beside them, which whoever holds the key could have made anew. With a checkpoint and a key that were kept
-elsewhere, that nothing up to the checkpoint's size was changed, dropped or inserted. `callgate run
---checkpoint-out FILE` appends each checkpoint to a file, `callgate ledger key` prints the key.
+What it shows: without --checkpoint, that the records agree with each other and with the \
+checkpoints that lie beside them, which whoever holds the key could have made anew. With a \
+checkpoint and a key that were kept elsewhere, that nothing up to the checkpoint's size was \
+changed, dropped or inserted. `callgate run --checkpoint-out FILE` appends each checkpoint to a \
+file, `callgate ledger key` prints the key.
 
-Exit codes: 0 nothing is wrong; 1 it could not be checked; 2 something is wrong, and the first record that is
-wrong is named.";
+Exit codes: 0 nothing is wrong; 1 it could not be checked; 2 something is wrong, and the first \
+record that is wrong is named.";
 
 /// What `verify` takes.
 #[derive(Debug, Args)]
