@@ -87,7 +87,7 @@ impl Folder {
         let client = json!({
             "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "t", "version": "1" },
         });
-        gate.request("initialize", client);
+        gate.request("initialize", &client);
         gate.send(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
         gate
     }
@@ -139,7 +139,7 @@ impl Gate {
         writeln!(self.to, "{message}").unwrap();
     }
 
-    pub(crate) fn request(&mut self, method: &str, params: Value) -> Value {
+    pub(crate) fn request(&mut self, method: &str, params: &Value) -> Value {
         self.id += 1;
         let id = self.id;
         self.send(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }));
@@ -155,8 +155,8 @@ impl Gate {
     }
 
     /// Calls a tool and says whether it was refused.
-    pub(crate) fn call(&mut self, tool: &str, arguments: Value) -> bool {
-        let answer = self.request("tools/call", json!({ "name": tool, "arguments": arguments }));
+    pub(crate) fn call(&mut self, tool: &str, arguments: &Value) -> bool {
+        let answer = self.request("tools/call", &json!({ "name": tool, "arguments": arguments }));
         answer["result"]["isError"] == true
     }
 
@@ -164,13 +164,13 @@ impl Gate {
     pub(crate) fn usual_calls(&mut self) {
         let execute = json!({ "workflowIdentifier": "w", "input": {} });
         let flow = |namespace| json!({ "namespace": namespace, "flow_id": "f" });
-        assert!(!self.call("workflow_status", json!({ "executionId": "secret-7" })));
-        assert!(!self.call("workflow_execute", execute.clone()));
-        assert!(!self.call("workflow_execute", execute.clone()));
-        assert!(self.call("workflow_execute", execute));
-        assert!(!self.call("execute_flow", flow("team")));
-        assert!(self.call("execute_flow", flow("production")));
-        assert!(self.call("delete_workflow", json!({ "workflowIdentifier": "w" })));
+        assert!(!self.call("workflow_status", &json!({ "executionId": "secret-7" })));
+        assert!(!self.call("workflow_execute", &execute));
+        assert!(!self.call("workflow_execute", &execute));
+        assert!(self.call("workflow_execute", &execute));
+        assert!(!self.call("execute_flow", &flow("team")));
+        assert!(self.call("execute_flow", &flow("production")));
+        assert!(self.call("delete_workflow", &json!({ "workflowIdentifier": "w" })));
     }
 
     pub(crate) fn pid(&self) -> u32 {

@@ -55,7 +55,7 @@ fn tail_shows_each_call_once_with_who_what_and_why() {
 fn tail_follows_what_comes() {
     let folder = Folder::new();
     let mut gate = folder.start();
-    assert!(!gate.call("workflow_status", serde_json::json!({ "executionId": "e" })));
+    assert!(!gate.call("workflow_status", &serde_json::json!({ "executionId": "e" })));
     let mut tail = callgate(&[
         "ledger",
         "tail",
@@ -70,7 +70,7 @@ fn tail_follows_what_comes() {
     let lines = BufReader::new(tail.stdout.take().unwrap()).lines();
     let mut seen = lines.map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
     assert!(seen.any(|value| value["kind"] == "outcome"));
-    assert!(gate.call("delete_workflow", serde_json::json!({})));
+    assert!(gate.call("delete_workflow", &serde_json::json!({})));
     let denial = seen.find(|value| value["kind"] == "denial").unwrap();
     assert_eq!(
         (&denial["tool"], &denial["reason"]),
@@ -207,48 +207,84 @@ fn verify_says_what_it_checked() {
 
 #[test]
 fn verify_names_the_record_that_was_tampered_with() {
-    let denial = "(SELECT min(seq) FROM ledger WHERE record LIKE '%denial%')";
+    let denial = "(SELECT min(seq) FROM ledger WHERE CAST(record AS TEXT) LIKE '%denial%')";
+    let rewritten = "CAST(replace(CAST(record AS TEXT), 'workflow', 'workfold') AS BLOB)";
+    let last = "(SELECT max(seq) FROM ledger)";
     let cases = [
         (
-            format!("UPDATE ledger SET record = replace(record, 'execute', 'exesute') WHERE seq = {denial}"),
-            0,
+            format!("UPDATE ledger SET record = {rewritten} WHERE seq = {denial}"),
+            Some("denial"),
         ),
-        (format!("DELETE FROM ledger WHERE seq = {denial}"), 0),
+        (
+            format!("UPDATE ledger SET record = x'00' WHERE seq = {denial}"),
+            Some("denial"),
+        ),
+        (format!("DELETE FROM ledger WHERE seq = {denial}"), Some("denial")),
+        (
+            format!("UPDATE ledger SET seq = 4711 WHERE seq = {denial}"),
+            Some("denial"),
+        ),
         (
             format!("UPDATE ledger SET leaf = zeroblob(32) WHERE seq = {denial}"),
-            0,
+            Some("denial"),
         ),
-        (format!("UPDATE ledger SET seq = -seq WHERE seq = {denial}"), 0),
+        (format!("DELETE FROM ledger WHERE seq = {last}"), Some("stop")),
+        ("DELETE FROM ledger WHERE seq = 0".to_owned(), Some("start")),
+        ("UPDATE ledger SET seq = -1 WHERE seq = 0".to_owned(), None),
         (
-            "DELETE FROM ledger WHERE seq = (SELECT max(seq) FROM ledger)".to_owned(),
-            -1,
+            format!("UPDATE ledger SET leaf = x'00' WHERE seq = {denial}"),
+            None,
+        ),
+        (
+            "UPDATE checkpoint SET note = replace(note, 'A', 'B')".to_owned(),
+            None,
         ),
     ];
-    for (sql, place) in cases {
+    for (sql, wrong) in cases {
         let folder = Folder::used();
         let records = folder.values(&["tail", "--json", "-n", "1000"]);
-        let wrong = match place {
-            0 => records
-                .iter()
-                .position(|record| record["kind"] == "denial")
-                .unwrap(),
-            _ => records.len() - 1,
-        };
-        // A blob is compared with text byte by byte.
-        folder.tamper(&sql.replace("record LIKE", "CAST(record AS TEXT) LIKE").replace(
-            "replace(record, 'execute', 'exesute')",
-            "CAST(replace(CAST(record AS TEXT), 'execute', 'exesute') AS BLOB)",
-        ));
+        folder.tamper(&sql);
         let output = folder.ledger(&["verify"]);
-        assert_eq!(code(&output), 2, "{sql}: {}", text(&output.stdout));
-        let said = text(&output.stderr);
-        let named = if sql.contains("-seq") {
-            "record 0:".to_owned()
-        } else {
-            format!("record {wrong}:")
-        };
-        assert!(said.contains(&named), "{sql}: {said}");
+        assert_eq!(code(&output), 2, "{sql}: {}", text(&output.stderr));
+        assert_eq!(text(&output.stdout), "", "{sql}");
+        let told: Value = serde_json::from_slice(&folder.ledger(&["verify", "--json"]).stdout).unwrap();
+        assert_eq!(told["ok"], false, "{sql}");
+        if let Some(kind) = wrong {
+            let seq = records.iter().position(|record| record["kind"] == kind).unwrap();
+            let said = text(&output.stderr);
+            assert!(said.contains(&format!("record {seq}: ")), "{sql}: {said}");
+            assert_eq!(told["record"], seq, "{sql}");
+        }
     }
+}
+
+#[test]
+fn verify_finds_a_record_whose_hash_was_changed_with_it() {
+    use sha2::Digest as _;
+    let folder = Folder::used();
+    let denial = &folder.values(&["search", "--json", "--kind", "denial"])[0];
+    let rewritten = serde_json::to_string(denial)
+        .unwrap()
+        .replace("workflow", "workfold");
+    let leaf = sha2::Sha256::new()
+        .chain_update([0])
+        .chain_update(&rewritten)
+        .finalize();
+    let hex: String = leaf.iter().map(|byte| format!("{byte:02x}")).collect();
+    let seq = &denial["seq"];
+    folder.tamper(&format!(
+        "UPDATE ledger SET record = CAST('{rewritten}' AS BLOB), leaf = x'{hex}' WHERE seq = {seq}"
+    ));
+    let output = folder.ledger(&["verify"]);
+    assert_eq!(code(&output), 2, "{}", text(&output.stdout));
+    assert!(
+        text(&output.stderr).contains("a signed checkpoint has another root"),
+        "{}",
+        text(&output.stderr)
+    );
+    let proof = folder.ledger(&["prove", &seq.to_string()]);
+    assert_eq!(code(&proof), 1);
+    assert_eq!(text(&proof.stdout), "");
 }
 
 #[test]

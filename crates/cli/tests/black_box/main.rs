@@ -1,4 +1,9 @@
 //! The built program, from outside.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
 
 mod completions;
 mod demo;
