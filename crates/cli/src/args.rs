@@ -5,6 +5,7 @@ use crate::commands::demo::DemoArgs;
 use crate::commands::demo::server::DemoServerArgs;
 use crate::commands::ledger::LedgerArgs;
 use crate::commands::status::StatusArgs;
+use crate::commands;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -56,6 +57,16 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     #[command(hide = true)]
     DemoServer(DemoServerArgs),
+    /// Check policies: what is wrong, where, and what they come to
+    Validate(commands::validate::ValidateArgs),
+    /// Show how a policy judges one call, rule by rule
+    Explain(Box<commands::explain::ExplainArgs>),
+    /// Run the test files of policies
+    Test(commands::test::TestArgs),
+    /// List a server's tools and write a starter policy for it
+    Scan(commands::scan::ScanArgs),
+    /// Print the JSON Schema of the policy language
+    Schema(commands::schema::SchemaArgs),
 }
 
 /// How messages travel between the client and Callgate.

@@ -3,7 +3,12 @@
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod ledger;
+pub(crate) mod explain;
+pub(crate) mod scan;
+pub(crate) mod schema;
 pub(crate) mod status;
+pub(crate) mod test;
+pub(crate) mod validate;
 
 use crate::args::{Cli, Command};
 use crate::run;
@@ -20,5 +25,10 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Status(args)) => status::status(&args),
         Some(Command::Completions(args)) => completions::completions(&args),
         Some(Command::Man(args)) => completions::man(&args),
+        Some(Command::Validate(args)) => validate::run(&args),
+        Some(Command::Explain(args)) => explain::run(&args),
+        Some(Command::Test(args)) => test::run(&args),
+        Some(Command::Scan(args)) => scan::run(&args),
+        Some(Command::Schema(args)) => schema::run(&args),
     }
 }
