@@ -1,11 +1,11 @@
 //! The command line: what can be asked, and how the help puts it.
 
+use crate::commands;
 use crate::commands::completions::{CompletionsArgs, ManArgs};
 use crate::commands::demo::DemoArgs;
 use crate::commands::demo::server::DemoServerArgs;
 use crate::commands::ledger::LedgerArgs;
 use crate::commands::status::StatusArgs;
-use crate::commands;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -2,8 +2,8 @@
 
 pub(crate) mod completions;
 pub(crate) mod demo;
-pub(crate) mod ledger;
 pub(crate) mod explain;
+pub(crate) mod ledger;
 pub(crate) mod scan;
 pub(crate) mod schema;
 pub(crate) mod status;

@@ -260,17 +260,12 @@ fn verify_names_the_record_that_was_tampered_with() {
 
 #[test]
 fn verify_finds_a_record_whose_hash_was_changed_with_it() {
-    use sha2::Digest as _;
     let folder = Folder::used();
     let denial = &folder.values(&["search", "--json", "--kind", "denial"])[0];
     let rewritten = serde_json::to_string(denial)
         .unwrap()
         .replace("workflow", "workfold");
-    let leaf = sha2::Sha256::new()
-        .chain_update([0])
-        .chain_update(&rewritten)
-        .finalize();
-    let hex: String = leaf.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = callgate_ledger::leaf_hash(rewritten.as_bytes());
     let seq = &denial["seq"];
     folder.tamper(&format!(
         "UPDATE ledger SET record = CAST('{rewritten}' AS BLOB), leaf = x'{hex}' WHERE seq = {seq}"

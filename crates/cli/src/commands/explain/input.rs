@@ -99,7 +99,9 @@ fn arguments(given: &str) -> anyhow::Result<Json<'static>> {
     let bytes = match given {
         "-" => {
             let mut bytes = Vec::new();
-            std::io::stdin().read_to_end(&mut bytes).context("cannot read stdin")?;
+            std::io::stdin()
+                .read_to_end(&mut bytes)
+                .context("cannot read stdin")?;
             bytes
         }
         _ => match given.strip_prefix('@') {
@@ -109,7 +111,10 @@ fn arguments(given: &str) -> anyhow::Result<Json<'static>> {
     };
     let value = json(&bytes)?;
     if !matches!(value, Json::Object(_)) {
-        bail!("arguments are an object such as {{\"amount\": 5}}, this is {}", value.type_name());
+        bail!(
+            "arguments are an object such as {{\"amount\": 5}}, this is {}",
+            value.type_name()
+        );
     }
     Ok(value)
 }

@@ -221,7 +221,11 @@ pub(crate) fn tell<C: Counters>(
         Decision::Admit(admission) => teller.admission(&mut story, &admission, counters, now, &recorder)?,
     }
     let denied_by = story.denial.as_ref().and_then(|denial| denial.rule.as_ref());
-    let shadowed: Vec<&Place> = story.shadow.iter().filter_map(|denial| denial.rule.as_ref()).collect();
+    let shadowed: Vec<&Place> = story
+        .shadow
+        .iter()
+        .filter_map(|denial| denial.rule.as_ref())
+        .collect();
     story.rules = recorder
         .steps
         .iter()
@@ -249,7 +253,9 @@ impl Teller<'_> {
             story.shadow.push(self.denial(refusal, recorder));
         }
         for reservation in &admission.reservations {
-            let used = counters.totals(&reservation.key, cutoff(reservation.window, now))?.used;
+            let used = counters
+                .totals(&reservation.key, cutoff(reservation.window, now))?
+                .used;
             story.limits.push(self.limit(reservation, used, recorder));
         }
         for slot in &admission.slots {
@@ -345,7 +351,9 @@ impl Teller<'_> {
         // Limits refuse after all rules were asked, so a rule with both has to be told apart by what it asked.
         let is_here = |place: &Place| place.pointer == step.rule.as_str() && asked == Asked::Limit;
         let decision = match &step.refused {
-            Some(_) if shadowed.iter().any(|place| place.pointer == step.rule.as_str()) => RuleOutcome::Shadow,
+            Some(_) if shadowed.iter().any(|place| place.pointer == step.rule.as_str()) => {
+                RuleOutcome::Shadow
+            }
             Some(_) => RuleOutcome::Deny,
             None if denied_by.is_some_and(is_here) => RuleOutcome::Deny,
             None if shadowed.iter().any(|place| is_here(place)) => RuleOutcome::Shadow,
@@ -370,7 +378,11 @@ impl Teller<'_> {
 
     fn condition(&self, leaf: &Leaf, written: &mut Written) -> ConditionStory {
         let (asked, wanted, found, truth) = match leaf {
-            Leaf::Test { path, operator, truth } => (
+            Leaf::Test {
+                path,
+                operator,
+                truth,
+            } => (
                 format!("{path} {operator}"),
                 written.value(path, operator),
                 value::at(path, self.subject),

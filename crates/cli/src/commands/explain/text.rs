@@ -14,7 +14,12 @@ pub(crate) fn words(story: &Story, file: &str, style: &Style) -> String {
         Outcome::Deny => (style.error, style.reset),
     };
     // Writing to a `String` cannot fail.
-    let _ = write!(out, "{paint}{}{reset}  {}", story.decision.word(), clean(&story.subject));
+    let _ = write!(
+        out,
+        "{paint}{}{reset}  {}",
+        story.decision.word(),
+        clean(&story.subject)
+    );
     if let Some(denial) = &story.denial {
         let _ = write!(out, "  {}", denial.reason);
     }
@@ -146,7 +151,9 @@ pub(crate) fn clean(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             '\n' | '\t' | '\r' => ' ',
-            c if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => '\u{fffd}',
+            c if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {
+                '\u{fffd}'
+            }
             c => c,
         })
         .collect()

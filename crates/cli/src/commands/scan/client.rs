@@ -7,7 +7,9 @@ use anyhow::{Context, bail};
 use clap::Args;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use rmcp::model::{ClientConfig, Implementation, PaginatedRequestParams, ProtocolVersion};
-use rmcp::service::{ClientInitializeError, ClientLifecycleMode, ClientServiceExt, RoleClient, RunningService};
+use rmcp::service::{
+    ClientInitializeError, ClientLifecycleMode, ClientServiceExt, RoleClient, RunningService,
+};
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use rmcp::transport::{StreamableHttpClientTransport, TokioChildProcess};
 use std::collections::HashMap;
@@ -172,7 +174,12 @@ async fn connect_and_list(target: &Target) -> anyhow::Result<Listing> {
     let mut client = connect(target).await?;
     let listed = tokio::time::timeout(LIST_TIMEOUT, all_pages(&client))
         .await
-        .unwrap_or_else(|_| bail!("it did not give its list of tools within {} s", LIST_TIMEOUT.as_secs()));
+        .unwrap_or_else(|_| {
+            bail!(
+                "it did not give its list of tools within {} s",
+                LIST_TIMEOUT.as_secs()
+            )
+        });
     let info = client.peer_info();
     let implementation = info.as_ref().and_then(|info| info.server_info.clone());
     let protocol = info
