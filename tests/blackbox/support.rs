@@ -1,19 +1,38 @@
-//! A gate under test and what stands around it.
+//! What the tests share beside the testkit.
 
-pub(crate) mod bench;
-pub(crate) mod gate;
-pub(crate) mod log;
 pub(crate) mod record;
 
-pub(crate) use bench::{Bench, Run};
-pub(crate) use gate::Gate;
-pub(crate) use log::ServerLog;
+pub(crate) use record::Record;
 
-use serde_json::Value;
+use callgate_testkit::{Gate, PATIENCE, Room, StdioServer};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// Longer than anything takes on a busy machine, and short enough for a test that hangs.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// All tools may be called.
+pub(crate) const OPEN: &str = "version: \"1\"\ndefault: allow\ntools: {}\n";
+
+/// A gate in a room, with this policy.
+pub(crate) fn gate(room: &Room, policy: &str) -> Gate {
+    Gate::of(env!("CARGO_BIN_EXE_callgate"), room).policy(policy)
+}
+
+/// A room, the bundled server in it, and a gate with this policy in front of that.
+pub(crate) fn before_echo(policy: &str) -> (Room, StdioServer, Gate) {
+    before(policy, StdioServer::echo)
+}
+
+/// A room, a server in it, and a gate with this policy in front of that.
+pub(crate) fn before(policy: &str, server: impl Fn(&Room) -> StdioServer) -> (Room, StdioServer, Gate) {
+    let room = Room::new();
+    let server = server(&room);
+    let gate = gate(&room, policy).before(&server);
+    (room, server, gate)
+}
+
+/// Where the state of the gates in a room is.
+pub(crate) fn state(room: &Room) -> PathBuf {
+    room.at("state")
+}
 
 /// Waits until something gives a value; for what cannot tell by itself that it has happened.
 #[track_caller]
@@ -26,31 +45,4 @@ pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         assert!(Instant::now() < end, "waited in vain: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
-}
-
-/// The text of a tool result or of an error.
-#[track_caller]
-pub(crate) fn text(answer: &Value) -> &str {
-    let result = answer["result"]["content"][0]["text"].as_str();
-    let error = answer["error"]["message"].as_str();
-    result.or(error).unwrap_or_else(|| panic!("no text: {answer}"))
-}
-
-/// The reason code of a refusal, in a tool result or an error; empty where there is none.
-pub(crate) fn reason(answer: &Value) -> &str {
-    let result = answer["result"]["_meta"]["callgate/reason"].as_str();
-    let error = answer["error"]["data"]["callgate/reason"].as_str();
-    result.or(error).unwrap_or_default()
-}
-
-/// Whether a process is there, and no corpse.
-pub(crate) fn lives(pid: u32) -> bool {
-    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else {
-        return false;
-    };
-    let state = stat
-        .rsplit(')')
-        .next()
-        .and_then(|rest| rest.trim().chars().next());
-    !matches!(state, Some('Z' | 'X') | None)
 }

@@ -37,6 +37,15 @@ pub const PATH_SEGMENTS_MAX: usize = 32;
 /// The most bytes of one CEL expression.
 pub const CEL_BYTES_MAX: usize = 2_048;
 
+/// The most opening brackets of a CEL expression, those in its strings included.
+pub const CEL_BRACKETS_MAX: usize = 48;
+
+/// The most signs (operators, dots, commas, brackets) of a CEL expression, those in its strings included.
+pub const CEL_SIGNS_MAX: usize = 256;
+
+/// How deep a CEL expression may nest once it is read.
+pub const CEL_DEPTH_MAX: usize = 24;
+
 /// How deep macros that walk a list (`all`, `exists`, `exists_one`, `map`, `filter`) may nest in CEL.
 pub const CEL_LOOPS_MAX: usize = 2;
 

@@ -1,8 +1,9 @@
 //! What the ledger of a state folder says.
 
-use super::{Bench, until};
+use super::{state, until};
 use callgate_ledger::record::{Body, Denial, Intent, Outcome, Reload};
 use callgate_store::Reader;
+use callgate_testkit::Room;
 use std::collections::HashMap;
 
 /// The ledger as it was when it was read.
@@ -12,8 +13,8 @@ pub(crate) struct Record(pub(crate) Vec<Body>);
 impl Record {
     /// Reads it.
     #[track_caller]
-    pub(crate) fn of(bench: &Bench) -> Self {
-        let reader = Reader::open(&bench.state()).expect("the state can be read");
+    pub(crate) fn of(room: &Room) -> Self {
+        let reader = Reader::open(&state(room)).expect("the state can be read");
         let bodies = reader
             .entries(0)
             .map(|entry| entry.unwrap().record().unwrap().body);
@@ -22,11 +23,11 @@ impl Record {
 
     /// Reads it until it says something.
     #[track_caller]
-    pub(crate) fn once(bench: &Bench, what: &str, holds: impl Fn(&Self) -> bool) -> Self {
+    pub(crate) fn once(room: &Room, what: &str, holds: impl Fn(&Self) -> bool) -> Self {
         until(what, || {
             // Before its first record there may be nothing to read.
-            Reader::open(&bench.state()).ok()?;
-            let record = Self::of(bench);
+            Reader::open(&state(room)).ok()?;
+            let record = Self::of(room);
             holds(&record).then_some(record)
         })
     }

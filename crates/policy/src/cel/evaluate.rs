@@ -66,6 +66,10 @@ fn lacks(expression: &Expression, input: &CheckInput<'_>) -> bool {
 }
 
 /// What failed, without the values, which may be secret.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the crate's errors are many, and say no more to a user"
+)]
 const fn kind(error: &ExecutionError) -> &'static str {
     match error {
         ExecutionError::NoSuchKey(_) => "the expression reads a key that is not there",
