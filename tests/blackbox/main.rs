@@ -5,6 +5,10 @@
 //! target folder, once (`support/deps.rs`).
 
 #[cfg(test)]
+mod judged_is_forwarded;
+#[cfg(test)]
 mod refused_at_start;
+#[cfg(test)]
+mod seen_is_callable;
 #[cfg(test)]
 mod support;

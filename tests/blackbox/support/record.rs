@@ -1,7 +1,7 @@
 //! What the ledger of a state folder says.
 
 use super::{state, until};
-use callgate_ledger::record::{Body, Denial, Intent, Outcome, Reload};
+use callgate_ledger::record::{Body, Denial, Intent, Outcome, Reload, SuppressedKind};
 use callgate_store::Reader;
 use callgate_testkit::Room;
 use std::collections::HashMap;
@@ -74,6 +74,18 @@ impl Record {
                 None
             }
         })
+    }
+
+    /// How many messages were refused as malformed, those that are only counted among them.
+    pub(crate) fn malformed_or_suppressed(&self) -> u64 {
+        let count = |body: &Body| match body {
+            Body::Malformed(_) => 1,
+            Body::Suppressed(suppressed) if suppressed.of == SuppressedKind::Malformed => {
+                suppressed.count.get()
+            }
+            _ => 0,
+        };
+        self.0.iter().map(count).sum()
     }
 
     /// The statuses of all outcomes, in the order of the log.
