@@ -47,16 +47,23 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
 
 async fn serve(args: &RunArgs, plan: setup::Plan) -> anyhow::Result<Ended> {
     let (end, wanted) = watch::channel(End::NotYet);
-    let signalled = tokio::spawn(until_signal());
+    let signalled = tokio::spawn({
+        let end = end.clone();
+        async move {
+            let signal = until_signal().await;
+            end.send_replace(End::Urgent);
+            signal
+        }
+    });
     let gate = plan.gate;
-    reload::watch(args, Arc::clone(&gate), plan.watched);
+    reload::watch(args, Arc::clone(&gate), plan.policy);
     let served = match args.transport.unwrap_or(Transport::Stdio) {
         Transport::Http => {
             let address = SocketAddr::new(
                 args.bind.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
                 args.port.unwrap_or(0),
             );
-            serve_http(address, gate, plan.upstream, plan.token, &end, wanted, signalled).await
+            serve_http(address, gate, plan.upstream, plan.token, wanted, signalled).await
         }
         Transport::Stdio | Transport::Sse => serve_stdio(gate, plan.upstream, &end, wanted, signalled).await,
     };
@@ -69,7 +76,6 @@ async fn serve_http(
     gate: Arc<Gate>,
     upstream: Upstream,
     token: Option<http::Token>,
-    end: &watch::Sender<End>,
     wanted: watch::Receiver<End>,
     signalled: tokio::task::JoinHandle<i32>,
 ) -> anyhow::Result<Ended> {
@@ -86,7 +92,6 @@ async fn serve_http(
             Ok(Ended { code: ExitCode::SUCCESS, reason: StopReason::Exit })
         }
         signal = signalled => {
-            end.send_replace(End::Wanted);
             server.await?;
             Ok(by_signal(signal.unwrap_or(15)))
         }
@@ -100,6 +105,7 @@ async fn serve_stdio(
     wanted: watch::Receiver<End>,
     mut signalled: tokio::task::JoinHandle<i32>,
 ) -> anyhow::Result<Ended> {
+    let mut hurried = wanted.clone();
     let (link, process) = match upstream {
         Upstream::Command(command) => {
             let (link, process) = child::spawn(&command)?;
@@ -128,7 +134,6 @@ async fn serve_stdio(
     let ended = tokio::select! {
         status = &mut server_ended => by_server(status?),
         signal = &mut signalled => {
-            end.send_replace(End::Wanted);
             if matches!(session.link(), Link::Child(_)) {
                 let _ = server_ended.await;
             }
@@ -137,9 +142,12 @@ async fn serve_stdio(
         read = reader => {
             read.context("the client's reader ended")?.context("cannot read from the client")?;
             // The client has said all it will say: what it asked is still answered, for a while.
-            let patience = gate.settings.close_grace;
-            let _ = tokio::time::timeout(patience, session.drained()).await;
-            end.send_replace(End::Wanted);
+            let patience = tokio::time::timeout(gate.settings.drain_grace, session.drained());
+            tokio::select! {
+                _ = patience => {}
+                _ = hurried.wait_for(|end| *end == End::Urgent) => {}
+            }
+            end.send_if_modified(|end| std::mem::replace(end, (*end).max(End::Wanted)) == End::NotYet);
             match session.link() {
                 Link::Child(_) => by_server(server_ended.await?),
                 Link::Http(_) => Ended { code: ExitCode::SUCCESS, reason: StopReason::Exit },

@@ -142,3 +142,49 @@ const fn prefix(reason: Reason) -> &'static str {
         | Reason::TooLarge => FAILED,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use callgate_core::name::RuleId;
+
+    fn refusal(reason: Reason, retry_after: Option<Duration>) -> Refusal {
+        Refusal {
+            rule: RuleId::new("/tools/t/rules/0"),
+            reason,
+            text: "no \"more\"".into(),
+            retry_after,
+        }
+    }
+
+    fn text(bytes: &Bytes) -> &str {
+        std::str::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_denial_is_a_tool_result_that_says_when_to_try_again() {
+        let refusal = refusal(Reason::RateLimited, Some(Duration::from_millis(1_500)));
+        let legacy = denial("\"a\"", &refusal, Era::Legacy);
+        assert_eq!(
+            text(&legacy),
+            r#"{"jsonrpc":"2.0","id":"a","result":{"content":[{"type":"text","text":"[POLICY DENIED] no \"more\" (try again in 2 s)"}],"isError":true,"_meta":{"callgate/reason":"rate_limited","callgate/rule":"/tools/t/rules/0","callgate/retryAfterMs":1500}}}"#
+        );
+        let modern = denial("7", &refusal, Era::Modern);
+        assert!(text(&modern).contains(r#""result":{"resultType":"complete","content""#));
+    }
+
+    #[test]
+    fn hidden_unlisted_and_missing_tools_look_alike() {
+        let told: Vec<Bytes> = [Reason::Hidden, Reason::NotInPolicy, Reason::NotListed]
+            .map(|reason| denial("1", &refusal(reason, None), Era::Legacy))
+            .into();
+        assert!(told.windows(2).all(|pair| pair[0] == pair[1]));
+        assert!(!text(&told[0]).contains("callgate/rule"));
+    }
+
+    #[test]
+    fn what_failed_at_the_server_is_not_called_a_denial() {
+        let told = denial("1", &refusal(Reason::Deadline, None), Era::Legacy);
+        assert!(text(&told).contains("[CALL FAILED]"), "{}", text(&told));
+    }
+}

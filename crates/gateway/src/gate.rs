@@ -3,11 +3,12 @@
 use crate::recorder::Recorder;
 use crate::settings::Settings;
 use arc_swap::ArcSwap;
-use callgate_core::call::{Caller, Scene, WallTime};
+use callgate_core::call::{Caller, ListedTool, Scene, WallTime};
 use callgate_core::name::{ServerName, SessionId};
 use callgate_core::program::Program;
 use std::sync::Arc;
 use std::time::SystemTime;
+use tokio::sync::watch;
 
 /// One server behind one policy, for one caller.
 #[derive(Debug)]
@@ -20,6 +21,7 @@ pub struct Gate {
     pub settings: Settings,
     program: ArcSwap<Program>,
     recorder: Recorder,
+    lists: watch::Sender<Vec<Arc<ListedTool>>>,
 }
 
 impl Gate {
@@ -38,6 +40,7 @@ impl Gate {
             settings,
             program: ArcSwap::from_pointee(program),
             recorder,
+            lists: watch::Sender::new(Vec::new()),
         }
     }
 
@@ -50,6 +53,16 @@ impl Gate {
     /// Puts another policy in force, from the next call on.
     pub fn replace_program(&self, program: Program) {
         self.program.store(Arc::new(program));
+    }
+
+    /// The server's tools as they were last listed, for whoever compares a policy with them.
+    #[must_use]
+    pub fn lists(&self) -> watch::Receiver<Vec<Arc<ListedTool>>> {
+        self.lists.subscribe()
+    }
+
+    pub(crate) fn publish_list(&self, tools: Vec<Arc<ListedTool>>) {
+        self.lists.send_replace(tools);
     }
 
     /// What writes the record.

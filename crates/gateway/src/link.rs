@@ -21,7 +21,20 @@ pub struct Passage {
     pub key: Option<IdKey>,
     /// `Mcp-Param-*` headers that came with it.
     pub mirrored: Vec<(String, String)>,
+    /// What its headers have to say over HTTP.
+    pub style: Style,
     pub(crate) departure: Departure,
+}
+
+/// How a request goes out over HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// Within a session that has begun.
+    Plain,
+    /// It begins a session.
+    Initialize,
+    /// With the mirrored headers of 2026-07-28.
+    Modern,
 }
 
 /// What a message is, as far as transports treat it differently.
@@ -46,6 +59,7 @@ impl Passage {
             kind: PassageKind::Request,
             key: Some(key),
             mirrored: Vec::new(),
+            style: Style::Plain,
             departure,
         }
     }
@@ -61,6 +75,7 @@ impl Passage {
             kind,
             key: None,
             mirrored: Vec::new(),
+            style: Style::Plain,
             departure: Departure::default(),
         }
     }
@@ -72,6 +87,7 @@ impl Passage {
             kind: PassageKind::Cancellation,
             key: Some(key),
             mirrored: Vec::new(),
+            style: Style::Plain,
             departure,
         }
     }
@@ -83,6 +99,7 @@ impl Passage {
             kind: PassageKind::Response,
             key: None,
             mirrored: Vec::new(),
+            style: Style::Plain,
             departure,
         }
     }

@@ -13,7 +13,7 @@ mod pending;
 mod release;
 mod sweep;
 
-pub use inbound::{Entry, Intake, Work};
+pub use inbound::{Due, Entry, Intake, Work};
 pub use outbound::Origin;
 pub(crate) use outbound::{Seen, line};
 pub(crate) use pending::Departure;
@@ -80,6 +80,12 @@ enum ServerEra {
     Legacy,
     Modern,
 }
+
+/// What a client of 2026-07-28 is told in front of a server from before it.
+const LEGACY_ONLY: &str = "this server speaks MCP up to 2025-11-25: begin with `initialize`, requests of 2026-07-28 do not reach it";
+/// What a client from before 2026-07-28 is told in front of a server that speaks that version alone.
+const MODERN_ONLY: &str =
+    "this server speaks MCP 2026-07-28 only, which has no `initialize`: use a client of that version";
 
 /// Calls without an answer that are remembered, so that a late answer can be told.
 const GIVEN_UP_MAX: usize = 1_024;

@@ -22,7 +22,10 @@ pub struct Settings {
     pub list_pages_max: usize,
     /// Tools read of one list.
     pub list_tools_max: usize,
-    /// How long a server may take to end by itself once its input is closed.
+    /// How long what a client has asked may still be answered once its input has ended.
+    pub drain_grace: Duration,
+    /// How long a server may take to end by itself once its input is closed. Shorter than the two seconds
+    /// that the SDKs give a child of their own, so that nothing of Callgate's is left when it is killed.
     pub close_grace: Duration,
     /// How long it may take after SIGTERM, before SIGKILL.
     pub kill_grace: Duration,
@@ -43,8 +46,9 @@ impl Default for Settings {
             relist_interval: Duration::from_secs(5),
             list_pages_max: 100,
             list_tools_max: 10_000,
-            close_grace: Duration::from_secs(5),
-            kill_grace: Duration::from_secs(3),
+            drain_grace: Duration::from_secs(5),
+            close_grace: Duration::from_millis(1_500),
+            kill_grace: Duration::from_millis(1_500),
             sessions_max: 1_024,
             sessions_per_minute_max: 30,
         }

@@ -141,3 +141,28 @@ pub fn object(members: &[(&str, &str)]) -> String {
     out.push('}');
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn answers_to_a_batch_go_out_together_and_the_rest_at_once() {
+        let (sender, mut receiver) = mpsc::channel(8);
+        let sink = Sink::Batch(Arc::new(BatchJoin::new(sender, 2)));
+        sink.answer(Bytes::from_static(b"{\"id\":1}")).await;
+        sink.send(Bytes::from_static(b"{\"method\":\"m\"}"), End::More, 200)
+            .await;
+        sink.answer(Bytes::from_static(b"{\"id\":2}")).await;
+        let first = receiver.recv().await.unwrap();
+        assert_eq!(
+            (first.bytes.as_ref(), first.end),
+            (&b"{\"method\":\"m\"}"[..], End::More)
+        );
+        let second = receiver.recv().await.unwrap();
+        assert_eq!(
+            (second.bytes.as_ref(), second.end),
+            (&b"[{\"id\":1},{\"id\":2}]"[..], End::Last)
+        );
+    }
+}

@@ -37,13 +37,26 @@ pub const PATH_SEGMENTS_MAX: usize = 32;
 /// The most bytes of one CEL expression.
 pub const CEL_BYTES_MAX: usize = 2_048;
 
+/// The most opening brackets of a CEL expression, those in its strings included.
+pub const CEL_BRACKETS_MAX: usize = 48;
+
+/// The most signs (operators, dots, commas, brackets) of a CEL expression, those in its strings included.
+pub const CEL_SIGNS_MAX: usize = 256;
+
+/// How deep a CEL expression may nest once it is read.
+pub const CEL_DEPTH_MAX: usize = 24;
+
 /// How deep macros that walk a list (`all`, `exists`, `exists_one`, `map`, `filter`) may nest in CEL.
 pub const CEL_LOOPS_MAX: usize = 2;
 
-/// The most values that a CEL expression without nested loops gets to see; more is an error.
+/// The most values that a CEL expression without loops gets to see; more is an error.
 pub const CEL_NODES_MAX: usize = 10_000;
 
-/// The most values that a CEL expression with nested loops gets to see; more is an error.
+/// The most values that a CEL expression with a loop gets to see; more is an error. Each 64 bytes of text count
+/// as one more, for a loop may look through a text as often as it has items.
+pub const CEL_LOOP_NODES_MAX: usize = 4_000;
+
+/// The most values that a CEL expression with nested loops gets to see, texts counted likewise.
 pub const CEL_NESTED_NODES_MAX: usize = 300;
 
 /// The most compiled input schemas that are kept.

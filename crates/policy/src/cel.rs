@@ -4,7 +4,7 @@ mod evaluate;
 mod inspect;
 mod scene;
 
-use crate::bounds::{CEL_BYTES_MAX, CEL_LOOPS_MAX};
+use crate::bounds::{CEL_BRACKETS_MAX, CEL_BYTES_MAX, CEL_DEPTH_MAX, CEL_LOOPS_MAX, CEL_SIGNS_MAX};
 use callgate_core::condition::{CheckId, CheckInput, Truth};
 use inspect::Inspected;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -71,8 +71,10 @@ impl Expressions {
                 "split it into several conditions",
             ));
         }
-        let program = compile(text)?;
-        let inspected = inspect::inspect(program.expression());
+        if is_long(text) {
+            return Err(too_deep());
+        }
+        let (program, inspected) = compile(text)?;
         let known: &[&str] = if method {
             &METHOD_VARIABLES
         } else {
@@ -133,28 +135,69 @@ impl Expressions {
     }
 }
 
-/// The parser is known to panic on some texts; for a policy that is an error like any other.
-fn compile(text: &str) -> Result<cel::Program, CelFault> {
-    let parsed = catch_unwind(AssertUnwindSafe(|| cel::Program::compile(text)));
-    match parsed {
-        Ok(Ok(program)) => Ok(program),
-        Ok(Err(errors)) => {
+/// What reading an expression may take of the stack. The parser recurses through some twenty functions a
+/// bracket, so it runs on a stack that [`CEL_BRACKETS_MAX`] brackets cannot fill.
+const STACK_BYTES: usize = 64 * 1024 * 1024;
+
+/// Whether an expression has too many signs to be read at all. What stands in strings counts too, so that no
+/// spelling of a string hides brackets.
+fn is_long(text: &str) -> bool {
+    let signs = text
+        .chars()
+        .filter(|c| !c.is_alphanumeric() && !matches!(c, '_' | ' ' | '\n'));
+    let brackets = text.chars().filter(|c| matches!(c, '(' | '[' | '{'));
+    signs.count() > CEL_SIGNS_MAX || brackets.count() > CEL_BRACKETS_MAX
+}
+
+fn too_deep() -> CelFault {
+    CelFault::new(
+        "this expression is too deep or has too many signs",
+        "split it into several conditions",
+    )
+}
+
+/// Reads an expression. The parser is known to panic on some texts; that is an error like any other.
+fn compile(text: &str) -> Result<(cel::Program, Inspected), CelFault> {
+    let unreadable = || CelFault::new("this expression cannot be used", EXAMPLE);
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .name("cel".to_owned())
+            .stack_size(STACK_BYTES)
+            .spawn_scoped(scope, || parse(text))
+            .map_err(|_| unreadable())?
+            .join()
+            .map_err(|_| unreadable())?
+    })
+}
+
+const EXAMPLE: &str = "write CEL, such as `args.amount <= 100 && args.currency == \"eur\"`";
+
+fn parse(text: &str) -> Result<(cel::Program, Inspected), CelFault> {
+    match cel::Program::compile(text) {
+        Ok(program) => {
+            let inspected = inspect::inspect(program.expression());
+            // What is taken is evaluated on an ordinary stack.
+            if inspected.depth > CEL_DEPTH_MAX {
+                return Err(too_deep());
+            }
+            Ok((program, inspected))
+        }
+        Err(errors) => {
             let first = errors.errors.first();
             let message = first.map_or("it cannot be read", |error| error.msg.as_str());
             Err(CelFault {
-                message: format!(
-                    "this expression cannot be used: {}",
-                    message.lines().next().unwrap_or_default()
-                ),
-                hint: Some("write CEL, such as `args.amount <= 100 && args.currency == \"eur\"`".to_owned()),
+                message: format!("this expression cannot be used: {}", short(message)),
+                hint: Some(EXAMPLE.to_owned()),
                 at: first.and_then(|error| offset(text, error.pos)),
             })
         }
-        Err(_) => Err(CelFault::new(
-            "this expression cannot be used",
-            "write CEL, such as `args.amount <= 100 && args.currency == \"eur\"`",
-        )),
     }
+}
+
+/// The parser's message without its list of everything that could stand there.
+fn short(message: &str) -> &str {
+    let line = message.lines().next().unwrap_or_default();
+    line.split_once(" expecting ").map_or(line, |(before, _)| before)
 }
 
 /// The byte of a line and a column, both counted from 1.

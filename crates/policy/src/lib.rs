@@ -4,12 +4,16 @@
 //! [`Program`](callgate_core::program::Program) that judges calls, or every error at once. Nothing here reads a
 //! file, a clock or the network.
 
+mod against_tools;
 pub mod bounds;
 mod cel;
 mod checks;
 mod diagnostic;
 mod exact;
+mod format;
+pub mod fuzzing;
 mod glob;
+mod json_schema;
 mod load;
 mod lower;
 mod read;
@@ -19,7 +23,10 @@ mod suggest;
 pub mod tree;
 mod vocabulary;
 
+pub use against_tools::check_against_tools;
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity, Style};
+pub use format::format;
+pub use json_schema::json_schema;
 pub use load::{Document, LoadOptions, Loaded, Summary, Trust, load};
 pub use shape::Shape;
 pub use span::Span;

@@ -14,6 +14,6 @@ mod tool;
 mod trust;
 mod unit;
 
-pub(crate) use context::ArgumentUse;
-pub(crate) use document::{Lowered, lower};
+pub(crate) use context::{ArgumentUse, Purpose};
+pub(crate) use document::lower;
 pub(crate) use operator::OPERATORS;

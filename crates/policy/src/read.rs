@@ -4,7 +4,7 @@ mod json;
 mod scalar;
 mod yaml;
 
-pub(crate) use scalar::{numeral, resolves_to_string};
+pub(crate) use scalar::resolves_to_string;
 
 use crate::bounds::{DOCUMENT_BYTES_MAX, NESTING_MAX};
 use crate::diagnostic::{Code, Findings};

@@ -15,8 +15,8 @@ pub struct Node {
     pub beside: Option<Box<str>>,
 }
 
-/// A value, its numbers as they were spelled.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A value, its numbers as they were spelled. The order of a mapping's keys does not count.
+#[derive(Debug, Clone)]
 pub enum Value {
     /// `null`, `~`, or nothing.
     Null,
@@ -58,6 +58,32 @@ impl PartialEq for Entry {
 }
 
 impl Eq for Entry {}
+
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Null, Self::Null) => true,
+            (Self::Bool(left), Self::Bool(right)) => left == right,
+            (Self::Number(left), Self::Number(right)) | (Self::String(left), Self::String(right)) => {
+                left == right
+            }
+            (Self::List(left), Self::List(right)) => left == right,
+            (Self::Map(left), Self::Map(right)) => sorted(left) == sorted(right),
+            (
+                Self::Null | Self::Bool(_) | Self::Number(_) | Self::String(_) | Self::List(_) | Self::Map(_),
+                _,
+            ) => false,
+        }
+    }
+}
+
+impl Eq for Value {}
+
+fn sorted(entries: &[Entry]) -> Vec<&Entry> {
+    let mut sorted: Vec<_> = entries.iter().collect();
+    sorted.sort_by(|left, right| left.key.cmp(&right.key));
+    sorted
+}
 
 impl Node {
     pub(crate) const fn new(span: Span, value: Value) -> Self {

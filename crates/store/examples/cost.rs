@@ -1,6 +1,6 @@
-//! What a call costs: admit and settle, alone, with 64 in flight, and with the folder shared.
+//! What a call costs: admit and settle, by one caller and by many, and with eight processes on one folder.
 //!
-//! `cargo run --profile release -p callgate-store --example cost`
+//! `cargo run --release -p callgate-store --example cost`
 
 use callgate_core::amount::Amount;
 use callgate_core::limit::{LimitKey, Measure, Reservation, ScopeValue, Window};
@@ -16,24 +16,44 @@ use std::time::{Duration, Instant};
 
 const CALLS: u32 = 20_000;
 
+const PROCESSES: u32 = 8;
+
 fn main() -> Result<(), Box<dyn Error>> {
+    if let Some(dir) = std::env::args_os().nth(1) {
+        let store = Store::open(options(Path::new(&dir), Durability::Process)?)?;
+        measure(&store, "one of 8 processes", 1, CALLS / PROCESSES)?;
+        store.close(StopReason::Exit);
+        return Ok(());
+    }
     let folder = tempfile::tempdir()?;
     for (durability, name) in [(Durability::Process, "process"), (Durability::Disk, "disk")] {
         for callers in [1, 16, 64] {
             let store = Store::open(options(&folder.path().join(name), durability)?)?;
-            measure(&store, &format!("{name}, {callers} callers"), callers)?;
+            measure(&store, &format!("{name}, {callers} callers"), callers, CALLS)?;
             store.close(StopReason::Exit);
         }
+    }
+    let mut processes = Vec::new();
+    for _ in 0..PROCESSES {
+        let program = std::env::current_exe()?;
+        processes.push(
+            std::process::Command::new(program)
+                .arg(folder.path().join("shared"))
+                .spawn()?,
+        );
+    }
+    for mut process in processes {
+        process.wait()?;
     }
     Ok(())
 }
 
-fn measure(store: &Store, name: &str, callers: u32) -> Result<(), Box<dyn Error>> {
+fn measure(store: &Store, name: &str, callers: u32, calls: u32) -> Result<(), Box<dyn Error>> {
     let request = request()?;
     let (begun, cpu) = (Instant::now(), cpu());
     let mut waits: Vec<Duration> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..callers)
-            .map(|_| scope.spawn(|| caller(store, &request, CALLS / callers)))
+            .map(|_| scope.spawn(|| caller(store, &request, calls / callers)))
             .collect();
         threads
             .into_iter()
@@ -53,8 +73,8 @@ fn measure(store: &Store, name: &str, callers: u32) -> Result<(), Box<dyn Error>
     {
         println!(
             "{name:22} {:>8.0} calls/s  {:>6.1} µs CPU a call  p50 {:>9?}  p99 {:>9?}  p99.9 {:>9?}",
-            f64::from(CALLS) / elapsed.as_secs_f64(),
-            cpu.as_secs_f64() * 1e6 / f64::from(CALLS),
+            f64::from(calls) / elapsed.as_secs_f64(),
+            cpu.as_secs_f64() * 1e6 / f64::from(calls),
             at(500),
             at(990),
             at(999),

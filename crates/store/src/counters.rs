@@ -13,6 +13,8 @@ use std::collections::{BTreeMap, HashMap};
 
 /// How many keys' numbers are remembered between transactions.
 const KNOWN_KEYS_MAX: usize = 16_384;
+/// How many keys are looked at in one sweep.
+const SWEPT_KEYS_MAX: i64 = 64;
 
 /// The numbers of keys, remembered between transactions. A transaction that is undone has to forget them.
 #[derive(Debug, Default)]
@@ -50,6 +52,8 @@ struct History {
     keep: u64,
     used: Amount,
     entries: u64,
+    /// Entries at or before this time did not count when it was looked at last.
+    cutoff: u64,
     /// Whether entries that nobody looks back to are taken out already.
     expired: Expired,
     /// Entries that were changed, and their amounts.
@@ -196,6 +200,7 @@ impl<'t> Limits<'t> {
             keep: unstored(keep)?,
             used: amount_of(&used)?,
             entries: unstored(entries)?,
+            cutoff: 0,
             expired: Expired::No,
             changed: BTreeMap::new(),
             row: Row::AsStored,
@@ -275,6 +280,7 @@ impl Counters for Limits<'_> {
         let look_back = self.now.0.saturating_sub(cutoff.0);
         let now = self.now.0;
         let history = self.history(id)?;
+        history.cutoff = cutoff.0;
         // Two limits may look back differently on one key, so entries stay for the longest look.
         if look_back > history.keep || (history.entries == 0 && look_back < history.keep) {
             history.keep = look_back;
@@ -311,10 +317,11 @@ impl Counters for Limits<'_> {
     fn freed_by(&mut self, key: &LimitKey, need: Amount) -> Result<Option<StoreTime>, Failure> {
         let id = self.resolve(key)?;
         self.write_one(id)?;
+        let cutoff = stored(self.history(id)?.cutoff)?;
         let mut select = self
             .conn
-            .prepare_cached("SELECT at, amount FROM limit_entry WHERE key = ?1 ORDER BY at")?;
-        let mut rows = select.query([id])?;
+            .prepare_cached("SELECT at, amount FROM limit_entry WHERE key = ?1 AND at > ?2 ORDER BY at")?;
+        let mut rows = select.query([id, cutoff])?;
         let mut sum = Amount::ZERO;
         while let Some(row) = rows.next()? {
             let amount = amount_of(row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?)?;
@@ -357,6 +364,31 @@ pub(crate) fn sum_after(conn: &Connection, id: i64, cutoff: Option<u64>) -> Resu
         sum = (sum.0.plus(amount).ok_or(OUT_OF_RANGE)?, sum.1 + 1);
     }
     Ok(sum)
+}
+
+/// Takes out keys that nobody used for as long as anyone looks back, among some that follow `after`. Gives
+/// where to go on, and 0 at the end.
+pub(crate) fn sweep(conn: &Connection, now: StoreTime, after: i64) -> Result<i64, Failure> {
+    let keys: Vec<(i64, i64)> = conn
+        .prepare_cached("SELECT id, keep FROM limit_key WHERE id > ?1 ORDER BY id LIMIT ?2")?
+        .query_map([after, SWEPT_KEYS_MAX], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    for (id, keep) in &keys {
+        let floor = stored(now.0.saturating_sub(unstored(*keep)?))?;
+        let used: bool = conn
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM limit_entry WHERE key = ?1 AND at > ?2)
+                   OR EXISTS (SELECT 1 FROM slot WHERE key = ?1)",
+            )?
+            .query_row([*id, floor], |row| row.get(0))?;
+        if !used {
+            conn.prepare_cached("DELETE FROM limit_entry WHERE key = ?1")?
+                .execute([id])?;
+            conn.prepare_cached("DELETE FROM limit_key WHERE id = ?1")?
+                .execute([id])?;
+        }
+    }
+    Ok(keys.last().map_or(0, |(id, _)| *id))
 }
 
 /// A key's parts as they are stored. An argument's value is there only as its fingerprint.

@@ -50,6 +50,29 @@ pub(crate) struct Engine {
     /// Whether the connection has to be made anew before it is used.
     doubt: Doubt,
     buffer: Vec<u8>,
+    /// The database's file, which must stay the one at its path.
+    file: FileId,
+    /// Up to which limit the last sweep went.
+    swept: i64,
+}
+
+/// What a file is, whatever its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    /// Does not open the file: closing it again would drop the locks that SQLite holds in this process.
+    fn of(path: &Path) -> std::io::Result<Self> {
+        use std::os::unix::fs::MetadataExt as _;
+        let metadata = std::fs::metadata(path)?;
+        Ok(Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        })
+    }
 }
 
 /// One run of this process.
@@ -97,6 +120,7 @@ impl Engine {
                 return Err(error);
             }
         };
+        let file = FileId::of(&folder.database()).map_err(failed)?;
         let mut engine = Self {
             conn,
             folder,
@@ -113,6 +137,8 @@ impl Engine {
             space: (Space::Enough, None),
             doubt: Doubt::None,
             buffer: Vec::new(),
+            file,
+            swept: 0,
         };
         let begun = engine.begin_run(&options.run).and_then(|()| engine.reap());
         if let Err(failure) = begun {
@@ -167,11 +193,11 @@ impl Engine {
         &mut self,
         work: impl FnOnce(&mut Batch<'_>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        let space = self.space()?;
         if self.doubt == Doubt::Reconnect {
             self.conn = schema::connect(&self.folder, self.durability)?;
             self.doubt = Doubt::None;
         }
-        let space = self.space();
         self.write_lock.lock()?;
         let result = self.transact_locked(space, work);
         let unlocked = self.write_lock.unlock();
@@ -228,17 +254,24 @@ impl Engine {
         Ok((value, ended))
     }
 
-    /// Whether refusals may be recorded, asked of the file system at most once a second.
-    fn space(&mut self) -> Space {
-        let fresh = self.space.1.is_some_and(|asked| asked.elapsed() < SPACE_PERIOD);
-        if !fresh {
-            let space = match self.folder.available() {
-                Ok(bytes) if bytes < RESERVE_BYTES => Space::Reserved,
-                Ok(_) | Err(_) => Space::Enough,
-            };
-            self.space = (space, Some(Instant::now()));
+    /// Whether refusals may be recorded. The file system is asked at most once a second, and then also
+    /// whether the database still is the one at its path: what is written to a file that was removed is lost.
+    fn space(&mut self) -> Result<Space, Failure> {
+        if self.space.1.is_some_and(|asked| asked.elapsed() < SPACE_PERIOD) {
+            return Ok(self.space.0);
         }
-        self.space.0
+        self.space.1 = None;
+        if !FileId::of(&self.folder.database()).is_ok_and(|file| file == self.file) {
+            return Err(Failure::Damaged(
+                "the database was moved away or replaced; restart callgate",
+            ));
+        }
+        let space = match self.folder.available() {
+            Ok(bytes) if bytes < RESERVE_BYTES => Space::Reserved,
+            Ok(_) | Err(_) => Space::Enough,
+        };
+        self.space = (space, Some(Instant::now()));
+        Ok(space)
     }
 
     pub(crate) fn open_calls(&self) -> Vec<CallId> {

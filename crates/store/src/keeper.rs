@@ -8,7 +8,7 @@ use crate::options::StoreOptions;
 use crate::schema;
 use callgate_ledger::{Checkpoint, Frontier, Hash, NodeId, Signer, Uint53, VerifierKey};
 use rusqlite::{Connection, OptionalExtension as _, params};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
@@ -20,7 +20,12 @@ const CHECKPOINT_PERIOD: Duration = Duration::from_secs(1);
 /// After how many records a checkpoint is signed before that.
 const CHECKPOINT_RECORDS: i64 = 1_000;
 /// How many leaves enter the tree in one transaction, so that no call waits long for it.
-const LEAVES_MAX: i64 = 256;
+const LEAVES_MAX: i64 = 128;
+/// After how many records the WAL is moved to the database. Each time costs a writer one sync.
+const SHORTEN_RECORDS: i64 = 5_000;
+/// How long a process waits for its turn.
+const TURN_MAX: Duration = Duration::from_secs(2);
+const TURN_PERIOD: Duration = Duration::from_millis(2);
 
 /// What the writer tells the keeper: how far the ledger has grown.
 #[derive(Debug, Default)]
@@ -98,6 +103,8 @@ pub(crate) struct Keeper {
     signer: Signer,
     origin: String,
     out: Option<(PathBuf, File)>,
+    /// How many records there were when the WAL was shortened last.
+    shortened: i64,
 }
 
 impl Keeper {
@@ -136,6 +143,7 @@ impl Keeper {
             signer,
             origin,
             out,
+            shortened: 0,
         })
     }
 
@@ -157,12 +165,33 @@ impl Keeper {
     }
 
     /// Waits for this process's turn. It is held for one step only: an idle process must not keep another's
-    /// records from being signed.
+    /// records from being signed, nor a process that is stopped keep this one from ending.
     fn step(&mut self) -> Result<(), Failure> {
-        self.sequencer.lock()?;
-        let stepped = self.step_locked();
+        let until = Instant::now() + TURN_MAX;
+        loop {
+            match self.sequencer.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(TURN_PERIOD),
+                Err(TryLockError::WouldBlock) => return Ok(()),
+                Err(TryLockError::Error(error)) => return Err(error.into()),
+            }
+        }
+        let stepped = self.step_locked().and_then(|()| self.shorten_wal());
         self.sequencer.unlock()?;
         stepped
+    }
+
+    /// Moves what is in the WAL to the database while others write on, so that no writer has to.
+    fn shorten_wal(&mut self) -> Result<(), Failure> {
+        let (size, _) = tail(&self.conn)?;
+        if size - self.shortened < SHORTEN_RECORDS {
+            return Ok(());
+        }
+        self.shortened = size;
+        self.conn
+            .prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?
+            .query_row([], |_| Ok(()))?;
+        Ok(())
     }
 
     /// Takes the records that are safe into the tree and signs it.
@@ -296,17 +325,22 @@ fn grow(frontier: &mut Frontier, leaves: &[Hash]) -> Vec<(NodeId, Hash)> {
     nodes
 }
 
-/// A node of the tree; `None` where it is not kept.
+/// A node of the tree; `None` where it is not kept. A leaf lies with its record, or alone where the tree is
+/// grown from it and its record was moved to an archive.
 pub(crate) fn node(conn: &Connection, id: NodeId) -> Result<Option<Hash>, Failure> {
     let place = stored(id.index)?;
-    let found = if id.level == 0 {
-        conn.prepare_cached("SELECT leaf FROM ledger WHERE seq = ?1")?
+    if id.level == 0 {
+        let leaf = conn
+            .prepare_cached("SELECT leaf FROM ledger WHERE seq = ?1")?
             .query_row([place], |row| row.get(0))
-            .optional()?
-    } else {
-        conn.prepare_cached("SELECT hash FROM node WHERE level = ?1 AND place = ?2")?
-            .query_row(params![id.level, place], |row| row.get(0))
-            .optional()?
-    };
-    Ok(found.map(Hash))
+            .optional()?;
+        if let Some(leaf) = leaf {
+            return Ok(Some(Hash(leaf)));
+        }
+    }
+    let hash = conn
+        .prepare_cached("SELECT hash FROM node WHERE level = ?1 AND place = ?2")?
+        .query_row(params![id.level, place], |row| row.get(0))
+        .optional()?;
+    Ok(hash.map(Hash))
 }

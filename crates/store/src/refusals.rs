@@ -44,6 +44,8 @@ pub(crate) enum Space {
 #[derive(Debug, Default)]
 pub(crate) struct Refusals {
     seconds: HashMap<Source, (u64, u32)>,
+    /// The second in which sources of earlier ones were forgotten last.
+    cleared: u64,
     seen: HashSet<Refused>,
     hour: u64,
     bytes: u64,
@@ -96,7 +98,8 @@ impl Refusals {
 
     fn within_second(&mut self, source: &Source, now: StoreTime) -> bool {
         let second = now.0 / SECOND;
-        if self.seconds.len() >= SOURCES_MAX && !self.seconds.contains_key(source) {
+        if self.seconds.len() >= SOURCES_MAX && self.cleared != second {
+            self.cleared = second;
             self.seconds.retain(|_, (at, _)| *at == second);
         }
         let crowded = self.seconds.len() >= SOURCES_MAX && !self.seconds.contains_key(source);
@@ -193,5 +196,98 @@ fn suppressed((source, of): &(Source, SuppressedKind), counted: &Counted) -> Sup
         of: *of,
         reason: counted.reason.clone(),
         since: Uint53::saturating(crate::clock::micros(counted.since)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(source: Source, reason: &str) -> Refused {
+        Refused {
+            source,
+            of: SuppressedKind::Denial,
+            reason: reason.into(),
+        }
+    }
+
+    fn recorded(refusals: &mut Refusals, refused: &Refused, times: u32, at: u64, space: Space) -> u32 {
+        let offers = (0..times).map(|_| refusals.offer(refused, 1_000, StoreTime(at * SECOND), space));
+        u32::try_from(offers.filter(|bound| *bound == Bound::Record).count()).unwrap()
+    }
+
+    #[test]
+    fn each_source_has_its_own_allowance_a_second() {
+        let mut refusals = Refusals::default();
+        let grant = refused(Source::Grant("a".into()), "hidden");
+        let other = refused(Source::Grant("b".into()), "hidden");
+        let address = refused(Source::Address("192.0.2.1".into()), "bad_token");
+        for second in 1..4 {
+            let mut count = |refused| recorded(&mut refusals, refused, 100, second, Space::Enough);
+            assert_eq!(count(&grant), GRANT_REFUSALS_MAX);
+            assert_eq!(count(&other), GRANT_REFUSALS_MAX);
+            assert_eq!(count(&address), ADDRESS_REFUSALS_MAX);
+        }
+        let counts: Vec<u64> = refusals.all().iter().map(|record| record.count.get()).collect();
+        assert_eq!(counts, [240, 240, 285]);
+    }
+
+    #[test]
+    fn the_first_of_its_kind_is_recorded_even_when_space_is_reserved() {
+        let mut refusals = Refusals::default();
+        for reason in ["hidden", "rate_limited"] {
+            let refused = refused(Source::Grant("a".into()), reason);
+            assert_eq!(
+                recorded(&mut refusals, &refused, 5, 1, Space::Reserved),
+                1,
+                "{reason}"
+            );
+        }
+        let [suppressed] = refusals.due(StoreTime(2 * SECOND)).try_into().unwrap();
+        assert_eq!((suppressed.count.get(), suppressed.reason), (8, None));
+    }
+
+    #[test]
+    fn refusals_have_a_budget_of_bytes_an_hour() {
+        let mut refusals = Refusals::default();
+        let refused = refused(Source::Grant("a".into()), "hidden");
+        let mut total = 0;
+        for second in 3_600..7_200 {
+            total += recorded(&mut refusals, &refused, 25, second, Space::Enough);
+        }
+        assert_eq!(u64::from(total), REFUSAL_BYTES_MAX.div_ceil(1_000));
+        assert_eq!(
+            recorded(&mut refusals, &refused, 25, 7_200, Space::Enough),
+            GRANT_REFUSALS_MAX
+        );
+    }
+
+    #[test]
+    fn what_is_counted_is_written_a_second_later_and_then_forgotten() {
+        let mut refusals = Refusals::default();
+        let refused = refused(Source::Grant("a".into()), "hidden");
+        recorded(&mut refusals, &refused, 30, 1, Space::Enough);
+        assert!(refusals.due(StoreTime(SECOND)).is_empty());
+        let due = refusals.due(StoreTime(2 * SECOND));
+        assert_eq!(due.len(), 1);
+        refusals.written(&due);
+        assert!(!refusals.pending());
+    }
+
+    #[test]
+    fn sources_without_end_take_bounded_memory() {
+        let mut refusals = Refusals::default();
+        for number in 0..3 * SOURCES_MAX {
+            let address = Source::Address(Text::new(&number.to_string()));
+            recorded(&mut refusals, &refused(address, "bad_token"), 7, 1, Space::Enough);
+        }
+        assert!(refusals.seconds.len() <= SOURCES_MAX + 1);
+        assert!(refusals.counted.len() <= SOURCES_MAX + 1);
+        assert!(refusals.seen.len() <= KINDS_MAX);
+        let counted: u64 = refusals.all().iter().map(|record| record.count.get()).sum();
+        assert!(
+            counted >= 3 * u64::try_from(SOURCES_MAX).unwrap(),
+            "what is not recorded is counted"
+        );
     }
 }

@@ -12,11 +12,15 @@ pub(crate) const SCHEMA_VERSION: i64 = 1;
 /// Writers queue on a lock file; only recovery after a crash and programs of others make this wait.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 const STATEMENTS_MAX: usize = 64;
+/// At how many pages of the WAL a writer itself moves them to the database, which syncs and so takes
+/// milliseconds. The keeper does so each second, without the write lock, and leaves little to do.
+const WAL_PAGES_MAX: u32 = 4_096;
+const CACHE_KIBIBYTES: i32 = 4_096;
 
 /// - `meta`: one value a name: the log's origin, the boot and its offset.
 /// - `run`: each run of a process; `ended` is empty while it lives or is not yet found gone.
 /// - `ledger`: each record, its leaf hash, and for records that follow an intent that intent's number.
-/// - `node`: the tree's nodes above its leaves.
+/// - `node`: the tree's nodes above its leaves; behind an archived part, those that the tree is grown from.
 /// - `checkpoint`, `signer`: signed checkpoints, and the keys that ever signed.
 /// - `open_call`: intents without an outcome. `slot`: the places they hold.
 /// - `limit_key`: whose history, with running totals of exactly the rows in `limit_entry`.
@@ -106,6 +110,8 @@ pub(crate) fn connect(folder: &Folder, durability: Durability) -> rusqlite::Resu
         conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     }
     conn.pragma_update(None, "synchronous", durability.synchronous())?;
+    conn.pragma_update_and_check(None, "wal_autocheckpoint", WAL_PAGES_MAX, |_| Ok(()))?;
+    conn.pragma_update(None, "cache_size", -CACHE_KIBIBYTES)?;
     Ok(conn)
 }
 

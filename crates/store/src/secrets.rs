@@ -1,10 +1,13 @@
 //! The keys of a state folder: one recognises private values, one signs checkpoints.
 
+use crate::error::OpenError;
+use crate::folder::Folder;
 use callgate_ledger::Digest;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use std::fs::File;
 use std::io::Read as _;
+use std::path::Path;
 
 /// How many bytes a key has.
 pub(crate) const KEY_BYTES: usize = 32;
@@ -66,4 +69,14 @@ impl Fingerprint {
     pub const fn digest(self) -> Digest {
         self.0
     }
+}
+
+/// HMAC-SHA-256 of `parts` under the key of a state folder, which is made where it is missing: a name for
+/// what must not be written as it is, such as a command line. `domain` keeps different uses apart.
+///
+/// # Errors
+/// [`OpenError`] where the folder or its key cannot be had.
+pub fn keyed_hash(dir: &Path, domain: &str, parts: &[&[u8]]) -> Result<[u8; 32], OpenError> {
+    let key = Folder::prepare(dir)?.fingerprint_key()?;
+    Ok(FingerprintKey::new(&key).of(domain, parts))
 }

@@ -88,7 +88,8 @@ impl Store {
 
     /// Takes all that a call needs of its limits and writes its intent, in one transaction; or writes its
     /// denial. Answers after the commit. If the future is dropped before it is ready, a call that was
-    /// admitted nevertheless is settled as cancelled, and what it took is given back.
+    /// admitted nevertheless is settled as cancelled, and what it took is given back; so whoever asks may set
+    /// a deadline, for a process that was stopped inside its transaction stops all others.
     ///
     /// # Errors
     /// [`StoreError`] where nothing could be written; the call has to be denied.

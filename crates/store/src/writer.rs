@@ -196,8 +196,8 @@ impl Writer {
     fn round(&mut self) {
         if self.reaped.elapsed() >= REAP_PERIOD {
             self.reaped = Instant::now();
-            if let Err(failure) = self.engine.reap() {
-                tracing::warn!(%failure, "runs that are gone could not be closed");
+            if let Err(failure) = self.engine.reap().and_then(|()| self.engine.sweep()) {
+                tracing::warn!(%failure, "what others have left could not be cleared away");
             }
         }
         if self.work.is_empty() {

@@ -88,3 +88,51 @@ fn expand(text: &str) -> anyhow::Result<String> {
     out.push_str(rest);
     Ok(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("headers");
+        std::fs::write(&path, text).unwrap();
+        (dir, path)
+    }
+
+    #[test]
+    fn references_are_resolved_and_values_are_marked_as_secret() {
+        let (_dir, secret) = file("s3cret\n");
+        let line = format!("Authorization: Bearer ${{file:{}}}", secret.display());
+        let headers = read(&[line], &[]).unwrap();
+        let value = headers.get("authorization").unwrap();
+        assert_eq!(value, "Bearer s3cret");
+        assert!(value.is_sensitive());
+        assert!(!format!("{headers:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn a_header_file_has_comments_and_empty_lines() {
+        let (_dir, path) = file("# the key\n\nX-Key: 1\nX-Other: 2\n");
+        let headers = read(&[], &[path]).unwrap();
+        assert_eq!(
+            (headers.len(), headers.get("x-key").unwrap().to_str().unwrap()),
+            (2, "1")
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_without_the_value() {
+        for (line, said) in [
+            ("no colon s3cret", "`Name: value`"),
+            ("Host: s3cret", "`host` is set by Callgate itself"),
+            ("X: s3cret\u{7f}", "characters that no header may have"),
+            ("X: ${env:CALLGATE_TEST_NOT_SET}s3cret", "CALLGATE_TEST_NOT_SET"),
+            ("X: ${other:x}s3cret", "`${env:NAME}`"),
+        ] {
+            let error = format!("{:#}", read(&[line.to_owned()], &[]).unwrap_err());
+            assert!(error.contains(said), "{error}");
+            assert!(!error.contains("s3cret"), "{error}");
+        }
+    }
+}

@@ -2,31 +2,59 @@
 
 use crate::words::{say, stderr_has_colour};
 use anyhow::{Context, bail};
-use callgate_policy::{LoadOptions, Loaded, Style};
-use std::path::Path;
+use callgate_core::call::ListedTool;
+use callgate_policy::{Diagnostic, LoadOptions, Loaded, Style};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// Reads and compiles a policy; what is wrong with it is the error.
-pub(super) fn load(path: &Path) -> anyhow::Result<Loaded> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read the policy {}", path.display()))?;
-    load_text(path, &text)
+/// A policy and the text it was compiled from.
+#[derive(Debug)]
+pub(super) struct PolicyFile {
+    pub(super) path: PathBuf,
+    pub(super) text: String,
+    pub(super) loaded: Loaded,
 }
 
-/// Compiles the text of a policy; its warnings go to stderr.
-pub(super) fn load_text(path: &Path, text: &str) -> anyhow::Result<Loaded> {
-    let name = path.display().to_string();
-    match callgate_policy::load(text, &LoadOptions::default()) {
-        Ok(loaded) => {
-            for warning in &loaded.warnings {
-                say(&warning.render(&name, text, &style()));
+impl PolicyFile {
+    /// Reads and compiles a policy; what is wrong with it is said, and is the error.
+    pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the policy {}", path.display()))?;
+        Self::compile(path, text)
+    }
+
+    /// Compiles the text of a policy; its warnings are said.
+    pub(super) fn compile(path: &Path, text: String) -> anyhow::Result<Self> {
+        match callgate_policy::load(&text, &LoadOptions::default()) {
+            Ok(loaded) => {
+                let file = Self {
+                    path: path.to_owned(),
+                    text,
+                    loaded,
+                };
+                file.tell(&file.loaded.warnings);
+                Ok(file)
             }
-            Ok(loaded)
+            Err(diagnostics) => {
+                let name = path.display().to_string();
+                for diagnostic in diagnostics.0 {
+                    say(&diagnostic.render(&name, &text, &style()));
+                }
+                bail!("the policy {name} is not valid, so no call would be judged as it says");
+            }
         }
-        Err(diagnostics) => {
-            for diagnostic in diagnostics.0 {
-                say(&diagnostic.render(&name, text, &style()));
-            }
-            bail!("the policy {name} is not valid, so no call would be judged as it says");
+    }
+
+    /// Says where the policy and the server's tools do not meet.
+    pub(super) fn compare(&self, tools: &[Arc<ListedTool>]) {
+        let tools: Vec<ListedTool> = tools.iter().map(|tool| ListedTool::clone(tool)).collect();
+        self.tell(&callgate_policy::check_against_tools(&self.loaded, &tools));
+    }
+
+    fn tell(&self, findings: &[Diagnostic]) {
+        let name = self.path.display().to_string();
+        for finding in findings {
+            say(&finding.render(&name, &self.text, &style()));
         }
     }
 }

@@ -3,7 +3,7 @@
 //! The file is looked at by its content, twice a second: editors replace it, Kubernetes swaps a link above
 //! it, and neither tells a watcher of the file. A policy that does not load leaves the one in force.
 
-use super::policy;
+use super::policy::PolicyFile;
 use crate::args::{Reload, RunArgs};
 use callgate_core::looser::{Loosening, looser};
 use callgate_core::program::Program;
@@ -11,65 +11,74 @@ use callgate_gateway::Gate;
 use callgate_ledger::record::{self, ReloadEffect};
 use callgate_ledger::{Digest, Text};
 use callgate_store::Event;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How often the file is looked at.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// A policy file and what was last read of it.
-#[derive(Debug)]
-pub(super) struct Watched {
-    pub(super) path: PathBuf,
-    pub(super) text: String,
-}
-
-/// Watches the policy file for as long as the program runs, unless that was turned off.
-pub(super) fn watch(args: &RunArgs, gate: Arc<Gate>, mut watched: Watched) {
+/// Watches the policy file, unless that was turned off, and compares each policy with the server's tools, for
+/// as long as the program runs.
+pub(super) fn watch(args: &RunArgs, gate: Arc<Gate>, mut policy: PolicyFile) {
     let mode = args.reload;
-    if mode == Reload::Off {
-        return;
-    }
+    let mut lists = gate.lists();
     tokio::spawn(async move {
+        // What was last read, in force or not.
+        let mut seen = policy.text.clone();
         loop {
-            tokio::time::sleep(INTERVAL).await;
-            // A file that is away for a moment, as while it is being replaced, is no change.
-            let Ok(text) = tokio::fs::read_to_string(&watched.path).await else {
-                continue;
-            };
-            if text == watched.text {
-                continue;
+            tokio::select! {
+                changed = lists.changed() => match changed {
+                    Ok(()) => policy.compare(&lists.borrow_and_update()),
+                    Err(_) => return,
+                },
+                text = next_text(&policy.path, &seen), if mode != Reload::Off => {
+                    seen.clone_from(&text);
+                    if let Some(taken) = take(&gate, &policy.path, text, mode) {
+                        policy = taken;
+                        policy.compare(&lists.borrow());
+                    }
+                }
             }
-            // Half a file may have been read while it was being written: it has to read the same twice.
-            tokio::time::sleep(INTERVAL / 5).await;
-            if tokio::fs::read_to_string(&watched.path).await.ok().as_ref() != Some(&text) {
-                continue;
-            }
-            watched.text = text;
-            take(&gate, &watched.path, &watched.text, mode);
         }
     });
 }
 
-fn take(gate: &Gate, path: &Path, text: &str, mode: Reload) {
+/// Waits until the file reads otherwise than `seen`.
+async fn next_text(path: &Path, seen: &str) -> String {
+    loop {
+        tokio::time::sleep(INTERVAL).await;
+        // A file that is away for a moment, as while it is being replaced, is no change.
+        let Ok(text) = tokio::fs::read_to_string(path).await else {
+            continue;
+        };
+        if text == seen {
+            continue;
+        }
+        // Half a file may have been read while it was being written: it has to read the same twice.
+        tokio::time::sleep(INTERVAL / 5).await;
+        if tokio::fs::read_to_string(path)
+            .await
+            .is_ok_and(|again| again == text)
+        {
+            return text;
+        }
+    }
+}
+
+/// Puts a changed policy in force, or leaves the one that is; either is recorded.
+fn take(gate: &Gate, path: &Path, text: String, mode: Reload) -> Option<PolicyFile> {
     let before = gate.program();
-    let loaded = match policy::load_text(path, text) {
-        Ok(loaded) => loaded,
+    let policy = match PolicyFile::compile(path, text) {
+        Ok(policy) => policy,
         Err(error) => {
             tracing::error!("{error:#}; the policy in force stays");
-            record(
-                gate,
-                &before,
-                None,
-                ReloadEffect::Rejected,
-                Some("does not load".to_owned()),
-            );
-            return;
+            record(gate, &before, None, ReloadEffect::Rejected, Some("does not load"));
+            return None;
         }
     };
-    let after = loaded.program;
-    let looser = looser(&before, &after);
+    let after = &policy.loaded.program;
+    let looser = looser(&before, after);
     let words = words(&looser);
     let effect = match (looser.is_empty(), mode) {
         (true, _) if before.digest == after.digest => ReloadEffect::Same,
@@ -80,23 +89,24 @@ fn take(gate: &Gate, path: &Path, text: &str, mode: Reload) {
     record(
         gate,
         &before,
-        Some(&after),
+        Some(after),
         effect,
-        (!looser.is_empty()).then(|| words.clone()),
+        (!looser.is_empty()).then_some(words.as_str()),
     );
     match effect {
         ReloadEffect::Waiting => {
             tracing::warn!(
                 "the policy was changed and is looser ({words}); --reload tighten keeps the old one, restart to put it in force"
             );
-            return;
+            return None;
         }
         ReloadEffect::Looser => tracing::warn!("the policy was reloaded and is looser: {words}"),
         ReloadEffect::Tighter | ReloadEffect::Same | ReloadEffect::Rejected => {
             tracing::info!("the policy was reloaded; nothing is allowed that was not");
         }
     }
-    gate.replace_program(after);
+    gate.replace_program(after.clone());
+    Some(policy)
 }
 
 fn words(looser: &[Loosening]) -> String {
@@ -112,12 +122,12 @@ fn record(
     before: &Program,
     after: Option<&Program>,
     effect: ReloadEffect,
-    reason: Option<String>,
+    reason: Option<&str>,
 ) {
     gate.recorder().store().record(Event::Reload(record::Reload {
         effect,
         from: Some(Digest(before.digest)),
-        reason: reason.as_deref().map(Text::new),
+        reason: reason.map(Text::new),
         server: Some(gate.server.as_str().into()),
         to: after.map(|program| Digest(program.digest)),
     }));

@@ -1,6 +1,7 @@
 //! What `run` needs before the first message: policy, store, server, and the warnings that are due.
 
-use super::{headers, policy, reload};
+use super::headers;
+use super::policy::PolicyFile;
 use crate::args::{self, RunArgs, Transport};
 use crate::words::warn;
 use anyhow::{Context, bail};
@@ -12,8 +13,7 @@ use callgate_gateway::recorder::Recorder;
 use callgate_gateway::serve::http::{Token, Upstream};
 use callgate_gateway::{Gate, Settings};
 use callgate_ledger::record;
-use callgate_store::{Durability, RunInfo, Store, StoreOptions};
-use sha2::{Digest, Sha256};
+use callgate_store::{Durability, RunInfo, Store, StoreOptions, keyed_hash};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ pub(super) struct Plan {
     pub(super) store: Arc<Store>,
     pub(super) upstream: Upstream,
     pub(super) token: Option<Token>,
-    pub(super) watched: reload::Watched,
+    pub(super) policy: PolicyFile,
 }
 
 /// Makes a plan of the arguments, or says what is wrong with them.
@@ -34,11 +34,10 @@ pub(super) fn plan(args: &RunArgs) -> anyhow::Result<Plan> {
     let path = args.config.clone().context("name a policy with -c FILE")?;
     let upstream = upstream(args)?;
     let token = token(args)?;
-    let loaded = policy::load(&path)?;
+    let policy = PolicyFile::read(&path)?;
     let dir = state_dir(args.state.state_dir.as_deref())?;
     warn_of_the_agent(&path, &dir);
-    let server = server_name(args)?;
-    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    let server = server_name(args, &dir)?;
     let store = Arc::new(Store::open(StoreOptions {
         dir,
         durability: match args.durability {
@@ -50,7 +49,7 @@ pub(super) fn plan(args: &RunArgs) -> anyhow::Result<Plan> {
         run: RunInfo {
             label: label(args),
             mode: record::Mode::Run,
-            policies: vec![(server.clone(), loaded.program.digest)],
+            policies: vec![(server.clone(), policy.loaded.program.digest)],
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
     })?);
@@ -58,7 +57,7 @@ pub(super) fn plan(args: &RunArgs) -> anyhow::Result<Plan> {
     let gate = Arc::new(Gate::new(
         server,
         local()?,
-        loaded.program,
+        policy.loaded.program.clone(),
         recorder,
         Settings::default(),
     ));
@@ -67,7 +66,7 @@ pub(super) fn plan(args: &RunArgs) -> anyhow::Result<Plan> {
         store,
         upstream,
         token,
-        watched: reload::Watched { path, text },
+        policy,
     })
 }
 
@@ -153,29 +152,23 @@ pub(crate) fn state_dir(named: Option<&Path>) -> anyhow::Result<PathBuf> {
 }
 
 /// The server's name in limits and ledger: given, or a hash that stays the same for the same server.
-fn server_name(args: &RunArgs) -> anyhow::Result<ServerName> {
+fn server_name(args: &RunArgs, dir: &Path) -> anyhow::Result<ServerName> {
     if let Some(name) = args.server.as_ref().or(args.state_prefix.as_ref()) {
         return ServerName::new(name).context("--server");
     }
-    let mut hash = Sha256::new();
-    match &args.upstream {
+    let digest = match &args.upstream {
         Some(url) => {
             // The query may hold a key, and is no part of what the server is.
             let mut url = url::Url::parse(url).context("--upstream")?;
             url.set_query(None);
             url.set_fragment(None);
-            hash.update(b"url\0");
-            hash.update(url.as_str().as_bytes());
+            keyed_hash(dir, "server-url", &[url.as_str().as_bytes()])?
         }
         None => {
-            hash.update(b"command\0");
-            for part in &args.command {
-                hash.update(part.as_bytes());
-                hash.update(b"\0");
-            }
+            let parts: Vec<&[u8]> = args.command.iter().map(|part| part.as_bytes()).collect();
+            keyed_hash(dir, "server-command", &parts)?
         }
-    }
-    let digest = hash.finalize();
+    };
     let short = digest.get(..6).unwrap_or_default();
     Ok(ServerName::new(&format!("server-{}", hex(short)))?)
 }

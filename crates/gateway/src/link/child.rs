@@ -125,6 +125,10 @@ impl ChildLink {
     }
 }
 
+async fn drain(closing: &mut watch::Receiver<Closing>) {
+    let _ = closing.wait_for(|now| *now == Closing::Drain).await;
+}
+
 /// Writes whole lines, one after the other. A request that was called back is not written.
 async fn write(
     mut input: ChildStdin,
@@ -135,7 +139,7 @@ async fn write(
         let passage = tokio::select! {
             biased;
             passage = passages.recv() => passage,
-            () = wanted(&mut closing, Closing::Drain) => {
+            () = drain(&mut closing) => {
                 passages.close();
                 passages.recv().await
             }
@@ -169,8 +173,8 @@ impl ChildProcess {
         let reader = tokio::spawn(read(output, Arc::clone(&session)));
         let status = tokio::select! {
             status = child.wait() => status,
-            () = wanted(&mut end, End::Wanted) => {
-                close_down(&mut child, &close, group, &session.gate().settings).await
+            () = wanted(&mut end) => {
+                close_down(&mut child, &close, group, &mut end, &session.gate().settings).await
             }
         };
         // What it said before it ended is still read, unless something it started holds its output open.
@@ -182,28 +186,43 @@ impl ChildProcess {
 }
 
 /// Whether a child is to end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum End {
     /// It may go on.
     NotYet,
     /// It is asked to end: its input is closed, then it is told to, then it is made to.
     Wanted,
+    /// It is told to end at once, and made to soon after.
+    Urgent,
 }
 
-/// Waits until a watched value is this one, or nobody can set it any more.
-pub(crate) async fn wanted<T: PartialEq>(watched: &mut watch::Receiver<T>, value: T) {
-    let _ = watched.wait_for(|now| *now == value).await;
+/// Waits until an end is wanted, or nobody can want it any more.
+pub(crate) async fn wanted(end: &mut watch::Receiver<End>) {
+    let _ = end.wait_for(|now| *now != End::NotYet).await;
+}
+
+/// Waits until an end is urgent; as long as it takes.
+async fn urgent(end: &mut watch::Receiver<End>) {
+    if end.wait_for(|now| *now == End::Urgent).await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 async fn close_down(
     child: &mut Child,
     close: &watch::Sender<Closing>,
     group: Option<rustix::process::Pid>,
+    end: &mut watch::Receiver<End>,
     settings: &Settings,
 ) -> io::Result<ExitStatus> {
     close.send_replace(Closing::Drain);
-    if let Ok(status) = timeout(settings.close_grace, child.wait()).await {
-        return status;
+    tokio::select! {
+        ended = timeout(settings.close_grace, child.wait()) => {
+            if let Ok(status) = ended {
+                return status;
+            }
+        }
+        () = urgent(end) => {}
     }
     signal(group, rustix::process::Signal::TERM);
     if let Ok(status) = timeout(settings.kill_grace, child.wait()).await {

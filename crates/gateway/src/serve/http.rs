@@ -9,12 +9,14 @@ pub use sessions::Upstream;
 
 use crate::gate::Gate;
 use crate::link::child::{End, wanted};
-use crate::session::{Entry, Session};
+use crate::session::{Entry, Intake, Session};
 use crate::sink::{self, Outbound, Sink};
 use answer::{Body, accepted, event_stream, json, plain};
 use bytes::Bytes;
 use callgate_wire::mcp::{Era, Version, method, protocol_version};
 use callgate_wire::{Decoded, Kind, decode, headers};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -54,7 +56,7 @@ pub async fn serve(
         guard,
     });
     let mut connections = JoinSet::new();
-    let over = wanted(&mut end, End::Wanted);
+    let over = wanted(&mut end);
     tokio::pin!(over);
     loop {
         while connections.try_join_next().is_some() {}
@@ -121,6 +123,12 @@ impl Desk {
 
     async fn post(&self, request: Request<Incoming>) -> Response<Body> {
         let (parts, body) = request.into_parts();
+        if !is_json(&parts.headers) {
+            return plain(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "the body has to be application/json",
+            );
+        }
         let bytes_max = self.sessions.gate().settings.bounds.message_bytes_max;
         let body = match Limited::new(body, bytes_max).collect().await {
             Ok(body) => body.to_bytes(),
@@ -205,25 +213,12 @@ impl Desk {
             },
         );
         let due = intake.answers_due;
-        for (sink, bytes) in intake.answers {
-            sink.answer(bytes).await;
-        }
-        for passage in intake.passages {
-            session.link().send(session, passage).await;
-        }
-        let work = intake.work;
-        if work.len() == 1 {
-            for work in work {
-                session.release(work.0.await).await;
-            }
-        } else {
-            for work in work {
-                let session = Arc::clone(session);
-                tokio::spawn(async move { session.release(work.0.await).await });
-            }
-        }
         drop(sink);
+        // A client that leaves must not take with it what it has begun: a request in the table is owed its end.
+        let carried = tokio::spawn(carry_out(Arc::clone(session), intake));
         if due == 0 {
+            // What the client sends next must not overtake it.
+            let _ = carried.await;
             return accepted();
         }
         match receiver.recv().await {
@@ -263,6 +258,20 @@ impl Desk {
             Some(_) => plain(StatusCode::NOT_FOUND, "no such session"),
             None => plain(StatusCode::BAD_REQUEST, "no Mcp-Session-Id"),
         }
+    }
+}
+
+/// Gives the answers that are due, sends what goes on, and releases each call as it is judged.
+async fn carry_out(session: Arc<Session>, intake: Intake) {
+    for due in intake.answers {
+        due.give().await;
+    }
+    for passage in intake.passages {
+        session.link().send(&session, passage).await;
+    }
+    let mut judged: FuturesUnordered<_> = intake.work.into_iter().map(|work| work.0).collect();
+    while let Some(ready) = judged.next().await {
+        session.release(ready).await;
     }
 }
 
@@ -323,6 +332,19 @@ fn glance(
             Err(Box::new(json(400, bytes)))
         }
     }
+}
+
+/// A page in a browser can post other types without being asked for leave.
+fn is_json(sent: &HeaderMap) -> bool {
+    let kind = sent
+        .get(http::header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    kind.split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .eq_ignore_ascii_case("application/json")
 }
 
 /// The `Mcp-Param-*` headers, which are passed on.

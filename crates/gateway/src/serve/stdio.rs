@@ -95,8 +95,8 @@ fn accept(session: &Arc<Session>, line: Line, sink: &Sink) -> Intake {
 
 /// Answers and sends what is due at once, and returns what is being judged.
 async fn settle(session: &Arc<Session>, intake: Intake) -> Vec<BoxFuture<'static, Ready>> {
-    for (sink, bytes) in intake.answers {
-        sink.answer(bytes).await;
+    for due in intake.answers {
+        due.give().await;
     }
     for passage in intake.passages {
         session.link().send(session, passage).await;

@@ -2,11 +2,11 @@
 
 use super::pending::{Clock, Departure, Pending, Purpose, Target};
 use super::release::Ready;
-use super::{Ids, ServerEra, Session, era_of};
+use super::{Ids, LEGACY_ONLY, MODERN_ONLY, ServerEra, Session, era_of};
 use crate::answer;
-use crate::link::Passage;
+use crate::link::{Passage, Style};
 use crate::recorder::{Peer, Sent};
-use crate::sink::{BatchJoin, Sink};
+use crate::sink::{BatchJoin, End, Sink};
 use bytes::Bytes;
 use callgate_core::name::RuleId;
 use callgate_core::refusal::{Reason, Refusal};
@@ -14,6 +14,7 @@ use callgate_wire::mcp::{CancelTarget, Era, ToolCall, Version, method, progress_
 use callgate_wire::splice::{Splice, to_line};
 use callgate_wire::{Decoded, IdKey, Kind, Malformed, Message, Notification, Request, Response, decode};
 use futures_util::future::BoxFuture;
+use std::borrow::Cow;
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -32,9 +33,25 @@ pub struct Intake {
     /// Messages that go to the server in this order, before anything that comes later.
     pub passages: Vec<Passage>,
     /// Answers that are due at once.
-    pub answers: Vec<(Sink, Bytes)>,
+    pub answers: Vec<Due>,
     /// How many answers the client will get.
     pub answers_due: usize,
+}
+
+/// An answer that is due at once.
+#[derive(Debug)]
+pub struct Due {
+    sink: Sink,
+    bytes: Bytes,
+    /// The HTTP status it goes out with.
+    status: u16,
+}
+
+impl Due {
+    /// Hands it over.
+    pub async fn give(self) {
+        self.sink.send(self.bytes, End::Last, self.status).await;
+    }
 }
 
 /// A call that is being judged and admitted.
@@ -48,7 +65,11 @@ impl std::fmt::Debug for Work {
 
 impl Intake {
     pub(super) fn answer(&mut self, sink: &Sink, bytes: Bytes) {
-        self.answers.push((sink.clone(), bytes));
+        self.answers.push(Due {
+            sink: sink.clone(),
+            bytes,
+            status: 200,
+        });
     }
 }
 
@@ -57,19 +78,30 @@ impl Session {
     pub fn accept(self: &Arc<Self>, unit: &Bytes, sink: &Sink, entry: &Entry) -> Intake {
         let mut intake = Intake::default();
         let bounds = &self.gate.settings.bounds;
-        let compact = match decode(unit, bounds) {
-            Err(cause) => {
-                self.refuse_malformed(&cause, unit.len(), sink, &mut intake);
-                return intake;
-            }
-            Ok(_) if self.link.needs_lines() => Bytes::from(to_line(unit).into_owned()),
-            Ok(_) => unit.clone(),
+        let lines = if self.link.needs_lines() {
+            to_line(unit)
+        } else {
+            Cow::Borrowed(unit.as_ref())
         };
-        // Where lines were joined, the joined bytes are what is judged and sent, so they are read anew.
+        let compact = match lines {
+            Cow::Borrowed(_) => unit.clone(),
+            // Joining lines can make a message of what was none, so what came has to be one by itself.
+            Cow::Owned(joined) => match decode(unit, bounds) {
+                Ok(_) => Bytes::from(joined),
+                Err(cause) => {
+                    self.refuse_malformed(&cause, unit.len(), sink, &mut intake);
+                    return intake;
+                }
+            },
+        };
         match decode(&compact, bounds) {
             Err(cause) => self.refuse_malformed(&cause, unit.len(), sink, &mut intake),
-            Ok(Decoded::Single(message)) => self.accept_message(&compact, &message, sink, entry, &mut intake),
-            Ok(Decoded::Batch(messages)) => self.accept_batch(&compact, &messages, sink, entry, &mut intake),
+            Ok(Decoded::Single(message)) => {
+                self.accept_message(&compact, &message, sink, entry, &mut intake);
+            }
+            Ok(Decoded::Batch(messages)) => {
+                self.accept_batch(&compact, &messages, sink, entry, &mut intake);
+            }
         }
         intake
     }
@@ -89,7 +121,11 @@ impl Session {
     fn refuse_malformed(&self, cause: &Malformed, length: usize, sink: &Sink, intake: &mut Intake) {
         self.record_malformed(Peer::Client, cause, length);
         intake.answers_due += 1;
-        intake.answer(sink, answer::malformed(cause));
+        intake.answers.push(Due {
+            sink: sink.clone(),
+            bytes: answer::malformed(cause),
+            status: 400,
+        });
     }
 
     fn accept_batch(
@@ -209,6 +245,7 @@ impl Session {
         };
         let passage = Passage {
             mirrored: entry.headers.clone(),
+            style: style_of(era, &request.method),
             ..Passage::request(line, registered.key, registered.departure)
         };
         match call {
@@ -224,12 +261,8 @@ impl Session {
         let state = self.lock();
         let text = match (era, state.server, purpose) {
             (Era::Modern, ServerEra::Legacy, Purpose::Discover) => return None,
-            (Era::Modern, ServerEra::Legacy, _) => {
-                "this server speaks MCP up to 2025-11-25: begin with `initialize`, requests of 2026-07-28 do not reach it"
-            }
-            (Era::Legacy, ServerEra::Modern, Purpose::Initialize) => {
-                "this server speaks MCP 2026-07-28 only, which has no `initialize`: use a client of that version"
-            }
+            (Era::Modern, ServerEra::Legacy, _) => LEGACY_ONLY,
+            (Era::Legacy, ServerEra::Modern, Purpose::Initialize) => MODERN_ONLY,
             _ => return None,
         };
         Some(refusal(Reason::EraMismatch, text))
@@ -430,4 +463,12 @@ fn text_key(text: &str) -> Option<IdKey> {
     callgate_wire::RawJson::read(quoted.as_bytes(), &bounds)
         .ok()
         .and_then(IdKey::of)
+}
+
+fn style_of(era: Era, name: &str) -> Style {
+    match (name, era) {
+        (method::INITIALIZE, _) => Style::Initialize,
+        (_, Era::Modern) => Style::Modern,
+        (_, Era::Legacy) => Style::Plain,
+    }
 }

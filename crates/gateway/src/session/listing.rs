@@ -114,10 +114,14 @@ impl Session {
                     tools: tools.by_name.len(),
                     shown: self.count_visible(&tools),
                 });
+                self.gate.publish_list(tools.by_name.values().cloned().collect());
                 self.catalogue.tools.store(Some(Arc::clone(&tools)));
                 Some(tools)
             }
             Err(failure) => {
+                if failure == ListFailure::Refused && meta.is_some() {
+                    self.learn_from_refused_list();
+                }
                 self.catalogue.is_stale.store(true, Ordering::Release);
                 self.record_list(ListSeen::Failed { code: failure.code() });
                 None

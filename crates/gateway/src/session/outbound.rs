@@ -1,7 +1,7 @@
 //! From the server: answers to the requests that wait for them, and its own messages to the client.
 
 use super::pending::{OwnAnswer, Pending, Purpose, Target};
-use super::{Ids, ServerEra, Session};
+use super::{Ids, MODERN_ONLY, ServerEra, Session};
 use crate::answer;
 use crate::link::{Link, Passage};
 use crate::recorder::{Peer, Sent};
@@ -11,7 +11,7 @@ use callgate_core::refusal::Reason;
 use callgate_ledger::record::Status;
 use callgate_wire::list::{ToolList, result_of};
 use callgate_wire::mcp::{
-    META_SUBSCRIPTION_ID, Version, method, progress_notification, result_protocol_version,
+    CancelTarget, META_SUBSCRIPTION_ID, Version, method, progress_notification, result_protocol_version,
 };
 use callgate_wire::splice::{Splice, to_line};
 use callgate_wire::{
@@ -149,6 +149,12 @@ impl Session {
             Purpose::List => self.shown(unit, message, response),
             Purpose::Initialize => {
                 self.learn_from_initialize(response);
+                if self.lock().server == ServerEra::Modern {
+                    let refusal = super::inbound::refusal(Reason::EraMismatch, MODERN_ONLY);
+                    self.record_refusal(&refusal, method::INITIALIZE, None);
+                    sink.answer(answer::refusal_error(&id, &refusal)).await;
+                    return;
+                }
                 Ok(unit.slice_ref(message.raw()))
             }
             Purpose::Discover => {
@@ -228,6 +234,15 @@ impl Session {
         }
     }
 
+    /// A server that refuses to list its tools for a request of 2026-07-28 does not speak that version, unless
+    /// it has shown before that it does.
+    pub(super) fn learn_from_refused_list(&self) {
+        let mut state = self.lock();
+        if state.server == ServerEra::Unknown {
+            state.server = ServerEra::Legacy;
+        }
+    }
+
     fn learn_from_discover(&self, response: &Response<'_>) {
         let mut state = self.lock();
         match &response.payload {
@@ -250,6 +265,9 @@ impl Session {
     ) {
         if notification.method == method::NOTIFICATIONS_TOOLS_LIST_CHANGED {
             self.catalogue.invalidate();
+        }
+        if let Ok(Some(CancelTarget(target))) = CancelTarget::from_notification(notification) {
+            self.lock().asked.remove(&target);
         }
         let token = progress_notification(notification)
             .ok()

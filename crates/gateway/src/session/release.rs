@@ -1,9 +1,9 @@
 //! Judging: what the policy and the store say of a call, and what follows.
 
-use super::Session;
 use super::inbound::{Intake, Work, refusal};
 use super::listing::Tools;
 use super::pending::{Clock, Pending, Purpose};
+use super::{LEGACY_ONLY, ServerEra, Session};
 use crate::answer;
 use crate::link::Passage;
 use crate::recorder::{AdmitError, Asked};
@@ -100,12 +100,15 @@ impl Session {
             };
             let verdict = match judged {
                 Judged::Admit { admission, asked } => session.admit(admission, asked, form).await,
-                Judged::Deny(refusal) => {
+                Judged::Deny(mut refusal) => {
+                    if refusal.reason == Reason::ListUnavailable {
+                        refusal = session.list_refusal(era);
+                    }
                     session.record_refusal(&refusal, method::TOOLS_CALL, Some(&name));
                     Verdict::Refused { refusal, form }
                 }
                 Judged::NeedsList => {
-                    let refusal = list_unavailable();
+                    let refusal = session.list_refusal(era);
                     session.record_refusal(&refusal, method::TOOLS_CALL, Some(&name));
                     Verdict::Refused { refusal, form }
                 }
@@ -355,6 +358,16 @@ fn protocol_meta(params: Option<&Object<'_>>) -> Option<String> {
         .collect();
     debug_assert!(members.iter().all(|(key, _)| quoted(key).len() == key.len() + 2));
     Some(object(&members))
+}
+
+impl Session {
+    /// Why a call cannot be judged for want of a list.
+    fn list_refusal(&self, era: Era) -> Refusal {
+        match (era, self.lock().server) {
+            (Era::Modern, ServerEra::Legacy) => refusal(Reason::EraMismatch, LEGACY_ONLY),
+            (Era::Modern, ServerEra::Unknown | ServerEra::Modern) | (Era::Legacy, _) => list_unavailable(),
+        }
+    }
 }
 
 fn list_unavailable() -> Refusal {

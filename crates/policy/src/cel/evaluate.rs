@@ -2,7 +2,7 @@
 
 use super::Expression;
 use super::scene::variable;
-use crate::bounds::{CEL_NESTED_NODES_MAX, CEL_NODES_MAX};
+use crate::bounds::{CEL_LOOP_NODES_MAX, CEL_NESTED_NODES_MAX, CEL_NODES_MAX};
 use crate::exact::{Exact, exact};
 use callgate_core::condition::{CheckInput, EvalError, Truth};
 use callgate_core::json::Json;
@@ -16,10 +16,19 @@ pub(super) fn failed(reason: &str) -> Truth {
 }
 
 pub(super) fn evaluate(expression: &Expression, input: &CheckInput<'_>) -> Truth {
-    let mut budget = if expression.inspected.loops > 1 {
-        CEL_NESTED_NODES_MAX
-    } else {
-        CEL_NODES_MAX
+    let mut budget = match expression.inspected.loops {
+        0 => Budget {
+            nodes: CEL_NODES_MAX,
+            text: TextCost::Free,
+        },
+        1 => Budget {
+            nodes: CEL_LOOP_NODES_MAX,
+            text: TextCost::Counted,
+        },
+        _ => Budget {
+            nodes: CEL_NESTED_NODES_MAX,
+            text: TextCost::Counted,
+        },
     };
     let mut context = Context::default();
     for name in &expression.inspected.variables {
@@ -66,6 +75,10 @@ fn lacks(expression: &Expression, input: &CheckInput<'_>) -> bool {
 }
 
 /// What failed, without the values, which may be secret.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the crate's errors are many, and say no more to a user"
+)]
 const fn kind(error: &ExecutionError) -> &'static str {
     match error {
         ExecutionError::NoSuchKey(_) => "the expression reads a key that is not there",
@@ -83,8 +96,34 @@ enum Unfit {
     TooLarge,
 }
 
-fn value(json: &Json<'_>, budget: &mut usize) -> Result<Value, Unfit> {
-    *budget = budget.checked_sub(1).ok_or(Unfit::TooLarge)?;
+/// How much of a call an expression may still look at.
+struct Budget {
+    nodes: usize,
+    text: TextCost,
+}
+
+/// Whether the length of texts counts.
+enum TextCost {
+    Free,
+    Counted,
+}
+
+/// So many bytes of text count as one value.
+const TEXT_BYTES_A_NODE: usize = 64;
+
+impl Budget {
+    fn take(&mut self, json: &Json<'_>) -> Result<(), Unfit> {
+        let cost = match (&self.text, json) {
+            (TextCost::Counted, Json::String(text)) => 1 + text.len() / TEXT_BYTES_A_NODE,
+            (TextCost::Counted | TextCost::Free, _) => 1,
+        };
+        self.nodes = self.nodes.checked_sub(cost).ok_or(Unfit::TooLarge)?;
+        Ok(())
+    }
+}
+
+fn value(json: &Json<'_>, budget: &mut Budget) -> Result<Value, Unfit> {
+    budget.take(json)?;
     Ok(match json {
         Json::Null => Value::Null,
         Json::Bool(value) => Value::Bool(*value),

@@ -17,6 +17,8 @@ pub(crate) struct Inspected {
     pub(crate) annotations: bool,
     /// The members that it reads, each from a variable down, as far as they are spelled out.
     pub(crate) reads: BTreeSet<Vec<String>>,
+    /// How deep it nests.
+    pub(crate) depth: usize,
     /// Whether it makes mappings of its own, whose keys could be missing too.
     pub(crate) maps: bool,
 }
@@ -45,7 +47,47 @@ pub(crate) fn is_known_function(name: &str) -> bool {
 pub(crate) fn inspect(expression: &IdedExpr) -> Inspected {
     let mut found = Inspected::default();
     walk(expression, &mut found, &mut Vec::new(), 0);
+    found.depth = depth(expression);
     found
+}
+
+fn depth(expression: &IdedExpr) -> usize {
+    let deepest = |parts: &mut dyn Iterator<Item = &IdedExpr>| parts.map(depth).max().unwrap_or(0);
+    1 + match &expression.expr {
+        Expr::Unspecified | Expr::Literal(_) | Expr::Ident(_) => 0,
+        Expr::Select(select) => depth(&select.operand),
+        Expr::Call(call) => deepest(&mut call.target.iter().map(|target| &**target).chain(&call.args)),
+        Expr::Comprehension(walked) => deepest(
+            &mut [
+                &walked.iter_range,
+                &walked.accu_init,
+                &walked.loop_cond,
+                &walked.loop_step,
+                &walked.result,
+            ]
+            .into_iter(),
+        ),
+        Expr::List(list) => deepest(&mut list.elements.iter()),
+        Expr::Map(map) => map
+            .entries
+            .iter()
+            .map(|entry| of_entry(&entry.expr))
+            .max()
+            .unwrap_or(0),
+        Expr::Struct(made) => made
+            .entries
+            .iter()
+            .map(|entry| of_entry(&entry.expr))
+            .max()
+            .unwrap_or(0),
+    }
+}
+
+fn of_entry(entry: &EntryExpr) -> usize {
+    match entry {
+        EntryExpr::StructField(field) => depth(&field.value),
+        EntryExpr::MapEntry(entry) => depth(&entry.key).max(depth(&entry.value)),
+    }
 }
 
 fn walk(expression: &IdedExpr, found: &mut Inspected, bound: &mut Vec<String>, loops: usize) {

@@ -151,6 +151,10 @@ fn spelled(pointer: &str) -> String {
 }
 
 /// What is wrong, in words that never hold a value of the call.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the keyword itself says what the rest of them mean"
+)]
 fn complaint(kind: &ValidationErrorKind) -> String {
     match kind {
         ValidationErrorKind::Required { property } => {

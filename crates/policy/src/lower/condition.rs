@@ -212,6 +212,22 @@ impl Context<'_> {
                     .hint("write `{ path: args.amount, op: lte, value: 100 }`");
             }
         }
+        if let Some(entry) = fields.entry("value")
+            && matches!(entry.value.value, Value::Null)
+            && self
+                .source
+                .get(entry.value.span.start..entry.value.span.end)
+                .is_none_or(|text| text.trim().is_empty())
+        {
+            self.findings
+                .error(
+                    Code::WrongType,
+                    entry.key_span,
+                    &join(fields.pointer, "value"),
+                    "`value` has no value",
+                )
+                .hint("give it one, or write `value: null` to ask for null");
+        }
         let (text, span) = path?;
         let path_pointer = join(fields.pointer, "path");
         let path = self.path(text, span, &path_pointer, place.subject);
@@ -256,6 +272,10 @@ impl Context<'_> {
     }
 
     /// Finds values that `time.*` never has.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "only operators that name whole values are looked at"
+    )]
     fn known_value(&mut self, path: &Path, operator: &Operator, value: &Node, fields: Fields<'_>) {
         let (Root::Time, [Segment::Key(member)]) = (path.root, path.segments.as_slice()) else {
             return;
@@ -297,7 +317,7 @@ impl Context<'_> {
     }
 
     /// Finds conditions on one path that cannot all hold.
-    fn contradictions(&mut self, all: &[Condition], fields: Fields<'_>, place: Place<'_>) {
+    pub(crate) fn contradictions(&mut self, all: &[Condition], fields: Fields<'_>, place: Place<'_>) {
         let mut ranges: BTreeMap<&Path, Range<'_>> = BTreeMap::new();
         for condition in all {
             let Condition::Test(test) = condition else {
@@ -356,6 +376,10 @@ struct Range<'t> {
 
 impl<'t> Range<'t> {
     /// Adds a test; `false` where nothing is left.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "an operator that is not looked at narrows nothing"
+    )]
     fn narrow(&mut self, operator: &'t Operator) -> bool {
         match operator {
             Operator::Exists(Presence::Absent) => self.absent = true,

@@ -64,7 +64,9 @@ impl Context<'_> {
         table: &'static Table,
     ) -> Option<Fields<'n>> {
         if !matches!(node.value, Value::Map(_)) {
-            self.wrong_type(node, pointer, &format!("{} is a mapping", table.called));
+            let keys: Vec<_> = table.keys.iter().map(|word| word.key).collect();
+            let hint = format!("its keys are {}", keys.join(", "));
+            self.wrong_type(node, pointer, &format!("{} is a mapping", table.called), &hint);
             return None;
         }
         for entry in node.entries() {
@@ -105,13 +107,15 @@ impl Context<'_> {
             .hint(hint);
     }
 
-    pub(crate) fn wrong_type(&mut self, node: &Node, pointer: &str, wanted: &str) {
-        self.findings.error(
-            Code::WrongType,
-            node.span,
-            pointer,
-            format!("{wanted}, and this is {}", node.type_name()),
-        );
+    pub(crate) fn wrong_type(&mut self, node: &Node, pointer: &str, wanted: &str, hint: &str) {
+        self.findings
+            .error(
+                Code::WrongType,
+                node.span,
+                pointer,
+                format!("{wanted}, and this is {}", node.type_name()),
+            )
+            .hint(hint);
     }
 
     /// A rule is one more; whether there are still no more than may be is checked at the end.
@@ -239,7 +243,12 @@ impl Context<'_> {
             Value::Map(_) => vec![(node, pointer)],
             Value::Null => Vec::new(),
             Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-                self.wrong_type(node, &pointer, &format!("`{key}` is a list"));
+                self.wrong_type(
+                    node,
+                    &pointer,
+                    &format!("`{key}` is a list"),
+                    "begin each item with `- `, or write `[a, b]`",
+                );
                 Vec::new()
             }
         }
@@ -251,7 +260,12 @@ impl Context<'_> {
             && matches!(node.value, Value::Map(_))
         {
             let pointer = join(fields.pointer, key);
-            self.wrong_type(node, &pointer, &format!("`{key}` is a list"));
+            self.wrong_type(
+                node,
+                &pointer,
+                &format!("`{key}` is a list"),
+                "begin each item with `- `, or write `[a, b]`",
+            );
             return Vec::new();
         }
         self.listed(fields, key)

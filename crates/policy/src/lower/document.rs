@@ -149,7 +149,12 @@ impl Context<'_> {
         let mut set = globset::GlobSetBuilder::new();
         for (item, pointer) in self.list(fields, "hide") {
             let Some(text) = item.text() else {
-                self.wrong_type(item, &pointer, "an entry of `hide` is a tool's name or a glob");
+                self.wrong_type(
+                    item,
+                    &pointer,
+                    "an entry of `hide` is a tool's name or a glob",
+                    "put it in quotes",
+                );
                 continue;
             };
             if text.trim().is_empty() {
@@ -193,7 +198,12 @@ impl Context<'_> {
         let tools = fields.value("tools");
         if let Some(tools) = tools {
             if !matches!(tools.value, Value::Map(_)) {
-                self.wrong_type(tools, "/tools", "`tools` is a mapping from names to rules");
+                self.wrong_type(
+                    tools,
+                    "/tools",
+                    "`tools` is a mapping from names to rules",
+                    "write `tools: { NAME: {} }`",
+                );
             }
             for entry in tools.entries() {
                 counters.gather(&entry.key, &entry.value);
@@ -300,7 +310,12 @@ impl Context<'_> {
             None => {}
             Some(node) => {
                 if !matches!(node.value, Value::Map(_)) {
-                    self.wrong_type(node, "/methods", "`methods` is a mapping from methods to rules");
+                    self.wrong_type(
+                        node,
+                        "/methods",
+                        "`methods` is a mapping from methods to rules",
+                        "write `methods: { resources/read: {} }`",
+                    );
                 }
                 for entry in node.entries() {
                     let pointer = join("/methods", &entry.key);

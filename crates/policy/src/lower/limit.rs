@@ -342,7 +342,8 @@ impl Context<'_> {
                 self.wrong_type(
                     node,
                     &spot,
-                    "`rate_limit` is `10/hour` or `{ max: 10, window: 60 }`",
+                    "`rate_limit` is a text or a mapping",
+                    "write `10/hour`, or `{ max: 10, window: 60 }`",
                 );
                 return;
             }

@@ -35,7 +35,10 @@ pub(crate) const OPERATORS: &[&str] = &[
 ];
 
 /// Signs that people write for operators.
-const SIGNS: [(&str, &str); 9] = [
+const SIGNS: [(&str, &str); 12] = [
+    ("equals", "eq"),
+    ("not_equals", "neq"),
+    ("prefix", "starts_with"),
     ("==", "eq"),
     ("=", "eq"),
     ("!=", "neq"),

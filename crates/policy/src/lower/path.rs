@@ -20,7 +20,7 @@ pub(crate) struct PathFault {
 fn fault<T>(at: usize, message: impl Into<String>, hint: &str) -> Result<T, PathFault> {
     Err(PathFault {
         message: message.into(),
-        hint: (!hint.is_empty()).then(|| hint.to_owned()),
+        hint: Some(hint.to_owned()),
         at,
     })
 }
@@ -95,7 +95,11 @@ fn walk(text: &str, start: usize, segments: &mut Vec<Segment>) -> Result<(), Pat
             let length = after.find(['.', '[']).unwrap_or(after.len());
             let key = after.get(..length).unwrap_or_default();
             if key.is_empty() {
-                return fault(at, "a step of this path is empty", "");
+                return fault(
+                    at,
+                    "a step of this path is empty",
+                    "write one dot between two steps",
+                );
             }
             if let Some(odd) = key.chars().find(|c| !is_plain(*c)) {
                 return fault(
@@ -112,7 +116,7 @@ fn walk(text: &str, start: usize, segments: &mut Vec<Segment>) -> Result<(), Pat
             at += length;
         } else if let Some(after) = rest.strip_prefix('[') {
             let Some(length) = after.find(']') else {
-                return fault(at, "this bracket is not closed", "");
+                return fault(at, "this bracket is not closed", "close it with `]`");
             };
             let inside = after.get(..length).unwrap_or_default();
             let plain =
@@ -121,12 +125,16 @@ fn walk(text: &str, start: usize, segments: &mut Vec<Segment>) -> Result<(), Pat
                 _ if inside == "*" => Segment::Each,
                 Ok(index) if plain => Segment::Index(index),
                 Ok(_) | Err(_) => {
-                    return fault(at, "brackets hold a number, `*`, or a key in quotes", "");
+                    return fault(
+                        at,
+                        "brackets hold a number, `*`, or a key in quotes",
+                        "write `[0]`, `[*]` or `[\"key\"]`",
+                    );
                 }
             });
             at += length + 2;
         } else {
-            return fault(at, "a `.` is missing here", "");
+            return fault(at, "a `.` is missing here", "write a dot before the next step");
         }
     }
     Ok(())
@@ -151,15 +159,19 @@ fn quoted_key(rest: &str, at: usize) -> Result<(String, usize), PathFault> {
             let inside = body.get(..index).unwrap_or_default();
             let key = unescape(inside, quote);
             if !body.get(index + 1..).unwrap_or_default().starts_with(']') {
-                return fault(at, "a `]` is missing behind this key", "");
+                return fault(at, "a `]` is missing behind this key", "write `[\"key\"]`");
             }
             return match key {
                 Some(key) => Ok((key, index + 4)),
-                None => fault(at, "this key has an escape that JSON does not have", ""),
+                None => fault(
+                    at,
+                    "this key has an escape that JSON does not have",
+                    "write a backslash as `\\\\`",
+                ),
             };
         }
     }
-    fault(at, "this key is not closed", "")
+    fault(at, "this key is not closed", "close it with its quote and `]`")
 }
 
 /// `Debug` of a string, which writes paths back, also uses `\u{…}` and `\'`; both are read.
@@ -207,9 +219,11 @@ fn known_member(path: &Path, at: usize) -> Result<(), PathFault> {
     match path.segments.as_slice() {
         [Segment::Key(key)] if known.contains(&&**key) => Ok(()),
         [Segment::Key(key), ..] if open.contains(&&**key) => Ok(()),
-        [Segment::Key(key), ..] if known.contains(&&**key) => {
-            fault(at, format!("`{}.{key}` has no members", path.root), "")
-        }
+        [Segment::Key(key), ..] if known.contains(&&**key) => fault(
+            at,
+            format!("`{}.{key}` has no members", path.root),
+            "end the path here",
+        ),
         [Segment::Key(key), ..] => {
             let hint = nearest(key, known.iter().copied()).map_or_else(
                 || format!("it has {}", known.join(", ")),

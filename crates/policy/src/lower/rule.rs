@@ -288,6 +288,7 @@ impl Context<'_> {
                 }
             }
             all.extend(self.when(fields, place));
+            self.contradictions(&all, fields, place);
             let condition = match all.len() {
                 0 => None,
                 1 => all.pop(),
@@ -299,6 +300,10 @@ impl Context<'_> {
     }
 
     /// `validate`, of a rule or a tool.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "what is no word is read as a mapping, or refused as none"
+    )]
     pub(crate) fn validate(&mut self, fields: Fields<'_>, label: &Label, body: &mut Body) {
         let Some(node) = fields.value("validate") else {
             return;
@@ -332,7 +337,8 @@ impl Context<'_> {
                 self.wrong_type(
                     node,
                     &join(pointer, key),
-                    &format!("`{key}` is `true` or `false`"),
+                    &format!("`{key}` is a boolean"),
+                    "write `true` or `false`",
                 );
                 None
             }
@@ -436,6 +442,10 @@ impl Context<'_> {
     }
 
     /// `require_approval` of a tool: `true`, or entries.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "what is no boolean is read as a list, or refused as none"
+    )]
     pub(crate) fn approvals(&mut self, fields: Fields<'_>, outer: Mode, body: &mut Body) {
         let Some(node) = fields.value("require_approval") else {
             return;
@@ -465,6 +475,16 @@ impl Context<'_> {
                 )
                 .hint("remove it"),
             _ => {
+                if matches!(&node.value, Value::List(items) if items.is_empty()) {
+                    self.findings
+                        .error(
+                            Code::Empty,
+                            node.span,
+                            &pointer,
+                            "an empty `require_approval` holds nothing",
+                        )
+                        .hint("write `true` to hold every call, or remove it");
+                }
                 for (item, pointer) in self.listed(fields, "require_approval") {
                     self.count_rule();
                     let Some(entry) = self.fields(item, &pointer, &APPROVAL_ENTRY) else {

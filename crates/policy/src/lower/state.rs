@@ -5,7 +5,6 @@ use super::entry::Subject;
 use super::limit::limit_rule;
 use super::tool::Body;
 use crate::diagnostic::Code;
-use crate::span::Span;
 use crate::tree::{Node, Value};
 use crate::vocabulary::{CONDITION, STATE};
 use callgate_core::amount::Amount;

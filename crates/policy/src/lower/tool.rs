@@ -62,26 +62,15 @@ impl Context<'_> {
             mode,
         };
         self.validate(fields, &label, body);
-        // In the order of the file: within a tool, the first denial decides.
-        for entry in node.entries() {
-            match &*entry.key {
-                "rules" => {
-                    for (item, pointer) in self.list(fields, "rules") {
-                        self.rule(item, &pointer, mode, counters, body);
-                    }
-                }
-                "require" => {
-                    for (item, pointer) in self.entries(fields, "require") {
-                        self.require_entry(item, &pointer, mode, body);
-                    }
-                }
-                "deny_if" => {
-                    for (item, pointer) in self.entries(fields, "deny_if") {
-                        self.deny_entry(item, &pointer, mode, body);
-                    }
-                }
-                _ => {}
-            }
+        // The order of keys means nothing, in JSON least of all, so it is always this one.
+        for (item, pointer) in self.list(fields, "rules") {
+            self.rule(item, &pointer, mode, counters, body);
+        }
+        for (item, pointer) in self.entries(fields, "deny_if") {
+            self.deny_entry(item, &pointer, mode, body);
+        }
+        for (item, pointer) in self.entries(fields, "require") {
+            self.require_entry(item, &pointer, mode, body);
         }
         self.approvals(fields, mode, body);
         for (item, pointer) in self.entries(fields, "limits") {
@@ -115,7 +104,12 @@ impl Context<'_> {
     fn record(&mut self, fields: Fields<'_>, body: &mut Body) {
         for (item, pointer) in self.list(fields, "record") {
             let Some(text) = item.text() else {
-                self.wrong_type(item, &pointer, "an entry of `record` is a path");
+                self.wrong_type(
+                    item,
+                    &pointer,
+                    "an entry of `record` is a path",
+                    "write `args.repo`",
+                );
                 continue;
             };
             let subject = body.subject.clone();
@@ -129,12 +123,14 @@ impl Context<'_> {
                 continue;
             }
             if body.tool.record.contains(&path) {
-                self.findings.warn(
-                    Code::DuplicateEntry,
-                    item.span,
-                    &pointer,
-                    "this argument is recorded already",
-                );
+                self.findings
+                    .warn(
+                        Code::DuplicateEntry,
+                        item.span,
+                        &pointer,
+                        "this argument is recorded already",
+                    )
+                    .hint("remove one of them");
                 continue;
             }
             if let Subject::Tool(tool) = &subject {

@@ -54,7 +54,12 @@ impl Context<'_> {
             Value::Number(numeral) => whole_seconds(numeral),
             Value::String(text) => window_seconds(text),
             Value::Null | Value::Bool(_) | Value::List(_) | Value::Map(_) => {
-                self.wrong_type(node, pointer, "a window is a word or a number of seconds");
+                self.wrong_type(
+                    node,
+                    pointer,
+                    "a window is a word or a number of seconds",
+                    "write `minute`, `hour`, `day`, `90s` or `60`",
+                );
                 return None;
             }
         };
@@ -88,7 +93,12 @@ impl Context<'_> {
             Value::Number(numeral) => whole_seconds(numeral),
             Value::String(text) => suffixed(text),
             Value::Null | Value::Bool(_) | Value::List(_) | Value::Map(_) => {
-                self.wrong_type(node, &pointer, &format!("`{key}` is a duration"));
+                self.wrong_type(
+                    node,
+                    &pointer,
+                    &format!("`{key}` is a duration"),
+                    "write `30s`, `5m` or `1h`",
+                );
                 return None;
             }
         };

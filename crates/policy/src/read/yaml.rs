@@ -110,11 +110,11 @@ impl Builder<'_, '_> {
         let span = self.span(place);
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                self.tag(tag.as_ref(), span);
+                self.tag(tag.as_ref(), place);
                 self.scalar(&text, style, anchor, span)
             }
             Event::SequenceStart(_, anchor, tag) => {
-                self.tag(tag.as_ref(), span);
+                self.tag(tag.as_ref(), place);
                 self.open(span, anchor, |start, above| Frame::List {
                     items: Vec::new(),
                     start,
@@ -123,7 +123,7 @@ impl Builder<'_, '_> {
                 })
             }
             Event::MappingStart(_, anchor, tag) => {
-                self.tag(tag.as_ref(), span);
+                self.tag(tag.as_ref(), place);
                 self.open(span, anchor, |start, above| Frame::Map {
                     entries: Vec::new(),
                     seen: BTreeSet::new(),
@@ -151,7 +151,7 @@ impl Builder<'_, '_> {
                 Ok(())
             }
             Event::Comment(text, placement) => {
-                self.comment(&text, placement);
+                self.comment(&text, placement, span);
                 Ok(())
             }
             Event::StreamStart
@@ -163,15 +163,16 @@ impl Builder<'_, '_> {
         }
     }
 
-    fn tag(&mut self, tag: Option<&Cow<'_, Tag>>, span: Span) {
+    fn tag(&mut self, tag: Option<&Cow<'_, Tag>>, place: &granit_parser::Span) {
         if tag.is_some() {
+            let span = self.span(&place.tag_span().unwrap_or(*place));
             self.findings
                 .error(Code::Tag, span, "", "tags are not used in a policy")
                 .hint("remove the tag; put a value in quotes to make it a string");
         }
     }
 
-    fn comment(&mut self, text: &str, placement: Placement) {
+    fn comment(&mut self, text: &str, placement: Placement, span: Span) {
         let last = match self.stack.last_mut() {
             Some(Frame::List { items, .. }) => items.last_mut(),
             Some(Frame::Map {
@@ -183,7 +184,7 @@ impl Builder<'_, '_> {
             Some(node)
                 if placement == Placement::Right
                     && node.beside.is_none()
-                    && !matches!(node.value, Value::List(_) | Value::Map(_)) =>
+                    && self.lines.span(node.span.end, node.span.end).line == span.line =>
             {
                 node.beside = Some(text.into());
             }
@@ -299,7 +300,8 @@ impl Builder<'_, '_> {
                     self.findings
                         .error(Code::NumberSpelling, span, "", unclear.message)
                         .hint(unclear.hint);
-                    Value::String(text.into())
+                    // Nothing more is to be said about it.
+                    Value::Null
                 }
             }
         } else {

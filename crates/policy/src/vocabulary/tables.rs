@@ -94,14 +94,14 @@ pub(crate) static TOOL: Table = Table {
             "Rules in order; the first denial decides.",
         ),
         word(
-            "require",
-            OneOf(&[Takes::Table(&REQUIRE_ENTRY), List(&Takes::Table(&REQUIRE_ENTRY))]),
-            "Conditions that must hold, or the call is denied.",
-        ),
-        word(
             "deny_if",
             OneOf(&[Takes::Table(&DENY_ENTRY), List(&Takes::Table(&DENY_ENTRY))]),
             "Denials: each applies where all of its conditions hold.",
+        ),
+        word(
+            "require",
+            OneOf(&[Takes::Table(&REQUIRE_ENTRY), List(&Takes::Table(&REQUIRE_ENTRY))]),
+            "Conditions that must hold, or the call is denied.",
         ),
         word(
             "require_approval",
@@ -149,14 +149,14 @@ pub(crate) static METHOD: Table = Table {
             "Rules in order; the first denial decides.",
         ),
         word(
-            "require",
-            OneOf(&[Takes::Table(&REQUIRE_ENTRY), List(&Takes::Table(&REQUIRE_ENTRY))]),
-            "Conditions that must hold, or the request is denied.",
-        ),
-        word(
             "deny_if",
             OneOf(&[Takes::Table(&DENY_ENTRY), List(&Takes::Table(&DENY_ENTRY))]),
             "Denials: each applies where all of its conditions hold.",
+        ),
+        word(
+            "require",
+            OneOf(&[Takes::Table(&REQUIRE_ENTRY), List(&Takes::Table(&REQUIRE_ENTRY))]),
+            "Conditions that must hold, or the request is denied.",
         ),
         word(
             "limits",

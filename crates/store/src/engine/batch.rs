@@ -298,6 +298,11 @@ impl<'t> Batch<'t> {
         Ok(())
     }
 
+    /// Takes out limits that are not used any more; gives where the next sweep goes on.
+    pub(super) fn sweep(&self, after: i64) -> Result<i64, Failure> {
+        crate::counters::sweep(self.conn, self.now, after)
+    }
+
     /// Writes something, to find out whether that is possible again.
     pub(crate) fn probe(&self) -> Result<(), Failure> {
         crate::schema::set_meta(self.conn, "probe", &self.at()?)

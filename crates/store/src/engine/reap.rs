@@ -48,6 +48,13 @@ impl Engine {
         Ok(())
     }
 
+    /// Takes out some of the limits that are not used any more, such as those of sessions that have ended.
+    pub(crate) fn sweep(&mut self) -> Result<(), Failure> {
+        let after = self.swept;
+        self.swept = self.transact(|batch| batch.sweep(after))?;
+        Ok(())
+    }
+
     fn other_runs(&self) -> Result<Vec<(i64, RunId)>, Failure> {
         let mut select = self
             .conn

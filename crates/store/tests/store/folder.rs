@@ -159,3 +159,17 @@ fn while_an_outcome_cannot_be_written_calls_are_denied_and_then_it_is_written() 
     store.close(StopReason::Exit);
     assert!(matches!(wait(store.admit(call())), Err(StoreError::Closed)));
 }
+
+#[test]
+fn a_database_that_is_moved_away_is_noticed() {
+    let (_outer, dir) = folder();
+    let store = Store::open(options(&dir)).unwrap();
+    assert!(admitted(&store, call()).is_some());
+    std::fs::rename(dir.join("callgate.db"), dir.join("gone.db")).unwrap();
+    until("the loss to be noticed", || wait(store.admit(call())).is_err());
+    assert!(!store.healthy());
+    std::fs::rename(dir.join("gone.db"), dir.join("callgate.db")).unwrap();
+    until("the store to be back", || store.healthy());
+    store.close(StopReason::Exit);
+    verified(&dir);
+}

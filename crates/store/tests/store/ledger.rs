@@ -4,9 +4,12 @@ use crate::support::{
     Hands, admitted, at_most, call, count, ended, folder, limited, ok, options, records, until, verified,
     wait,
 };
+use callgate_core::limit::StoreTime;
+use callgate_ledger::consistency_proof;
+use callgate_ledger::export::{Trust, verify_export};
 use callgate_ledger::record::{Body, Denial, Kind, Late, Malformed, Peer, Status, TaskEnd, TaskStatus};
 use callgate_ledger::{CallId, Checkpoint, Outside, inclusion_proof, leaf_hash, root_at, verify_inclusion};
-use callgate_store::{Event, Reader, Refund, StopReason, Store};
+use callgate_store::{Event, Reader, Refund, StopReason, Store, prune};
 use std::pin::pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -254,4 +257,58 @@ fn recorded_values_lie_beside_the_log_under_their_salted_hash() {
         .unwrap();
     assert_eq!(records(kept.call).values, None);
     verified(&dir);
+}
+
+#[test]
+fn old_records_move_to_a_file_that_verifies_and_the_rest_verifies_behind_it() {
+    let (outer, dir) = folder();
+    let clock = Hands::at(1_000_000);
+    let run = |calls: u32| {
+        let store = Store::open_with_clock(options(&dir), clock.clone()).unwrap();
+        for _ in 0..calls {
+            let call = admitted(&store, call()).unwrap();
+            store.settle(call.call, ok());
+        }
+        store.close(StopReason::Exit);
+    };
+    run(611);
+    clock.pass(Duration::from_secs(10));
+    let store = Store::open_with_clock(options(&dir), clock.clone()).unwrap();
+    let held = admitted(&store, call()).unwrap();
+    clock.pass(Duration::from_secs(10));
+    run(20);
+    let old = StoreTime(held.at.0 - 1);
+    assert_eq!(prune(&dir, StoreTime(0), outer.path()).unwrap(), None);
+    let before = Reader::open(&dir).unwrap().last_checkpoint().unwrap().unwrap();
+    for (limit, expected_first) in [(old, true), (StoreTime(u64::MAX), false)] {
+        let first = Reader::open(&dir).unwrap().range().unwrap().start;
+        let archive = prune(&dir, limit, outer.path()).unwrap();
+        let Some(archive) = archive else { continue };
+        assert_eq!(archive.records.start, first);
+        let report = verify_export(&std::fs::read(&archive.path).unwrap(), Trust::default()).unwrap();
+        assert_eq!(report.size, archive.records.end);
+        assert_eq!(report.unsigned(), 0);
+        assert_eq!(report.first == 0, expected_first);
+        let rest = verified(&dir);
+        assert_eq!(rest.first, archive.records.end);
+    }
+    store.settle(held.call, ok());
+    store.close(StopReason::Exit);
+    let rest = verified(&dir);
+    assert!(rest.first > 1_000, "only {} records were moved", rest.first);
+    assert_eq!(
+        rest.open,
+        [],
+        "the call that was open in the archive has its outcome here"
+    );
+    assert_eq!(rest.unsigned(), 0);
+    let reader = Reader::open(&dir).unwrap();
+    let (size, note) = reader.last_checkpoint().unwrap().unwrap();
+    assert!(size > before.0);
+    let root = Checkpoint::open(&note, &reader.keys().unwrap()).unwrap().root;
+    for entry in reader.entries(rest.first).map(Result::unwrap) {
+        let proof = inclusion_proof(entry.seq, size, &reader).unwrap();
+        verify_inclusion(&leaf_hash(&entry.bytes), entry.seq, size, &proof, &root).unwrap();
+    }
+    consistency_proof(rest.first, size, &reader).unwrap();
 }

@@ -1,8 +1,11 @@
 //! Invariant 4: a limit is never exceeded.
 
-use crate::support::{Hands, admitted, at_most, call, ended, folder, in_flight, limited, ok, options};
+use crate::support::{
+    Hands, admitted, at_most, call, ended, folder, in_flight, limited, ok, options, until, wait,
+};
+use callgate_core::name::SessionId;
 use callgate_ledger::record::Status;
-use callgate_store::{Refund, StopReason, Store};
+use callgate_store::{Admission, Reader, Refund, StopReason, Store};
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -76,5 +79,75 @@ fn a_place_in_flight_is_free_again_when_its_call_has_ended() {
     store.settle(first.call, ok());
     assert!(admitted(&store, request()).is_some());
     assert!(admitted(&store, request()).is_none());
+    store.close(StopReason::Exit);
+}
+
+#[test]
+fn limits_of_two_lengths_on_one_key_do_not_disturb_each_other() {
+    let (_outer, dir) = folder();
+    let clock = Hands::at(1_000_000);
+    let store = Store::open_with_clock(options(&dir), clock.clone()).unwrap();
+    let retry = |max, window| match wait(store.admit(limited(at_most(max, window)))).unwrap() {
+        Admission::Admitted(_) => None,
+        Admission::Refused(refusal) => refusal.retry_after,
+    };
+    let hour = Duration::from_secs(3_600);
+    for _ in 0..3 {
+        assert_eq!(retry(3, hour), None);
+        clock.pass(MINUTE);
+    }
+    assert_eq!(retry(1, MINUTE), None, "the minute is empty again");
+    clock.pass(Duration::from_secs(20));
+    assert_eq!(retry(1, MINUTE), Some(Duration::from_secs(40)));
+    assert_eq!(retry(4, hour), Some(hour - 3 * MINUTE - Duration::from_secs(20)));
+    store.close(StopReason::Exit);
+}
+
+#[test]
+fn thousands_in_a_window_are_counted_never_over_and_at_most_a_sixtieth_late() {
+    let (_outer, dir) = folder();
+    let clock = Hands::at(1_000_000);
+    let store = Store::open_with_clock(options(&dir), clock.clone()).unwrap();
+    let admit = || admitted(&store, limited(at_most(1_300, MINUTE))).is_some();
+    for number in 0..1_300 {
+        assert!(admit(), "call {number}");
+        clock.pass(Duration::from_millis(1));
+    }
+    assert!(!admit());
+    let limits = Reader::open(&dir).unwrap().limits(&*clock).unwrap();
+    assert_eq!(limits[0].used.to_string(), "1300");
+    clock.pass(MINUTE - Duration::from_millis(1_300 - 1_100));
+    assert!((0..1_300).filter(|_| admit()).count() <= 1_101);
+    clock.pass(Duration::from_millis(1_200));
+    assert!(
+        (0..1_300).filter(|_| admit()).count() >= 199,
+        "at most a second late"
+    );
+    store.close(StopReason::Exit);
+}
+
+#[test]
+fn limits_of_sessions_that_are_over_are_swept_away() {
+    let (_outer, dir) = folder();
+    let clock = Hands::at(1_000_000);
+    let store = Store::open_with_clock(options(&dir), clock.clone()).unwrap();
+    for session in 0..50 {
+        let mut reservation = at_most(5, MINUTE);
+        let session = SessionId::new(&format!("session-{session}")).unwrap();
+        reservation.key.scope = callgate_core::limit::ScopeValue::Session(session);
+        assert!(admitted(&store, limited(reservation)).is_some());
+    }
+    let keys = || -> i64 {
+        let database = rusqlite::Connection::open(dir.join("callgate.db")).unwrap();
+        database
+            .query_row("SELECT count(*) FROM limit_key", [], |row| row.get(0))
+            .unwrap()
+    };
+    assert_eq!(keys(), 50);
+    clock.pass(MINUTE);
+    until("the sweep", || {
+        assert!(admitted(&store, limited(at_most(1_000_000, MINUTE))).is_some());
+        keys() == 1
+    });
     store.close(StopReason::Exit);
 }

@@ -1,4 +1,8 @@
 //! The store on real files, in real processes.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test looks at the records that it is about"
+)]
 
 #[cfg(test)]
 mod folder;

@@ -1,13 +1,13 @@
 //! One message by POST, and what comes back for it.
 
 use super::{HttpLink, SESSION_ID, standing};
-use crate::link::{Link, Passage, PassageKind};
+use crate::link::{Link, Passage, PassageKind, Style};
 use crate::session::{Origin, Seen, Session};
 use bytes::{Bytes, BytesMut};
 use callgate_core::refusal::Reason;
-use callgate_wire::mcp::{Era, Version, method, protocol_version};
+use callgate_wire::mcp::Era;
 use callgate_wire::sse::{Item, Parser};
-use callgate_wire::{Decoded, IdKey, Kind, Request, decode, headers};
+use callgate_wire::{Decoded, IdKey, Kind, decode, headers};
 use futures_util::future::BoxFuture;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Method, Response, StatusCode};
@@ -27,19 +27,6 @@ const TOO_LARGE: &str = "the server's answer was larger than a message may be; t
 /// What the agent is told where the connection did not last.
 const BROKE_OFF: &str = "the connection to the server broke before it answered; the call may have run, so look before you start it again";
 
-/// What is read of a message before it is posted.
-struct Outline {
-    headers: Vec<(HeaderName, HeaderValue)>,
-    era: Era,
-    purpose: Purpose,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Purpose {
-    Initialize,
-    Other,
-}
-
 /// Posts a message and hands over what comes back. A request is answered in any case.
 pub(super) fn run(session: Arc<Session>, passage: Passage) -> BoxFuture<'static, ()> {
     Box::pin(async move { post(&session, passage).await })
@@ -47,29 +34,29 @@ pub(super) fn run(session: Arc<Session>, passage: Passage) -> BoxFuture<'static,
 
 async fn post(session: &Arc<Session>, passage: Passage) {
     let Link::Http(link) = session.link() else { return };
-    let outline = outline(session, &passage);
+    let (style, headers) = (passage.style, mirrored_headers(session, &passage));
     let Some(key) = passage
         .key
         .clone()
         .filter(|_| passage.kind == PassageKind::Request)
     else {
-        deliver(link, &passage, &outline, session).await;
+        deliver(link, &passage, session).await;
         return;
     };
     if !passage.departure.leave() {
         return;
     }
-    let Ok(request) = link.request(Method::POST, passage.bytes, &outline.headers) else {
+    let Ok(request) = link.request(Method::POST, passage.bytes, &headers) else {
         return session
             .fail_unsent(&key, "the request could not be built, so it was not sent")
             .await;
     };
     let response = tokio::select! {
         response = link.endpoint.client.request(request) => response,
-        () = session.client_left(&key, outline.era) => return session.abandon(&key),
+        () = session.client_left(&key, era_of(style)) => return session.abandon(&key),
     };
     match response {
-        Ok(response) => receive(session, link, response, &key, &outline).await,
+        Ok(response) => receive(session, link, response, &key, style).await,
         Err(cause) => {
             tracing::warn!(server = %session.gate().server, %cause, "the server did not answer");
             if cause.is_connect() {
@@ -84,8 +71,8 @@ async fn post(session: &Arc<Session>, passage: Passage) {
 }
 
 /// Posts what awaits no answer. Whatever the server says to it has no meaning: some answer notifications.
-async fn deliver(link: &HttpLink, passage: &Passage, outline: &Outline, session: &Arc<Session>) {
-    let Ok(request) = link.request(Method::POST, passage.bytes.clone(), &outline.headers) else {
+async fn deliver(link: &HttpLink, passage: &Passage, session: &Arc<Session>) {
+    let Ok(request) = link.request(Method::POST, passage.bytes.clone(), &[]) else {
         return;
     };
     let timeout = session.gate().settings.timeout;
@@ -102,48 +89,38 @@ async fn deliver(link: &HttpLink, passage: &Passage, outline: &Outline, session:
 }
 
 /// What the mirrored headers have to say, from the body that was judged.
-fn outline(session: &Session, passage: &Passage) -> Outline {
+fn mirrored_headers(session: &Session, passage: &Passage) -> Vec<(HeaderName, HeaderValue)> {
     let bounds = &session.gate().settings.bounds;
-    let mut outline = Outline {
-        headers: Vec::new(),
-        era: Era::Legacy,
-        purpose: Purpose::Other,
-    };
+    let mut mirrored: Vec<(HeaderName, HeaderValue)> = Vec::new();
+    if passage.style != Style::Modern {
+        return mirrored;
+    }
     let Ok(Decoded::Single(message)) = decode(&passage.bytes, bounds) else {
-        return outline;
+        return mirrored;
     };
     let Kind::Request(request) = message.kind() else {
-        return outline;
+        return mirrored;
     };
-    if request.method == method::INITIALIZE {
-        outline.purpose = Purpose::Initialize;
-        return outline;
-    }
-    if !is_modern(request) {
-        return outline;
-    }
-    outline.era = Era::Modern;
     let Ok(expected) = headers::expected(request, &session.header_params(request)) else {
-        return outline;
+        return mirrored;
     };
     let own = expected
         .iter()
         .map(|header| (header.header.to_string(), header.encoded().into_owned()));
     for (name, value) in passage.mirrored.iter().cloned().chain(own) {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name.as_str()), HeaderValue::try_from(value)) {
-            outline.headers.retain(|(earlier, _)| *earlier != name);
-            outline.headers.push((name, value));
+            mirrored.retain(|(earlier, _)| *earlier != name);
+            mirrored.push((name, value));
         }
     }
-    outline
+    mirrored
 }
 
-fn is_modern(request: &Request<'_>) -> bool {
-    let version = protocol_version(request).ok().flatten();
-    version
-        .and_then(|version| version.parse::<Version>().ok())
-        .map(Version::era)
-        == Some(Era::Modern)
+const fn era_of(style: Style) -> Era {
+    match style {
+        Style::Modern => Era::Modern,
+        Style::Plain | Style::Initialize => Era::Legacy,
+    }
 }
 
 async fn receive(
@@ -151,17 +128,17 @@ async fn receive(
     link: &HttpLink,
     response: Response<Incoming>,
     key: &IdKey,
-    outline: &Outline,
+    style: Style,
 ) {
     let status = response.status();
-    if outline.purpose == Purpose::Initialize && status.is_success() {
+    if style == Style::Initialize && status.is_success() {
         link.lock().session_id = response.headers().get(SESSION_ID).cloned();
     }
     if let Some((reason, text)) = failure_of(status, &response) {
         return session.fail(key, reason, &text).await;
     }
     match content_kind(&response) {
-        ContentKind::Events => receive_events(session, link, response, key, outline.era).await,
+        ContentKind::Events => receive_events(session, link, response, key, era_of(style)).await,
         ContentKind::Json => receive_json(session, response, key, status).await,
         ContentKind::Other => {
             let text = format!("the server answered with HTTP {} and no JSON", status.as_u16());

@@ -142,3 +142,101 @@ impl Guard {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    fn guard(token: Option<&str>) -> Guard {
+        Guard::new(
+            "127.0.0.1:8080".parse().unwrap(),
+            token.map(|token| Token::new(token).unwrap()),
+        )
+    }
+
+    #[test]
+    fn only_its_own_host_and_origin_come_in() {
+        let guard = guard(None);
+        let cases: [(&[(&str, &str)], Result<(), Refused>); 9] = [
+            (&[("host", "127.0.0.1:8080")], Ok(())),
+            (&[("host", "LOCALHOST:8080")], Ok(())),
+            (
+                &[("host", "127.0.0.1:8080"), ("origin", "http://localhost:8080")],
+                Ok(()),
+            ),
+            (&[], Err(Refused::Host)),
+            (&[("host", "evil.example:8080")], Err(Refused::Host)),
+            (
+                &[("host", "127.0.0.1:8080"), ("host", "evil.example")],
+                Err(Refused::Host),
+            ),
+            (
+                &[("host", "127.0.0.1:8080"), ("origin", "http://evil.example")],
+                Err(Refused::Origin),
+            ),
+            (
+                &[("host", "127.0.0.1:8080"), ("origin", "null")],
+                Err(Refused::Origin),
+            ),
+            (
+                &[
+                    ("host", "127.0.0.1:8080"),
+                    ("origin", "http://localhost:8080.evil.example"),
+                ],
+                Err(Refused::Origin),
+            ),
+        ];
+        for (sent, expected) in cases {
+            let owned: Vec<(&'static str, &str)> = sent
+                .iter()
+                .map(|(name, value)| (if *name == "host" { "host" } else { "origin" }, *value))
+                .collect();
+            assert_eq!(guard.check(&headers(&owned)), expected, "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_needed_whole_and_once() {
+        let guard = guard(Some("0123456789abcdef\n"));
+        let host = ("host", "127.0.0.1:8080");
+        let with = |token: &str| guard.check(&headers(&[host, ("authorization", token)]));
+        assert_eq!(with("Bearer 0123456789abcdef"), Ok(()));
+        for wrong in [
+            "Bearer 0123456789abcde",
+            "Bearer 0123456789abcdef0",
+            "Bearer ",
+            "0123456789abcdef",
+            "Basic x",
+        ] {
+            assert_eq!(with(wrong), Err(Refused::Token), "{wrong}");
+        }
+        assert_eq!(guard.check(&headers(&[host])), Err(Refused::Token));
+        let twice = [
+            host,
+            ("authorization", "Bearer 0123456789abcdef"),
+            ("authorization", "Bearer x"),
+        ];
+        assert_eq!(guard.check(&headers(&twice)), Err(Refused::Token));
+    }
+
+    #[test]
+    fn a_token_that_is_easily_guessed_is_no_token() {
+        assert!(matches!(Token::new("short\n"), Err(TokenError::TooShort)));
+        assert!(matches!(
+            Token::new("with a space in the middle"),
+            Err(TokenError::NotVisible)
+        ));
+        assert_eq!(
+            format!("{:?}", Token::new("0123456789abcdef").unwrap()),
+            "Token(…)"
+        );
+    }
+}
