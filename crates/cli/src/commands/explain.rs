@@ -37,7 +37,12 @@ pub(crate) struct ExplainArgs {
     config: PathBuf,
 
     /// The tool that is called
-    #[arg(long, value_name = "NAME", required_unless_present = "method", conflicts_with = "method")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        required_unless_present = "method",
+        conflicts_with = "method"
+    )]
     tool: Option<String>,
 
     /// Another method than a tool call, such as resources/read
@@ -89,8 +94,16 @@ pub(crate) struct ExplainArgs {
 pub(crate) fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     let checked = super::validate::load::Source::read(&args.config)?.check();
     let Some(loaded) = &checked.loaded else {
-        for found in checked.diagnostics.iter().filter(|found| found.severity == Severity::Error) {
-            say(&found.render(&checked.source.name, &checked.source.text, &callgate_policy::Style::PLAIN));
+        for found in checked
+            .diagnostics
+            .iter()
+            .filter(|found| found.severity == Severity::Error)
+        {
+            say(&found.render(
+                &checked.source.name,
+                &checked.source.text,
+                &callgate_policy::Style::PLAIN,
+            ));
         }
         say("callgate: the policy is not valid, so every call is denied");
         return Ok(ExitCode::from(FOUND_WRONG));
@@ -141,7 +154,8 @@ pub(crate) fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
         for note in usage.notes() {
             words.push_str(&format!("note: {note}\n"));
         }
-        out.write_all(words.as_bytes()).context("cannot write to stdout")?;
+        out.write_all(words.as_bytes())
+            .context("cannot write to stdout")?;
     }
     Ok(ExitCode::SUCCESS)
 }

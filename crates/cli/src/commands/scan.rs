@@ -62,7 +62,10 @@ pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<ExitCode> {
         && !args.force
         && path.symlink_metadata().is_ok()
     {
-        bail!("{} exists; choose another name, or overwrite it with --force", path.display());
+        bail!(
+            "{} exists; choose another name, or overwrite it with --force",
+            path.display()
+        );
     }
     let listing = client::list(&target)?;
     let tools = listing.tools()?;
@@ -79,7 +82,15 @@ pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<ExitCode> {
     match &args.output {
         None => print(&policy)?,
         Some(path) => {
-            write(path, &policy, if args.force { Existing::Replace } else { Existing::Keep })?;
+            write(
+                path,
+                &policy,
+                if args.force {
+                    Existing::Replace
+                } else {
+                    Existing::Keep
+                },
+            )?;
             say(&format!(
                 "callgate: wrote {}, {} tools; read each entry, then: callgate run -c {} {}",
                 path.display(),

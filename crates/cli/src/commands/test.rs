@@ -109,7 +109,10 @@ fn run_file(path: &Path) -> anyhow::Result<FileReport> {
     let policy = Source::read(&tests.policy)
         .with_context(|| format!("{}: its policy; name it with `policy:`", source.name))?;
     let checked = policy.check();
-    let Checked { loaded: Some(loaded), .. } = &checked else {
+    let Checked {
+        loaded: Some(loaded), ..
+    } = &checked
+    else {
         let errors: Vec<_> = checked
             .diagnostics
             .iter()

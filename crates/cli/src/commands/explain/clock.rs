@@ -53,13 +53,17 @@ fn days_since_epoch(year: u64, month: u64, day: u64) -> Option<u64> {
     if day == 0 || day > *months.get(index)? {
         return None;
     }
-    let years: u64 = (1970..year).map(|year| if is_leap(year) { 366 } else { 365 }).sum();
+    let years: u64 = (1970..year)
+        .map(|year| if is_leap(year) { 366 } else { 365 })
+        .sum();
     Some(years + months.iter().take(index).sum::<u64>() + day - 1)
 }
 
 /// Reads `30s`, `15m`, `6h`, `1d`, `250ms`, or seconds, into nanoseconds.
 pub(crate) fn duration(text: &str) -> Option<u64> {
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let split = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(split)?;
     let unit: u64 = match unit.trim() {
         "ms" => 1_000_000,

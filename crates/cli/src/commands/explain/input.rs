@@ -76,7 +76,7 @@ impl Input {
             && story.rules.iter().any(|rule| rule.asked == Asked::Validate)
         {
             notes.push(format!(
-                "the input schema of `{}` is not known, so `validate` was not really tried; give the server's list with --tools",
+                "the input schema of `{}` is not known, so `validate` was not tried; give the server's list with --tools",
                 assumed.name
             ));
         }
@@ -84,11 +84,11 @@ impl Input {
     }
 }
 
-/// A tool of which nothing is known but that the server lists it.
-pub(crate) fn assumed(name: &str) -> anyhow::Result<ListedTool> {
+/// A tool of which nothing is known but that the server lists it: any arguments fit.
+fn assumed(name: &str) -> anyhow::Result<ListedTool> {
     Ok(ListedTool {
         name: ToolName::new(name)?,
-        input_schema: None,
+        input_schema: Some("{}".into()),
         required: Vec::new(),
         annotations: Json::Null,
         class: None,
@@ -99,7 +99,9 @@ fn arguments(given: &str) -> anyhow::Result<Json<'static>> {
     let bytes = match given {
         "-" => {
             let mut bytes = Vec::new();
-            std::io::stdin().read_to_end(&mut bytes).context("cannot read stdin")?;
+            std::io::stdin()
+                .read_to_end(&mut bytes)
+                .context("cannot read stdin")?;
             bytes
         }
         _ => match given.strip_prefix('@') {
@@ -109,7 +111,10 @@ fn arguments(given: &str) -> anyhow::Result<Json<'static>> {
     };
     let value = json(&bytes)?;
     if !matches!(value, Json::Object(_)) {
-        bail!("arguments are an object such as {{\"amount\": 5}}, this is {}", value.type_name());
+        bail!(
+            "arguments are an object such as {{\"amount\": 5}}, this is {}",
+            value.type_name()
+        );
     }
     Ok(value)
 }

@@ -14,7 +14,12 @@ pub(crate) fn words(story: &Story, file: &str, style: &Style) -> String {
         Outcome::Deny => (style.error, style.reset),
     };
     // Writing to a `String` cannot fail.
-    let _ = write!(out, "{paint}{}{reset}  {}", story.decision.word(), clean(&story.subject));
+    let _ = write!(
+        out,
+        "{paint}{}{reset}  {}",
+        story.decision.word(),
+        clean(&story.subject)
+    );
     if let Some(denial) = &story.denial {
         let _ = write!(out, "  {}", denial.reason);
     }
@@ -117,9 +122,10 @@ fn condition_lines(out: &mut String, condition: &ConditionStory) {
 }
 
 fn limit_lines(out: &mut String, limit: &LimitStory) {
-    let what = match limit.counts {
-        "sum" => format!("sum of {}", clean(&limit.counter)),
-        counts => counts.to_owned(),
+    let what = match (&limit.sums, limit.counts) {
+        (Some(path), _) => format!("of {}", clean(path)),
+        (None, "sum") => format!("of {}", clean(&limit.counter)),
+        (None, counts) => counts.to_owned(),
     };
     let _ = write!(out, "  {}: ", clean(&limit.rule.pointer));
     match (limit.max, limit.min) {
@@ -146,7 +152,9 @@ pub(crate) fn clean(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             '\n' | '\t' | '\r' => ' ',
-            c if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => '\u{fffd}',
+            c if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {
+                '\u{fffd}'
+            }
             c => c,
         })
         .collect()

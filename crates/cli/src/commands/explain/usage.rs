@@ -24,7 +24,10 @@ impl Usage {
     pub(crate) fn read(dir: &Path, server: Option<&str>) -> anyhow::Result<Self> {
         let reader = Reader::open(dir).with_context(|| format!("--state-dir {}", dir.display()))?;
         let limits = reader.limits(&SystemClock)?;
-        let servers: BTreeSet<&str> = limits.iter().filter_map(|limit| limit.server.as_deref()).collect();
+        let servers: BTreeSet<&str> = limits
+            .iter()
+            .filter_map(|limit| limit.server.as_deref())
+            .collect();
         let server = match (server, servers.first(), servers.len()) {
             (Some(server), _, _) => Some(server.to_owned()),
             (None, only, 0 | 1) => only.map(|only| (*only).to_owned()),
@@ -59,7 +62,9 @@ impl Usage {
         self.unknown
             .iter()
             .map(|path| {
-                format!("limits by `{path}` are kept by fingerprints, so what is used of them is not known here")
+                format!(
+                    "limits by `{path}` are kept by fingerprints, so what is used of them is not known here"
+                )
             })
             .collect()
     }

@@ -112,7 +112,11 @@ pub(crate) fn at(path: &str, subject: &Subject<'_>) -> Option<String> {
         }
         found = next;
     }
-    let mut words: Vec<String> = found.iter().take(VALUES_SHOWN_MAX).map(|value| shown(value)).collect();
+    let mut words: Vec<String> = found
+        .iter()
+        .take(VALUES_SHOWN_MAX)
+        .map(|value| shown(value))
+        .collect();
     if found.len() > VALUES_SHOWN_MAX {
         words.push("…".to_owned());
     }
@@ -127,7 +131,9 @@ fn text(value: &str) -> Json<'static> {
 fn base(root: &str, subject: &Subject<'_>) -> Option<Json<'static>> {
     let scene = subject.scene();
     let object = |members: Vec<(&'static str, Json<'static>)>| {
-        let members = members.into_iter().map(|(key, value)| (Cow::Borrowed(key), value));
+        let members = members
+            .into_iter()
+            .map(|(key, value)| (Cow::Borrowed(key), value));
         Some(Json::Object(members.collect()))
     };
     match (root, subject) {
@@ -137,7 +143,10 @@ fn base(root: &str, subject: &Subject<'_>) -> Option<Json<'static>> {
         ("caller", _) => object(vec![
             ("label", text(&scene.caller.label)),
             ("grant", text(scene.caller.grant.as_str())),
-            ("subject", scene.caller.subject.as_deref().map_or(Json::Null, text)),
+            (
+                "subject",
+                scene.caller.subject.as_deref().map_or(Json::Null, text),
+            ),
             ("claims", scene.caller.claims.clone()),
         ]),
         ("tool", Subject::Tool(call)) => {
@@ -152,8 +161,12 @@ fn base(root: &str, subject: &Subject<'_>) -> Option<Json<'static>> {
         ("time", _) => {
             let seconds = scene.now.0 / 1_000;
             let number = |value: u64| Json::Number(Cow::Owned(value.to_string()));
+            // The epoch was a Thursday.
+            let weekday = ["thu", "fri", "sat", "sun", "mon", "tue", "wed"]
+                .get(usize::try_from(seconds / 86_400 % 7).ok()?)?;
             object(vec![
                 ("unix", number(seconds)),
+                ("weekday", text(weekday)),
                 ("hour", number(seconds / 3_600 % 24)),
                 ("minute", number(seconds / 60 % 60)),
             ])
@@ -219,8 +232,14 @@ mod tests {
         let cases = [
             ("args", Some(("args", vec![]))),
             ("args.a.b", Some(("args", vec![key("a"), key("b")]))),
-            ("args.items[*].price", Some(("args", vec![key("items"), Step::Each, key("price")]))),
-            ("args[\"a.b\"][0]", Some(("args", vec![key("a.b"), Step::Index(0)]))),
+            (
+                "args.items[*].price",
+                Some(("args", vec![key("items"), Step::Each, key("price")])),
+            ),
+            (
+                "args[\"a.b\"][0]",
+                Some(("args", vec![key("a.b"), Step::Index(0)])),
+            ),
             ("args['a\\'b']", Some(("args", vec![key("a'b")]))),
             ("args[", None),
             ("args[x]", None),

@@ -74,18 +74,32 @@ fn head(out: &mut String, listing: &Listing, tools: &[&Described]) {
 
 /// Writes a tool's entry, and says whether it lists the tool.
 fn entry(out: &mut String, tool: &Described, key: &Key, fits: bool) -> bool {
-    if let Some(description) = tool.description.as_deref().map(one_line).filter(|text| !text.is_empty()) {
+    if let Some(description) = tool
+        .description
+        .as_deref()
+        .map(one_line)
+        .filter(|text| !text.is_empty())
+    {
         let _ = writeln!(out, "  # {description}");
     }
     for parameter in &tool.parameters {
-        let need = if parameter.required { "required" } else { "optional" };
+        let need = if parameter.required {
+            "required"
+        } else {
+            "optional"
+        };
         let _ = write!(
             out,
             "  #   {} ({}, {need})",
             one_line(&parameter.name),
             one_line(&parameter.kind)
         );
-        if let Some(text) = parameter.description.as_deref().map(one_line).filter(|text| !text.is_empty()) {
+        if let Some(text) = parameter
+            .description
+            .as_deref()
+            .map(one_line)
+            .filter(|text| !text.is_empty())
+        {
             let _ = write!(out, ": {text}");
         }
         out.push('\n');
@@ -201,9 +215,36 @@ mod tests {
     use callgate_core::{Call, Decision};
 
     const ODD_NAMES: [&str; 30] = [
-        "plain", "with space", "no", "Yes", "null", "~", "123", "1.5", "0x1f", "-", "- a", "a: b", "a #b", "#a",
-        "*", "a*", "?", "[a]", "{a,b}", "\\", "a\\b", "\"", "'", "a\nb", "a\tb", "\u{7f}\u{85}", "\u{202e}x",
-        "ünï", "<<", "!!str a",
+        "plain",
+        "with space",
+        "no",
+        "Yes",
+        "null",
+        "~",
+        "123",
+        "1.5",
+        "0x1f",
+        "-",
+        "- a",
+        "a: b",
+        "a #b",
+        "#a",
+        "*",
+        "a*",
+        "?",
+        "[a]",
+        "{a,b}",
+        "\\",
+        "a\\b",
+        "\"",
+        "'",
+        "a\nb",
+        "a\tb",
+        "\u{7f}\u{85}",
+        "\u{202e}x",
+        "ünï",
+        "<<",
+        "!!str a",
     ];
 
     fn listing() -> Listing {
@@ -244,7 +285,12 @@ mod tests {
         let is_allowed = |name: &String| {
             let [tool] = tools(std::slice::from_ref(name)).try_into().unwrap();
             let call = Call {
-                scene: Scene { server: &server, caller: &caller, session: None, now: WallTime(0) },
+                scene: Scene {
+                    server: &server,
+                    caller: &caller,
+                    session: None,
+                    now: WallTime(0),
+                },
                 tool: name,
                 listing: Listed::Listed(&tool.listed),
                 arguments: None,
@@ -266,15 +312,18 @@ mod tests {
 
     #[test]
     fn any_one_name_is_listed_alone() {
-        let alphabet: Vec<char> = "a0 -:#*?[]{},&!|>'\"%@`\\~\n\t\r\u{0}\u{1b}\u{85}\u{a0}\u{2028}\u{feff}é\u{1f600}/._=<"
-            .chars()
-            .collect();
+        let alphabet: Vec<char> =
+            "a0 -:#*?[]{},&!|>'\"%@`\\~\n\t\r\u{0}\u{1b}\u{85}\u{a0}\u{2028}\u{feff}é\u{1f600}/._=<"
+                .chars()
+                .collect();
         // A fixed sequence that visits every pair of characters, and many triples.
         let mut state = 1_u64;
         for _ in 0..600 {
             let mut name = String::new();
             for _ in 0..3 {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
                 let index = usize::try_from(state >> 33).unwrap() % alphabet.len();
                 name.push(alphabet[index]);
             }

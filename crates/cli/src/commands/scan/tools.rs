@@ -95,7 +95,9 @@ fn of_page(result: RawJson<'_>) -> anyhow::Result<Vec<Described>> {
     let mut tools: Vec<Described> = Vec::new();
     for tool in page.tools() {
         if let Some(described) = described(tool)
-            && !tools.iter().any(|other| other.listed.name == described.listed.name)
+            && !tools
+                .iter()
+                .any(|other| other.listed.name == described.listed.name)
         {
             tools.push(described);
         }

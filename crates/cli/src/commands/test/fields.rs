@@ -29,7 +29,12 @@ impl Findings {
         for entry in node.entries() {
             if !keys.contains(&&*entry.key) {
                 let message = format!("{called} has no key `{}`", entry.key);
-                self.add(Code::UnknownKey, entry.key_span, message, &keys_hint(called, keys));
+                self.add(
+                    Code::UnknownKey,
+                    entry.key_span,
+                    message,
+                    &keys_hint(called, keys),
+                );
             }
         }
         Some(node)
@@ -61,7 +66,12 @@ impl Findings {
         };
         let found = text.and_then(|text| read(text));
         if found.is_none() {
-            self.add(Code::UnknownWord, value.span, format!("`{key}` cannot be read"), hint);
+            self.add(
+                Code::UnknownWord,
+                value.span,
+                format!("`{key}` cannot be read"),
+                hint,
+            );
         }
         found
     }

@@ -22,12 +22,37 @@ const BEGINNING: WallTime = WallTime(1_767_614_400_000);
 const FILE_KEYS: [&str; 5] = ["policy", "server", "tools", "now", "cases"];
 const CALLER_KEYS: [&str; 4] = ["grant", "label", "subject", "claims"];
 const CALL_KEYS: [&str; 13] = [
-    "tool", "method", "args", "caller", "session", "at", "times", "takes", "expect", "reason", "rule", "says",
+    "tool",
+    "method",
+    "args",
+    "caller",
+    "session",
+    "at",
+    "times",
+    "takes",
+    "expect",
+    "reason",
+    "rule",
+    "says",
     "retry_after",
 ];
 const CASE_KEYS: [&str; 16] = [
-    "name", "now", "calls", "tool", "method", "args", "caller", "session", "at", "times", "takes", "expect",
-    "reason", "rule", "says", "retry_after",
+    "name",
+    "now",
+    "calls",
+    "tool",
+    "method",
+    "args",
+    "caller",
+    "session",
+    "at",
+    "times",
+    "takes",
+    "expect",
+    "reason",
+    "rule",
+    "says",
+    "retry_after",
 ];
 
 /// A test file.
@@ -103,13 +128,23 @@ fn file(root: &Node, path: &Path, findings: &mut Findings) -> Option<Tests> {
         None => policy_of(path),
     };
     let server = findings
-        .read(root, "server", |text| ServerName::new(text).ok(), "give the server's name")
+        .read(
+            root,
+            "server",
+            |text| ServerName::new(text).ok(),
+            "give the server's name",
+        )
         .or_else(|| ServerName::new("server").ok())?;
     let now = time(root, findings).unwrap_or(BEGINNING);
     let tools = root.get("tools").and_then(|node| tools_of(node, path, findings));
     if root.get("cases").is_none() {
         let message = "a test file needs `cases`".to_owned();
-        findings.add(Code::MissingKey, root.span, message, "see `callgate test --help` for an example");
+        findings.add(
+            Code::MissingKey,
+            root.span,
+            message,
+            "see `callgate test --help` for an example",
+        );
     }
     let cases = findings
         .items(root, "cases")
@@ -177,7 +212,9 @@ fn case(node: &Node, index: usize, now: WallTime, findings: &mut Findings) -> Op
         }
         let mut earlier = 0;
         for item in findings.items(node, "calls") {
-            let Some(item) = findings.mapping(item, "a call", &CALL_KEYS) else { continue };
+            let Some(item) = findings.mapping(item, "a call", &CALL_KEYS) else {
+                continue;
+            };
             if let Some(step) = step(item, node, earlier, findings) {
                 earlier = step.at;
                 calls.push(step);
@@ -207,17 +244,29 @@ fn step(node: &Node, case: &Node, earlier: u64, findings: &mut Findings) -> Opti
     }
     let caller = caller(of("caller").get("caller"), findings)?;
     let session = findings
-        .read(of("session"), "session", |text| SessionId::new(text).ok(), "give the session a name")
+        .read(
+            of("session"),
+            "session",
+            |text| SessionId::new(text).ok(),
+            "give the session a name",
+        )
         .or_else(|| SessionId::new("session").ok())?;
     let mut span = |key: &str, default: u64| {
         let hint = "write it as 30s, 15m, 6h or 1d";
-        findings.read(of(key), key, clock::duration, hint).unwrap_or(default)
+        findings
+            .read(of(key), key, clock::duration, hint)
+            .unwrap_or(default)
     };
     let (at, takes) = (span("at", earlier), span("takes", 0));
     if at < earlier {
         let place = node.get("at").map_or(node.span, |node| node.span);
         let message = "this call is earlier than the one before it".to_owned();
-        findings.add(Code::Conflict, place, message, "calls stand in the order of their time");
+        findings.add(
+            Code::Conflict,
+            place,
+            message,
+            "calls stand in the order of their time",
+        );
     }
     let count = |text: &str| text.parse().ok().filter(|times| (1..=CALLS_MAX).contains(times));
     let hint = "a call is made at least once, and at most 100000 times";
@@ -243,8 +292,12 @@ fn what(node: &Node, case: &Node, findings: &mut Findings) -> Option<What> {
         case
     };
     match (source.get("tool"), source.get("method")) {
-        (Some(_), None) => findings.text(source, "tool").map(|name| What::Tool(name.to_owned())),
-        (None, Some(_)) => findings.text(source, "method").map(|name| What::Method(name.to_owned())),
+        (Some(_), None) => findings
+            .text(source, "tool")
+            .map(|name| What::Tool(name.to_owned())),
+        (None, Some(_)) => findings
+            .text(source, "method")
+            .map(|name| What::Method(name.to_owned())),
         (Some(_), Some(method)) => {
             let message = "a call is of a tool or of a method, not of both".to_owned();
             findings.add(Code::Conflict, method.span, message, "remove one of them");
@@ -252,7 +305,12 @@ fn what(node: &Node, case: &Node, findings: &mut Findings) -> Option<What> {
         }
         (None, None) => {
             let message = "it is not said what is called".to_owned();
-            findings.add(Code::MissingKey, node.span, message, "add `tool: NAME`, or `method: NAME`");
+            findings.add(
+                Code::MissingKey,
+                node.span,
+                message,
+                "add `tool: NAME`, or `method: NAME`",
+            );
             None
         }
     }

@@ -38,7 +38,11 @@ const ENDINGS: [&str; 3] = [".test.yaml", ".test.yml", ".test.json"];
 
 fn is_test_file(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-    name.is_some_and(|name| ENDINGS.iter().any(|ending| name.len() > ending.len() && name.ends_with(ending)))
+    name.is_some_and(|name| {
+        ENDINGS
+            .iter()
+            .any(|ending| name.len() > ending.len() && name.ends_with(ending))
+    })
 }
 
 fn beside(policy: &Path) -> Option<PathBuf> {
@@ -60,7 +64,11 @@ pub(super) fn policy_of(tests: &Path) -> PathBuf {
         .unwrap_or(&name);
     let policies = ["yaml", "yml", "json"].map(|ending| tests.with_file_name(format!("{stem}.{ending}")));
     let [first, ..] = &policies;
-    policies.iter().find(|path| path.is_file()).unwrap_or(first).clone()
+    policies
+        .iter()
+        .find(|path| path.is_file())
+        .unwrap_or(first)
+        .clone()
 }
 
 fn walk(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> anyhow::Result<()> {

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 /// The whole document: a suite a file.
 pub(super) fn document(files: &[FileReport]) -> String {
-    let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"callgate test\">\n");
+    let mut out =
+        String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"callgate test\">\n");
     for file in files {
         let errors = usize::from(file.invalid.is_some());
         // Writing to a `String` cannot fail.

@@ -94,8 +94,8 @@ impl Player<'_> {
             }
         };
         let now = StoreTime(case.now.0.saturating_mul(1_000_000).saturating_add(step.at));
-        let story = story::tell(self.loaded, &subject, &mut self.counters, now)
-            .map_err(|error| error.to_string())?;
+        let story =
+            story::tell(self.loaded, &subject, &mut self.counters, now).map_err(|error| error.to_string())?;
         let until = step.at.saturating_add(step.takes);
         for key in &story.taken.places {
             if step.takes == 0 {
@@ -130,19 +130,26 @@ fn surprise(expect: &Expectation, story: &Story, policy: &str) -> Result<(), Str
         }
         if let Some(rule) = &expect.rule {
             let place = denial.rule.as_ref();
-            let is_named = place.is_some_and(|place| place.pointer == *rule || place.name.as_ref() == Some(rule));
+            let is_named =
+                place.is_some_and(|place| place.pointer == *rule || place.name.as_ref() == Some(rule));
             if !is_named {
                 let found = place.map_or("no rule", |place| place.name.as_ref().unwrap_or(&place.pointer));
                 wrong.push(("rule", rule.clone(), found.to_owned()));
             }
         }
-        if let Some(says) = expect.says.as_ref().filter(|says| !denial.told.contains(says.as_str())) {
+        if let Some(says) = expect
+            .says
+            .as_ref()
+            .filter(|says| !denial.told.contains(says.as_str()))
+        {
             wrong.push(("says", says.clone(), denial.told.clone()));
         }
         if let Some(wait) = expect.retry_after.map(Duration::from_nanos)
             && denial.retry_after != Some(wait)
         {
-            let found = denial.retry_after.map_or("never".to_owned(), |wait| format!("{wait:?}"));
+            let found = denial
+                .retry_after
+                .map_or("never".to_owned(), |wait| format!("{wait:?}"));
             wrong.push(("retry_after", format!("{wait:?}"), found));
         }
     }
@@ -152,7 +159,12 @@ fn surprise(expect: &Expectation, story: &Story, policy: &str) -> Result<(), Str
     let mut out = String::new();
     for (what, wanted, found) in wrong {
         // Writing to a `String` cannot fail.
-        let _ = writeln!(out, "{what}: expected {}, got {}", text::clean(&wanted), text::clean(&found));
+        let _ = writeln!(
+            out,
+            "{what}: expected {}, got {}",
+            text::clean(&wanted),
+            text::clean(&found)
+        );
     }
     out.push_str(text::details(story, policy).trim_end());
     Err(out)
@@ -171,7 +183,7 @@ fn describe(step: &Step, repeat: u64, surprise: &str) -> String {
     };
     let arguments = step.args.as_ref().map(value::shown).unwrap_or_default();
     let mut out = format!("line {}: {what} {}", step.line, text::clean(&arguments));
-    let _ = write!(out, " at {:?}", Duration::from_nanos(step.at));
+    let _ = write!(out, " at {} s", Duration::from_nanos(step.at).as_secs_f64());
     if step.times > 1 {
         let _ = write!(out, ", time {repeat} of {}", step.times);
     }
