@@ -11,6 +11,8 @@ mod limits_and_record;
 #[cfg(test)]
 mod misbehaving_servers;
 #[cfg(test)]
+mod real_servers;
+#[cfg(test)]
 mod refused_at_start;
 #[cfg(test)]
 mod secrets_stay;
