@@ -2,6 +2,7 @@
 
 pub(crate) mod deps;
 pub(crate) mod record;
+pub(crate) mod upstream;
 
 pub(crate) use record::Record;
 

@@ -465,7 +465,7 @@ fn text_key(text: &str) -> Option<IdKey> {
         .and_then(IdKey::of)
 }
 
-fn style_of(era: Era, name: &str) -> Style {
+pub(super) fn style_of(era: Era, name: &str) -> Style {
     match (name, era) {
         (method::INITIALIZE, _) => Style::Initialize,
         (_, Era::Modern) => Style::Modern,

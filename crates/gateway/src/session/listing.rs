@@ -1,5 +1,6 @@
 //! The server's tools as Callgate itself lists them: what a call may name, and what it is judged against.
 
+use super::inbound::style_of;
 use super::pending::{Clock, Departure, OwnAnswer, Pending, Purpose, Target};
 use super::{Session, era_of};
 use crate::link::Passage;
@@ -11,7 +12,7 @@ use callgate_core::call::ListedTool;
 use callgate_core::json::Json;
 use callgate_core::name::ToolName;
 use callgate_wire::list::{Tool, ToolList, result_of};
-use callgate_wire::mcp::META_PROTOCOL_VERSION;
+use callgate_wire::mcp::{Era, META_PROTOCOL_VERSION, method};
 use callgate_wire::{Decoded, IdKey, JsonKind, Kind, RawJson, decode, quoted};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -189,12 +190,11 @@ impl Session {
         let departure = Departure::default();
         let settings = &self.gate.settings;
         let now = Instant::now();
+        let era = meta.map_or(Era::Legacy, |meta| era_of(meta_version(meta).as_deref()));
         let pending = Pending {
             target: Target::Own(sender),
             kind: Purpose::Other,
-            era: meta.map_or(callgate_wire::mcp::Era::Legacy, |meta| {
-                era_of(meta_version(meta).as_deref())
-            }),
+            era,
             departure: departure.clone(),
             started: now,
             clock: Clock {
@@ -206,9 +206,11 @@ impl Session {
             client_token: None,
         };
         self.lock().pending.insert(key.clone(), pending);
-        self.link
-            .send(self, Passage::request(message.into(), key, departure))
-            .await;
+        let passage = Passage {
+            style: style_of(era, method::TOOLS_LIST),
+            ..Passage::request(message.into(), key, departure)
+        };
+        self.link.send(self, passage).await;
         match receiver.await {
             Ok(OwnAnswer::Response(bytes)) => Ok(bytes),
             Ok(OwnAnswer::Failed) | Err(_) => Err(ListFailure::NoAnswer),

@@ -263,19 +263,23 @@ async fn receive_events(
     let bytes_max = session.gate().settings.bounds.message_bytes_max;
     let mut parser = Parser::new(bytes_max);
     let mut body = response.into_body();
+    let mut last_id = String::new();
     for attempt in 0..=RESUME_MAX {
         match pump(session, &mut body, &mut parser, Some((key, era))).await {
             Pumped::Answered | Pumped::Left => return,
             Pumped::TooLarge => return session.fail(key, Reason::TooLarge, TOO_LARGE).await,
             Pumped::Ended => {}
         }
-        let id = parser.last_event_id().to_owned();
-        if era == Era::Modern || id.is_empty() || attempt == RESUME_MAX || !session.waits_for(key) {
+        // A stream that was taken up and brought nothing new has not moved.
+        if !parser.last_event_id().is_empty() {
+            last_id = parser.last_event_id().to_owned();
+        }
+        if era == Era::Modern || last_id.is_empty() || attempt == RESUME_MAX || !session.waits_for(key) {
             break;
         }
         let asked = parser.retry().map(Duration::from_millis);
         tokio::time::sleep(asked.unwrap_or(RESUME_DELAY).min(RESUME_DELAY_MAX)).await;
-        let Some(resumed) = resume(link, &id).await else {
+        let Some(resumed) = resume(link, &last_id).await else {
             break;
         };
         body = resumed;

@@ -1,0 +1,115 @@
+//! A server over HTTP that answers as a test says, byte for byte, one request a connection.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+/// A request as it came.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) method: String,
+    /// Names in lower case.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
+}
+
+impl Asked {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(own, _)| own == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The JSON of its body.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_default()
+    }
+}
+
+/// The server; it ends with the test's process.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    pub(crate) url: String,
+    asked: Arc<Mutex<Vec<Asked>>>,
+}
+
+impl Upstream {
+    /// Answers each request by what `answer` gives: status line, headers and body; then the connection ends.
+    pub(crate) fn start(answer: impl Fn(&Asked) -> String + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+        let asked: Arc<Mutex<Vec<Asked>>> = Arc::default();
+        let (answer, record) = (Arc::new(answer), Arc::clone(&asked));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (answer, record) = (Arc::clone(&answer), Arc::clone(&record));
+                std::thread::spawn(move || {
+                    let Some(asked) = read(&stream) else { return };
+                    record.lock().unwrap().push(asked.clone());
+                    let _ = (&stream).write_all(answer(&asked).as_bytes());
+                });
+            }
+        });
+        Self { url, asked }
+    }
+
+    /// All requests so far.
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+fn read(stream: &TcpStream) -> Option<Asked> {
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line).ok()?;
+    let method = line.split(' ').next()?.to_owned();
+    let mut headers = Vec::new();
+    loop {
+        line.clear();
+        reader.read_line(&mut line).ok()?;
+        let Some((name, value)) = line.trim_end().split_once(':') else {
+            break;
+        };
+        headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+    }
+    let mut asked = Asked {
+        method,
+        headers,
+        body: String::new(),
+    };
+    let length = asked
+        .header("content-length")
+        .and_then(|length| length.parse().ok())
+        .unwrap_or(0);
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    asked.body = String::from_utf8(body).ok()?;
+    Some(asked)
+}
+
+/// An answer of this type and body, after which the connection ends.
+pub(crate) fn reply(status: &str, kind: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status}\r\ncontent-type: {kind}\r\nconnection: close\r\n\r\n{body}")
+}
+
+/// The ordinary answer to whatever is no tool call.
+pub(crate) fn housekeeping(asked: &Asked) -> String {
+    let message = asked.json();
+    let result = match message["method"].as_str() {
+        Some("initialize") => {
+            serde_json::json!({"protocolVersion": "2025-11-25", "capabilities": {"tools": {}},
+            "serverInfo": {"name": "written", "version": "1"}})
+        }
+        Some("tools/list") => {
+            serde_json::json!({"tools": [{"name": "echo", "inputSchema": {"type": "object"}}]})
+        }
+        _ if message.get("id").is_none() => {
+            return "HTTP/1.1 202 Accepted\r\nconnection: close\r\ncontent-length: 0\r\n\r\n".to_owned();
+        }
+        _ => serde_json::json!({}),
+    };
+    let answer = serde_json::json!({"jsonrpc": "2.0", "id": message["id"], "result": result});
+    reply("200 OK", "application/json", &answer.to_string())
+}
