@@ -144,28 +144,36 @@ fn what_the_server_says_unasked_comes_on_the_get_stream() {
 
 #[test]
 fn streams_of_every_dialect_cut_at_every_byte_are_read() {
-    for dialect in ["plain", "crlf", "cr", "multiline", "rich"] {
-        for cut in ["1", "7"] {
-            let (_room, _server, gate) =
-                before_http(OPEN, &["--mode", "sse", "--dialect", dialect, "--cut", cut]);
-            let mut client = begun(&gate);
-            let said = client.call("echo", json!({"text": "é😀 through"}));
-            assert_eq!(said.text(), "é😀 through", "{dialect} cut at {cut}");
-            let mut params = json!({"name": "progress", "arguments": {"steps": 3}});
-            params["_meta"] = json!({"progressToken": 9});
-            let messages = client.reply("tools/call", params).messages();
-            let steps: Vec<_> = messages
-                .iter()
-                .map(|message| message.json["params"]["progress"].clone())
-                .collect();
-            assert_eq!(
-                steps[..3],
-                [json!(1), json!(2), json!(3)],
-                "{dialect} cut at {cut}"
-            );
-            assert_eq!(messages.last().unwrap().text(), "done");
+    let dialects = ["plain", "crlf", "cr", "multiline", "rich"];
+    let all = dialects
+        .into_iter()
+        .flat_map(|dialect| [(dialect, "1"), (dialect, "7")]);
+    std::thread::scope(|scope| {
+        for (dialect, cut) in all {
+            scope.spawn(move || reads_streams_of(dialect, cut));
         }
-    }
+    });
+}
+
+fn reads_streams_of(dialect: &str, cut: &str) {
+    let flags = ["--mode", "sse", "--dialect", dialect, "--cut", cut];
+    let (_room, _server, gate) = before_http(OPEN, &flags);
+    let mut client = begun(&gate);
+    let said = client.call("echo", json!({"text": "é😀 through"}));
+    assert_eq!(said.text(), "é😀 through", "{dialect} cut at {cut}");
+    let mut params = json!({"name": "progress", "arguments": {"steps": 3}});
+    params["_meta"] = json!({"progressToken": 9});
+    let messages = client.reply("tools/call", params).messages();
+    let steps: Vec<_> = messages
+        .iter()
+        .map(|message| message.json["params"]["progress"].clone())
+        .collect();
+    assert_eq!(
+        steps[..3],
+        [json!(1), json!(2), json!(3)],
+        "{dialect} cut at {cut}"
+    );
+    assert_eq!(messages.last().unwrap().text(), "done");
 }
 
 #[test]
@@ -222,7 +230,7 @@ fn many_calls_are_in_flight_at_once_and_none_waits_for_another() {
 
 #[test]
 fn a_server_that_fails_in_any_way_is_told_and_the_session_lives_on() {
-    for (fault, reason, status) in [
+    let faults = [
         ("unauthorized", "upstream_auth", "protocol_error"),
         ("forbidden", "upstream_auth", "protocol_error"),
         ("payment", "upstream_protocol", "protocol_error"),
@@ -238,37 +246,45 @@ fn a_server_that_fails_in_any_way_is_told_and_the_session_lives_on() {
         ("oversized", "too_large", "unknown"),
         ("sse-oversized", "too_large", "unknown"),
         ("hang", "deadline", "unknown"),
-    ] {
-        let (room, server, gate) = before_http(IMPATIENT, &["--fault", fault]);
-        let mut client = begun(&gate);
-        let reply = client.reply("tools/call", json!({"name": "echo", "arguments": {"text": "hi"}}));
-        assert_eq!(reply.status, 200, "{fault}: {reply:?}");
-        for header in ["set-cookie", "www-authenticate", "location"] {
-            assert_eq!(reply.header(header), None, "{fault}");
+    ];
+    std::thread::scope(|scope| {
+        for (fault, reason, status) in faults {
+            scope.spawn(move || survives(fault, reason, status));
         }
-        let failed = reply.answer();
-        assert!(failed.is_tool_error(), "{fault}: {}", failed.raw);
-        assert_eq!(failed.reason(), Some(reason), "{fault}: {}", failed.raw);
-        assert!(!failed.text().contains('<'), "{fault}: {}", failed.raw);
-        assert_eq!(
-            client.request("tools/list", json!({})).tool_names().len(),
-            10,
-            "{fault}"
-        );
-        assert_eq!(server.log().calls().len(), 1, "{fault}: nothing is repeated");
-        assert!(
-            server
-                .log()
-                .notes()
-                .iter()
-                .all(|note| !note.contains("/elsewhere")),
-            "a redirect was followed"
-        );
-        drop(gate);
-        let record = Record::of(&room);
-        record.assert_one_outcome_each();
-        assert_eq!(record.statuses(), [status], "{fault}");
+    });
+}
+
+#[track_caller]
+fn survives(fault: &str, reason: &str, status: &str) {
+    let (room, server, gate) = before_http(IMPATIENT, &["--fault", fault]);
+    let mut client = begun(&gate);
+    let reply = client.reply("tools/call", json!({"name": "echo", "arguments": {"text": "hi"}}));
+    assert_eq!(reply.status, 200, "{fault}: {reply:?}");
+    for header in ["set-cookie", "www-authenticate", "location"] {
+        assert_eq!(reply.header(header), None, "{fault}");
     }
+    let failed = reply.answer();
+    assert!(failed.is_tool_error(), "{fault}: {}", failed.raw);
+    assert_eq!(failed.reason(), Some(reason), "{fault}: {}", failed.raw);
+    assert!(!failed.text().contains('<'), "{fault}: {}", failed.raw);
+    assert_eq!(
+        client.request("tools/list", json!({})).tool_names().len(),
+        10,
+        "{fault}"
+    );
+    assert_eq!(server.log().calls().len(), 1, "{fault}: nothing is repeated");
+    assert!(
+        server
+            .log()
+            .notes()
+            .iter()
+            .all(|note| !note.contains("/elsewhere")),
+        "a redirect was followed"
+    );
+    drop(gate);
+    let record = Record::of(&room);
+    record.assert_one_outcome_each();
+    assert_eq!(record.statuses(), [status], "{fault}");
 }
 
 #[test]
