@@ -98,7 +98,7 @@ fn secrets_stay_out_of_logs_ledger_process_list_and_errors() {
             .post("{}");
         assert_eq!(wrong.status, 401);
         assert_without(wrong.body.as_bytes(), SECRET, "the refusal");
-        client.post(&format!(r#"{{"jsonrpc":"2.0","id":1,"id":"{SECRET}"}}"#));
+        let _ = client.post(&format!(r#"{{"jsonrpc":"2.0","id":1,"id":"{SECRET}"}}"#));
         assert_without(&command_line(gate.pid()), SECRET, "the process list");
         gate.signal(rustix::process::Signal::TERM);
         gate.ended();

@@ -34,10 +34,9 @@ fn a_list_of_which_nothing_is_hidden_stays_as_the_server_sent_it() {
 fn what_is_shown_of_a_filtered_list_stays_as_the_server_sent_it() {
     let whole = direct(odd, json!({})).raw;
     let (before, rest) = whole.split_once(r#"{"name":"echo""#).unwrap();
-    let at = rest
-        .find(r#"{"inputSchema":{"type":"object"},"x-first""#)
-        .unwrap();
-    let second = &rest[at..];
+    let kept = r#"{"inputSchema":{"type":"object"},"x-first""#;
+    let (_, after) = rest.split_once(kept).unwrap();
+    let second = format!("{kept}{after}");
     let shown = through(
         "version: \"1\"\ndefault: allow\nhide: [echo]\ntools: {}\n",
         odd,

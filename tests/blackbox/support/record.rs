@@ -76,26 +76,31 @@ impl Record {
         })
     }
 
-    /// How many calls were denied, those that are only counted among them.
-    pub(crate) fn denials_counted(&self) -> u64 {
-        let count = |body: &Body| match body {
-            Body::Denial(_) => 1,
-            Body::Suppressed(suppressed) if suppressed.of == SuppressedKind::Denial => suppressed.count.get(),
-            _ => 0,
+    /// How many records there are of a kind, those that are only counted among them.
+    fn counted(&self, is_one: impl Fn(&Body) -> bool, of: SuppressedKind) -> u64 {
+        let count = |body: &Body| {
+            if let Body::Suppressed(suppressed) = body
+                && suppressed.of == of
+            {
+                suppressed.count.get()
+            } else {
+                u64::from(is_one(body))
+            }
         };
         self.0.iter().map(count).sum()
     }
 
+    /// How many calls were denied, those that are only counted among them.
+    pub(crate) fn denials_counted(&self) -> u64 {
+        self.counted(|body| matches!(body, Body::Denial(_)), SuppressedKind::Denial)
+    }
+
     /// How many messages were refused as malformed, those that are only counted among them.
     pub(crate) fn malformed_or_suppressed(&self) -> u64 {
-        let count = |body: &Body| match body {
-            Body::Malformed(_) => 1,
-            Body::Suppressed(suppressed) if suppressed.of == SuppressedKind::Malformed => {
-                suppressed.count.get()
-            }
-            _ => 0,
-        };
-        self.0.iter().map(count).sum()
+        self.counted(
+            |body| matches!(body, Body::Malformed(_)),
+            SuppressedKind::Malformed,
+        )
     }
 
     /// Whether there is a record of a kind.
@@ -121,14 +126,10 @@ impl Record {
     pub(crate) fn assert_one_outcome_each(&self) {
         let mut open = HashMap::new();
         for body in &self.0 {
-            match body {
-                Body::Intent(intent) => {
-                    assert_eq!(open.insert(intent.call, 0), None, "an intent stands twice")
-                }
-                Body::Outcome(outcome) => {
-                    *open.get_mut(&outcome.call).expect("an outcome without an intent") += 1
-                }
-                _ => {}
+            if let Body::Intent(intent) = body {
+                assert_eq!(open.insert(intent.call, 0), None, "an intent stands twice");
+            } else if let Body::Outcome(outcome) = body {
+                *open.get_mut(&outcome.call).expect("an outcome without an intent") += 1;
             }
         }
         let wrong: Vec<_> = open.iter().filter(|(_, count)| **count != 1).collect();
