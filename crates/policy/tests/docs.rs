@@ -70,7 +70,7 @@ fn read(path: &Path, code: &mut String) {
         if entry.is_dir() && !entry.ends_with("target") && !entry.ends_with("node_modules") {
             read(&entry, code);
         } else if entry.extension().is_some_and(|extension| extension == "rs") {
-            code.push_str(&fs::read_to_string(&entry).unwrap());
+            code.push_str(&fs::read_to_string(&entry).unwrap_or_default());
         }
     }
 }
