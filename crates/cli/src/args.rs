@@ -1,5 +1,9 @@
 //! The command line: what can be asked, and how the help puts it.
 
+use crate::commands;
+use crate::commands::demo::DemoArgs;
+use crate::commands::demo::server::DemoServerArgs;
+use crate::commands::ledger::LedgerArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -39,6 +43,22 @@ pub(crate) enum Command {
     /// Put the gate in front of one server
     #[command(after_help = EXAMPLES)]
     Run(Box<RunArgs>),
+    /// Read, prove and check what was recorded
+    Ledger(LedgerArgs),
+    /// Show what Callgate does: real calls through a real gate, in a few seconds
+    Demo(DemoArgs),
+    #[command(hide = true)]
+    DemoServer(DemoServerArgs),
+    /// Check policies: what is wrong, where, and what they come to
+    Validate(commands::validate::ValidateArgs),
+    /// Show how a policy judges one call, rule by rule
+    Explain(Box<commands::explain::ExplainArgs>),
+    /// Run the test files of policies
+    Test(commands::test::TestArgs),
+    /// List a server's tools and write a starter policy for it
+    Scan(commands::scan::ScanArgs),
+    /// Print the JSON Schema of the policy language
+    Schema(commands::schema::SchemaArgs),
 }
 
 /// How messages travel between the client and Callgate.

@@ -1,5 +1,13 @@
 //! One file a subcommand.
 
+pub(crate) mod demo;
+pub(crate) mod explain;
+pub(crate) mod ledger;
+pub(crate) mod scan;
+pub(crate) mod schema;
+pub(crate) mod test;
+pub(crate) mod validate;
+
 use crate::args::{Cli, Command};
 use crate::run;
 use std::process::ExitCode;
@@ -9,5 +17,13 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         None => run::run(&cli.run),
         Some(Command::Run(args)) => run::run(&args),
+        Some(Command::Demo(args)) => demo::demo(&args),
+        Some(Command::DemoServer(args)) => demo::server::serve(&args),
+        Some(Command::Ledger(args)) => ledger::ledger(&args),
+        Some(Command::Validate(args)) => validate::run(&args),
+        Some(Command::Explain(args)) => explain::run(&args),
+        Some(Command::Test(args)) => test::run(&args),
+        Some(Command::Scan(args)) => scan::run(&args),
+        Some(Command::Schema(args)) => schema::run(&args),
     }
 }

@@ -1,9 +1,11 @@
 //! `callgate run`: the gate in front of one server.
 
-mod headers;
+pub(crate) mod headers;
 mod policy;
 mod reload;
 mod setup;
+
+pub(crate) use setup::state_dir;
 
 use crate::args::{LogLevel, RunArgs, Transport};
 use crate::words::{say, warn};

@@ -9,6 +9,7 @@ pub mod bounds;
 mod cel;
 mod checks;
 mod diagnostic;
+mod document;
 mod exact;
 mod format;
 pub mod fuzzing;
@@ -30,3 +31,5 @@ pub use json_schema::json_schema;
 pub use load::{Document, LoadOptions, Loaded, Summary, Trust, load};
 pub use shape::Shape;
 pub use span::Span;
+
+pub use document::read_document;

@@ -19,7 +19,7 @@ const RESERVED: [&str; 9] = [
 ];
 
 /// Reads `--header` and `--header-file`.
-pub(super) fn read(lines: &[String], files: &[PathBuf]) -> anyhow::Result<HeaderMap> {
+pub(crate) fn read(lines: &[String], files: &[PathBuf]) -> anyhow::Result<HeaderMap> {
     let mut headers = HeaderMap::new();
     for line in lines {
         if !line.contains("${") {

@@ -1,0 +1,477 @@
+//! How a call was judged, as a value: what `explain` prints, and what a failing test shows.
+
+use super::value;
+use callgate_core::amount::Amount;
+use callgate_core::call::{Call, OtherCall, Scene};
+use callgate_core::condition::Truth;
+use callgate_core::decide::{self, Leaf, MethodClass, Recorder, Step, decide_method_traced, decide_traced};
+use callgate_core::decision::{Admission, Decision};
+use callgate_core::limit::{
+    Counters, LimitKey, Measure, Reservation, ScopeValue, StoreTime, Verdict, admit, cutoff, period,
+};
+use callgate_core::name::RuleId;
+use callgate_core::program::Mode;
+use callgate_core::refusal::Refusal;
+use callgate_policy::Loaded;
+use callgate_policy::tree::Node;
+use serde::Serialize;
+use std::time::Duration;
+
+/// What is judged.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Subject<'a> {
+    Tool(Call<'a>),
+    Method(OtherCall<'a>),
+}
+
+impl<'a> Subject<'a> {
+    pub(crate) const fn scene(&self) -> Scene<'a> {
+        match self {
+            Self::Tool(call) => call.scene,
+            Self::Method(call) => call.scene,
+        }
+    }
+}
+
+/// What came of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Outcome {
+    Allow,
+    Deny,
+}
+
+impl Outcome {
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+/// All of it.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Story {
+    /// The tool or method.
+    pub(crate) subject: String,
+    pub(crate) decision: Outcome,
+    /// What denied the call.
+    pub(crate) denial: Option<Denial>,
+    /// What rules in shadow mode would have denied.
+    pub(crate) shadow: Vec<Denial>,
+    /// The rules in the order in which they were judged.
+    pub(crate) rules: Vec<RuleStory>,
+    pub(crate) limits: Vec<LimitStory>,
+    /// What the call took, for whoever plays on.
+    #[serde(skip)]
+    pub(crate) taken: Taken,
+}
+
+/// What an admitted call took.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Taken {
+    /// The keys of its places among the calls in flight.
+    pub(crate) places: Vec<LimitKey>,
+}
+
+/// A rule, and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Place {
+    /// A JSON Pointer into the policy.
+    pub(crate) pointer: String,
+    pub(crate) name: Option<String>,
+    pub(crate) line: Option<usize>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Denial {
+    /// `None` where no rule decided.
+    pub(crate) rule: Option<Place>,
+    /// The stable reason code, as the ledger has it.
+    pub(crate) reason: &'static str,
+    /// What the agent is told.
+    pub(crate) told: String,
+    /// Seconds until another try may pass.
+    #[serde(serialize_with = "seconds")]
+    pub(crate) retry_after: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct RuleStory {
+    pub(crate) rule: Place,
+    pub(crate) asked: Asked,
+    pub(crate) decision: RuleOutcome,
+    pub(crate) conditions: Vec<ConditionStory>,
+}
+
+/// What a rule asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Asked {
+    Validate,
+    Deny,
+    Require,
+    DenyIf,
+    Approval,
+    Limit,
+}
+
+/// What a rule said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RuleOutcome {
+    Pass,
+    Deny,
+    /// It would have denied, and is in shadow mode.
+    Shadow,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ConditionStory {
+    /// The path and operator, or `when`.
+    pub(crate) asked: String,
+    /// What the policy compares with, as it is written.
+    pub(crate) wanted: Option<String>,
+    /// What the call has there.
+    pub(crate) value: Option<String>,
+    pub(crate) truth: TruthWord,
+    pub(crate) error: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum TruthWord {
+    True,
+    False,
+    Missing,
+    Error,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct LimitStory {
+    pub(crate) rule: Place,
+    pub(crate) counter: String,
+    /// Whose calls share it.
+    pub(crate) scope: String,
+    /// `per minute`.
+    pub(crate) period: String,
+    /// `calls`, or `sum` of an argument, or `in flight`.
+    pub(crate) counts: &'static str,
+    #[serde(serialize_with = "amount")]
+    pub(crate) before: Amount,
+    #[serde(serialize_with = "amount")]
+    pub(crate) takes: Amount,
+    /// After this call; the same as before where it is denied.
+    #[serde(serialize_with = "amount")]
+    pub(crate) after: Amount,
+    #[serde(serialize_with = "some_amount")]
+    pub(crate) max: Option<Amount>,
+    #[serde(serialize_with = "some_amount")]
+    pub(crate) min: Option<Amount>,
+}
+
+fn amount<S: serde::Serializer>(amount: &Amount, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(amount)
+}
+
+fn some_amount<S: serde::Serializer>(amount: &Option<Amount>, serializer: S) -> Result<S::Ok, S::Error> {
+    match amount {
+        Some(amount) => serializer.collect_str(amount),
+        None => serializer.serialize_none(),
+    }
+}
+
+fn seconds<S: serde::Serializer>(wait: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    wait.map(|wait| wait.as_secs_f64()).serialize(serializer)
+}
+
+/// Judges a call, takes what it takes from `counters` where it passes, and tells how.
+pub(crate) fn tell<C: Counters>(
+    loaded: &Loaded,
+    subject: &Subject<'_>,
+    counters: &mut C,
+    now: StoreTime,
+) -> Result<Story, C::Error> {
+    let mut recorder = Recorder::default();
+    let (name, decision) = match subject {
+        Subject::Tool(call) => (call.tool, decide_traced(&loaded.program, call, &mut recorder)),
+        Subject::Method(call) => {
+            let class = if callgate_wire::mcp::is_housekeeping(call.method) {
+                MethodClass::Housekeeping
+            } else {
+                MethodClass::Other
+            };
+            let decision = decide_method_traced(&loaded.program, call, class, &mut recorder);
+            (call.method, decision)
+        }
+    };
+    let teller = Teller { loaded, subject };
+    let mut story = Story {
+        subject: name.to_owned(),
+        decision: Outcome::Deny,
+        denial: None,
+        shadow: Vec::new(),
+        rules: Vec::new(),
+        limits: Vec::new(),
+        taken: Taken::default(),
+    };
+    match decision {
+        Decision::Deny(refusal) => story.denial = Some(teller.denial(&refusal, &recorder)),
+        Decision::Admit(admission) => teller.admission(&mut story, &admission, counters, now, &recorder)?,
+    }
+    let denied_by = story.denial.as_ref().and_then(|denial| denial.rule.as_ref());
+    let shadowed: Vec<&Place> = story
+        .shadow
+        .iter()
+        .filter_map(|denial| denial.rule.as_ref())
+        .collect();
+    story.rules = recorder
+        .steps
+        .iter()
+        .map(|step| teller.rule(step, denied_by, &shadowed))
+        .collect();
+    Ok(story)
+}
+
+struct Teller<'a> {
+    loaded: &'a Loaded,
+    subject: &'a Subject<'a>,
+}
+
+impl Teller<'_> {
+    /// The limits are asked last, all of them together.
+    fn admission<C: Counters>(
+        &self,
+        story: &mut Story,
+        admission: &Admission,
+        counters: &mut C,
+        now: StoreTime,
+        recorder: &Recorder,
+    ) -> Result<(), C::Error> {
+        for refusal in &admission.shadow {
+            story.shadow.push(self.denial(refusal, recorder));
+        }
+        for reservation in &admission.reservations {
+            let used = counters
+                .totals(&reservation.key, cutoff(reservation.window, now))?
+                .used;
+            story.limits.push(self.limit(reservation, used, recorder));
+        }
+        for slot in &admission.slots {
+            let used = Amount::units(u64::from(counters.in_flight(&slot.key)?));
+            story.limits.push(LimitStory {
+                rule: self.place(&slot.rule, recorder),
+                counter: slot.key.counter.to_string(),
+                scope: scope_words(&slot.key),
+                period: "at once".to_owned(),
+                counts: "in flight",
+                before: used,
+                takes: Amount::ONE,
+                after: used,
+                max: Some(Amount::units(u64::from(slot.max))),
+                min: None,
+            });
+        }
+        match admit(counters, now, &admission.reservations, &admission.slots)? {
+            Verdict::Refused(refusal) => story.denial = Some(self.denial(&refusal, recorder)),
+            Verdict::Admitted { shadow, .. } => {
+                story.decision = Outcome::Allow;
+                for refusal in &shadow {
+                    story.shadow.push(self.denial(refusal, recorder));
+                }
+                for limit in &mut story.limits {
+                    limit.after = limit.before.plus(limit.takes).unwrap_or(Amount::MAX);
+                }
+                story.taken = Taken {
+                    places: admission
+                        .slots
+                        .iter()
+                        .filter(|slot| {
+                            let refused = shadow.iter().any(|refusal| refusal.rule == slot.rule);
+                            slot.mode == Mode::Enforce || !refused
+                        })
+                        .map(|slot| slot.key.clone())
+                        .collect(),
+                };
+            }
+        }
+        Ok(())
+    }
+
+    fn limit(&self, reservation: &Reservation, used: Amount, recorder: &Recorder) -> LimitStory {
+        LimitStory {
+            rule: self.place(&reservation.rule, recorder),
+            counter: reservation.key.counter.to_string(),
+            scope: scope_words(&reservation.key),
+            period: period(reservation.window),
+            counts: match reservation.measure {
+                Measure::Calls => "calls",
+                Measure::Sum => "sum",
+            },
+            before: used,
+            takes: reservation.amount,
+            after: used,
+            max: reservation.max,
+            min: reservation.min,
+        }
+    }
+
+    fn denial(&self, refusal: &Refusal, recorder: &Recorder) -> Denial {
+        Denial {
+            rule: (!refusal.rule.as_str().is_empty()).then(|| self.place(&refusal.rule, recorder)),
+            reason: refusal.reason.code(),
+            told: refusal.text.to_string(),
+            retry_after: refusal.retry_after,
+        }
+    }
+
+    fn place(&self, rule: &RuleId, recorder: &Recorder) -> Place {
+        let named = recorder.steps.iter().find(|step| step.rule == *rule);
+        Place {
+            pointer: rule.to_string(),
+            name: named.and_then(|step| step.name.as_deref()).map(str::to_owned),
+            line: self.node(rule).map(|node| node.span.line),
+        }
+    }
+
+    fn node(&self, rule: &RuleId) -> Option<&Node> {
+        self.loaded.document.root.at(rule.as_str())
+    }
+
+    fn rule(&self, step: &Step, denied_by: Option<&Place>, shadowed: &[&Place]) -> RuleStory {
+        let asked = match step.asked {
+            decide::Asked::Validate => Asked::Validate,
+            decide::Asked::Deny => Asked::Deny,
+            decide::Asked::Require => Asked::Require,
+            decide::Asked::DenyIf => Asked::DenyIf,
+            decide::Asked::Approval => Asked::Approval,
+            decide::Asked::Limit => Asked::Limit,
+        };
+        // Limits refuse after all rules were asked, so a rule with both has to be told apart by what it asked.
+        let is_here = |place: &Place| place.pointer == step.rule.as_str() && asked == Asked::Limit;
+        let decision = match &step.refused {
+            Some(_) if shadowed.iter().any(|place| place.pointer == step.rule.as_str()) => {
+                RuleOutcome::Shadow
+            }
+            Some(_) => RuleOutcome::Deny,
+            None if denied_by.is_some_and(is_here) => RuleOutcome::Deny,
+            None if shadowed.iter().any(|place| is_here(place)) => RuleOutcome::Shadow,
+            None => RuleOutcome::Pass,
+        };
+        let mut written = Written::of(self.node(&step.rule));
+        RuleStory {
+            rule: Place {
+                pointer: step.rule.to_string(),
+                name: step.name.as_deref().map(str::to_owned),
+                line: self.node(&step.rule).map(|node| node.span.line),
+            },
+            asked,
+            decision,
+            conditions: step
+                .leaves
+                .iter()
+                .map(|leaf| self.condition(leaf, &mut written))
+                .collect(),
+        }
+    }
+
+    fn condition(&self, leaf: &Leaf, written: &mut Written) -> ConditionStory {
+        let (asked, wanted, found, truth) = match leaf {
+            Leaf::Test {
+                path,
+                operator,
+                truth,
+            } => (
+                format!("{path} {operator}"),
+                written.value(path, operator),
+                value::at(path, self.subject),
+                truth,
+            ),
+            Leaf::External { truth, .. } => ("when".to_owned(), written.expression(), None, truth),
+        };
+        let (truth, error) = match truth {
+            Truth::True => (TruthWord::True, None),
+            Truth::False => (TruthWord::False, None),
+            Truth::Missing => (TruthWord::Missing, None),
+            Truth::Error(error) => (TruthWord::Error, Some(error.to_string())),
+        };
+        ConditionStory {
+            asked,
+            wanted,
+            value: found,
+            truth,
+            error,
+        }
+    }
+}
+
+/// The conditions of a rule as they are written, each given out once.
+struct Written {
+    /// Path, operator, value.
+    tests: Vec<(String, String, String)>,
+    expressions: Vec<String>,
+}
+
+impl Written {
+    fn of(node: Option<&Node>) -> Self {
+        let mut written = Self {
+            tests: Vec::new(),
+            expressions: Vec::new(),
+        };
+        if let Some(node) = node {
+            written.gather(node);
+        }
+        written
+    }
+
+    fn gather(&mut self, node: &Node) {
+        let text = |key| node.get(key).and_then(Node::text);
+        if let (Some(path), Some(operator), Some(value)) = (text("path"), text("op"), node.get("value")) {
+            let value = value::shown(&value::json_of(value));
+            self.tests.push((path.to_owned(), operator.to_owned(), value));
+        }
+        if let Some(expression) = text("when") {
+            self.expressions.push(expression.to_owned());
+        }
+        for entry in node.entries() {
+            self.gather(&entry.value);
+        }
+        for item in node.items() {
+            self.gather(item);
+        }
+    }
+
+    fn value(&mut self, path: &str, operator: &str) -> Option<String> {
+        let at = self
+            .tests
+            .iter()
+            .position(|(p, o, _)| p == path && o == operator)?;
+        // The last of a kind stays: `[*]` asks it once for each element.
+        let is_last = !self
+            .tests
+            .iter()
+            .skip(at.saturating_add(1))
+            .any(|(p, o, _)| p == path && o == operator);
+        if is_last {
+            self.tests.get(at).map(|(_, _, value)| value.clone())
+        } else {
+            Some(self.tests.remove(at).2)
+        }
+    }
+
+    fn expression(&mut self) -> Option<String> {
+        (!self.expressions.is_empty()).then(|| self.expressions.remove(0))
+    }
+}
+
+fn scope_words(key: &LimitKey) -> String {
+    match &key.scope {
+        ScopeValue::Grant(grant) => format!("grant {grant}"),
+        ScopeValue::Session(session) => format!("session {session}"),
+        ScopeValue::Tool => "tool".to_owned(),
+        ScopeValue::Server => "server".to_owned(),
+        ScopeValue::Global => "global".to_owned(),
+        ScopeValue::Argument { path, value } => format!("{path} = {value}"),
+    }
+}

@@ -1,0 +1,293 @@
+//! Asking a server for its tools, as a client of either era.
+
+use super::tools::{self, Described};
+use crate::run::headers;
+use crate::words::say;
+use anyhow::{Context, bail};
+use clap::Args;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use rmcp::model::{ClientConfig, Implementation, PaginatedRequestParams, ProtocolVersion};
+use rmcp::service::{
+    ClientInitializeError, ClientLifecycleMode, ClientServiceExt, RoleClient, RunningService,
+};
+use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+use rmcp::transport::{StreamableHttpClientTransport, TokioChildProcess};
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long a server may take to start and answer: `npx` may have to download it first.
+const START_TIMEOUT_DEFAULT: u64 = 60;
+
+/// How long the list may take once the server has answered.
+const LIST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a server may take to end.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often a person is told that the server has not answered yet.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// At most so many pages are read, as the gate does.
+const PAGES_MAX: usize = 100;
+
+/// At most so many tools are read, as the gate does.
+const TOOLS_MAX: usize = 10_000;
+
+/// The server to ask.
+#[derive(Debug, Args)]
+pub(crate) struct ServerArgs {
+    /// The server's command and its arguments, after `--`
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+
+    /// The server's URL, in place of a command
+    #[arg(long, value_name = "URL", help_heading = "Server", conflicts_with = "command")]
+    upstream: Option<String>,
+
+    /// A header for the server, `Name: value`; `${env:X}` and `${file:X}` stand for secrets
+    #[arg(long, value_name = "HEADER", help_heading = "Server", requires = "upstream")]
+    header: Vec<String>,
+
+    /// A file of such headers, one a line
+    #[arg(long, value_name = "FILE", help_heading = "Server", requires = "upstream")]
+    header_file: Vec<PathBuf>,
+
+    /// How many seconds the server may take to start and answer
+    #[arg(long, value_name = "SECONDS", help_heading = "Server", default_value_t = START_TIMEOUT_DEFAULT)]
+    server_timeout: u64,
+}
+
+/// A server, and how long it may take to answer.
+#[derive(Debug)]
+pub(crate) struct Target {
+    place: Place,
+    start_timeout: Duration,
+}
+
+#[derive(Debug)]
+enum Place {
+    Command(Vec<OsString>),
+    Url { url: url::Url, headers: HeaderMap },
+}
+
+/// What a server says of itself and its tools.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listing {
+    pub(crate) name: Option<String>,
+    pub(crate) version: Option<String>,
+    /// The version of the protocol that was agreed on.
+    pub(crate) protocol: String,
+    /// The result of `tools/list`, all pages joined.
+    pub(crate) text: String,
+}
+
+impl Listing {
+    pub(crate) fn tools(&self) -> anyhow::Result<Vec<Described>> {
+        tools::read(&self.text).context("the server's list of tools")
+    }
+}
+
+impl ServerArgs {
+    /// The server, where one is named.
+    pub(crate) fn target(&self) -> anyhow::Result<Option<Target>> {
+        let place = match &self.upstream {
+            Some(url) => {
+                let url = url::Url::parse(url).context("--upstream")?;
+                if !matches!(url.scheme(), "http" | "https") {
+                    bail!("--upstream: `{}` is neither http nor https", url.scheme());
+                }
+                let headers = headers::read(&self.header, &self.header_file)?;
+                Place::Url { url, headers }
+            }
+            None if self.command.is_empty() => return Ok(None),
+            None => Place::Command(self.command.clone()),
+        };
+        Ok(Some(Target {
+            place,
+            start_timeout: Duration::from_secs(self.server_timeout),
+        }))
+    }
+}
+
+impl Target {
+    /// What a person knows it by: no argument and no query, which may hold secrets.
+    fn label(&self) -> String {
+        match &self.place {
+            Place::Command(command) => command
+                .first()
+                .map(|program| program.to_string_lossy().into_owned())
+                .unwrap_or_default(),
+            Place::Url { url, .. } => url.host_str().unwrap_or_default().to_owned(),
+        }
+    }
+
+    /// The end of a command line that names the same server.
+    pub(crate) fn as_arguments(&self) -> String {
+        match &self.place {
+            Place::Command(command) => {
+                let words: Vec<_> = command.iter().map(|word| word.to_string_lossy()).collect();
+                format!("-- {}", words.join(" "))
+            }
+            Place::Url { .. } => "--upstream URL".to_owned(),
+        }
+    }
+}
+
+/// Starts or reaches the server, and lists all its tools. Progress is told on stderr.
+pub(crate) fn list(target: &Target) -> anyhow::Result<Listing> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let listed = runtime.block_on(async {
+        let label = target.label();
+        let doing = match target.place {
+            Place::Command(_) => "starting",
+            Place::Url { .. } => "asking",
+        };
+        say(&format!("callgate: {doing} {label} …"));
+        let waiting = tokio::spawn(tell_of_waiting(label.clone()));
+        let listed = connect_and_list(target).await;
+        waiting.abort();
+        listed.with_context(|| format!("the server {label}"))
+    });
+    runtime.shutdown_timeout(CLOSE_TIMEOUT);
+    listed
+}
+
+async fn tell_of_waiting(label: String) {
+    let mut waited = Duration::ZERO;
+    loop {
+        tokio::time::sleep(PATIENCE).await;
+        waited = waited.saturating_add(PATIENCE);
+        say(&format!(
+            "callgate: {label} has not answered yet, after {} s …",
+            waited.as_secs()
+        ));
+    }
+}
+
+type Client = RunningService<RoleClient, ClientConfig>;
+
+async fn connect_and_list(target: &Target) -> anyhow::Result<Listing> {
+    let mut client = connect(target).await?;
+    let listed = tokio::time::timeout(LIST_TIMEOUT, all_pages(&client))
+        .await
+        .unwrap_or_else(|_| {
+            bail!(
+                "it did not give its list of tools within {} s",
+                LIST_TIMEOUT.as_secs()
+            )
+        });
+    let info = client.peer_info();
+    let implementation = info.as_ref().and_then(|info| info.server_info.clone());
+    let protocol = info
+        .as_ref()
+        .map(|info| info.protocol_version.to_string())
+        .unwrap_or_default();
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, client.close()).await;
+    Ok(Listing {
+        name: implementation.as_ref().map(|server| server.name.clone()),
+        version: implementation.map(|server| server.version),
+        protocol,
+        text: listed?,
+    })
+}
+
+/// The handshake of the older versions, and where the server refuses it, that of 2026-07-28.
+async fn connect(target: &Target) -> anyhow::Result<Client> {
+    let modern = ClientLifecycleMode::Discover {
+        preferred_versions: vec![ProtocolVersion::V_2026_07_28],
+    };
+    let first = match attempt(target, ClientLifecycleMode::Initialize).await? {
+        Ok(client) => return Ok(client),
+        Err(first) => first,
+    };
+    match attempt(target, modern).await? {
+        Ok(client) => Ok(client),
+        Err(_) => Err(first).context("it is no MCP server, or could not start"),
+    }
+}
+
+async fn attempt(
+    target: &Target,
+    lifecycle: ClientLifecycleMode,
+) -> anyhow::Result<Result<Client, ClientInitializeError>> {
+    let mut info = ClientConfig::default();
+    info.client_info = Implementation::new("callgate", env!("CARGO_PKG_VERSION"));
+    let connecting = async {
+        match &target.place {
+            Place::Command(command) => {
+                let transport = spawn(command)?;
+                Ok(info.serve_with_lifecycle(transport, lifecycle).await)
+            }
+            Place::Url { url, headers } => {
+                let transport = reach(url, headers)?;
+                Ok(info.serve_with_lifecycle(transport, lifecycle).await)
+            }
+        }
+    };
+    tokio::time::timeout(target.start_timeout, connecting)
+        .await
+        .unwrap_or_else(|_| {
+            bail!(
+                "it did not answer within {} s; --server-timeout gives it longer",
+                target.start_timeout.as_secs()
+            )
+        })
+}
+
+fn spawn(command: &[OsString]) -> anyhow::Result<TokioChildProcess> {
+    let (program, arguments) = command.split_first().context("no command")?;
+    let mut process = tokio::process::Command::new(program);
+    process.args(arguments).kill_on_drop(true);
+    TokioChildProcess::new(process)
+        .with_context(|| format!("cannot start {}; is it installed?", program.to_string_lossy()))
+}
+
+fn reach(
+    url: &url::Url,
+    headers: &HeaderMap,
+) -> anyhow::Result<StreamableHttpClientTransport<reqwest::Client>> {
+    // Fails only where a provider is in place already, which is then used.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let http = reqwest::Client::builder()
+        // A redirect would carry the credentials elsewhere.
+        .redirect(reqwest::redirect::Policy::none())
+        .tcp_nodelay(true)
+        .build()
+        .context("cannot set up HTTP")?;
+    let mut config = StreamableHttpClientTransportConfig::with_uri(url.as_str());
+    let named: HashMap<HeaderName, HeaderValue> = headers
+        .iter()
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    config.custom_headers = named;
+    Ok(StreamableHttpClientTransport::with_client(http, config))
+}
+
+async fn all_pages(client: &Client) -> anyhow::Result<String> {
+    let mut tools = Vec::new();
+    let mut cursor: Option<String> = None;
+    for _ in 0..PAGES_MAX {
+        let mut params = PaginatedRequestParams::default();
+        params.cursor.clone_from(&cursor);
+        let page = client
+            .list_tools(Some(params))
+            .await
+            .context("it does not list its tools")?;
+        tools.extend(page.tools);
+        if tools.len() > TOOLS_MAX {
+            bail!("it lists more than {TOOLS_MAX} tools");
+        }
+        match page.next_cursor {
+            None => return Ok(serde_json::to_string(&serde_json::json!({ "tools": tools }))?),
+            Some(next) if cursor.as_ref() == Some(&next) => {
+                bail!("its list of tools never ends: a page names itself as the next")
+            }
+            Some(next) => cursor = Some(next),
+        }
+    }
+    bail!("its list of tools has more than {PAGES_MAX} pages")
+}

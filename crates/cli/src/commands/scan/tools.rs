@@ -1,0 +1,188 @@
+//! What a server says of its tools, read as the gate reads it.
+
+use anyhow::{Context, bail};
+use callgate_core::call::ListedTool;
+use callgate_core::json::Json;
+use callgate_core::name::ToolName;
+use callgate_wire::list::{Tool, ToolList, result_of};
+use callgate_wire::{Bounds, Decoded, JsonKind, Kind, RawJson, decode};
+use serde::Serialize;
+
+/// A tool with what a person wants to know of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Described {
+    /// As the gate judges it.
+    pub(crate) listed: ListedTool,
+    pub(crate) description: Option<String>,
+    pub(crate) parameters: Vec<Parameter>,
+    pub(crate) effect: Effect,
+}
+
+/// What a tool's annotations claim that it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Effect {
+    /// `readOnlyHint: true`.
+    Reads,
+    /// `destructiveHint: true`.
+    Destroys,
+    /// Neither is claimed.
+    Unknown,
+}
+
+/// One argument of a tool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Parameter {
+    pub(crate) name: String,
+    /// The types that the schema names, `any` where it names none.
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) required: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) description: Option<String>,
+}
+
+/// A tool, for `--json`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Summary<'t> {
+    name: &'t str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'t str>,
+    effect: Effect,
+    parameters: &'t [Parameter],
+}
+
+impl Described {
+    pub(crate) fn summary(&self) -> Summary<'_> {
+        Summary {
+            name: self.listed.name.as_str(),
+            description: self.description.as_deref(),
+            effect: self.effect,
+            parameters: &self.parameters,
+        }
+    }
+}
+
+/// Reads a response to `tools/list`, its result, or the bare list of tools.
+pub(crate) fn read(text: &str) -> anyhow::Result<Vec<Described>> {
+    let bounds = Bounds::default();
+    let text = text.trim_start_matches('\u{feff}').trim();
+    if let Ok(Decoded::Single(message)) = decode(text.as_bytes(), &bounds) {
+        let Kind::Response(response) = message.kind() else {
+            bail!("this is a request, not a list of tools");
+        };
+        let result = result_of(response).context("this is an error, not a list of tools")?;
+        return of_page(result);
+    }
+    let result = if text.starts_with('[') {
+        format!("{{\"tools\":{text}}}")
+    } else {
+        text.to_owned()
+    };
+    let message = format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{result}}}");
+    match decode(message.as_bytes(), &bounds) {
+        Ok(Decoded::Single(message)) => match message.kind() {
+            Kind::Response(response) => of_page(result_of(response).context("there is no list of tools")?),
+            Kind::Request(_) | Kind::Notification(_) => bail!("there is no list of tools"),
+        },
+        Ok(Decoded::Batch(_)) => bail!("there is no list of tools"),
+        Err(cause) => bail!("this is not a list of tools: {cause}"),
+    }
+}
+
+fn of_page(result: RawJson<'_>) -> anyhow::Result<Vec<Described>> {
+    let page = ToolList::read(result)?;
+    let mut tools: Vec<Described> = Vec::new();
+    for tool in page.tools() {
+        if let Some(described) = described(tool)
+            && !tools
+                .iter()
+                .any(|other| other.listed.name == described.listed.name)
+        {
+            tools.push(described);
+        }
+    }
+    Ok(tools)
+}
+
+/// A tool as conditions read it; `None` where its definition has no single meaning, as the gate has it.
+fn described(tool: &Tool<'_>) -> Option<Described> {
+    let bounds = Bounds::default();
+    let strict = |part: Option<RawJson<'_>>| part.is_none_or(|part| part.check_strict(&bounds).is_ok());
+    if !strict(tool.input_schema) || !strict(tool.annotations) {
+        return None;
+    }
+    let schema = tool.input_schema.map(|schema| schema.parse());
+    let annotations = tool
+        .annotations
+        .map_or(Json::Null, |annotations| annotations.parse().into_owned());
+    let claims = |hint| annotations.get(hint) == Some(&Json::Bool(true));
+    let effect = match (claims("destructiveHint"), claims("readOnlyHint")) {
+        (true, _) => Effect::Destroys,
+        (false, true) => Effect::Reads,
+        (false, false) => Effect::Unknown,
+    };
+    let required = schema.as_ref().map(required).unwrap_or_default();
+    Some(Described {
+        description: tool
+            .description
+            .filter(|text| text.kind() == JsonKind::String)
+            .and_then(|text| text.as_str())
+            .map(std::borrow::Cow::into_owned),
+        parameters: schema
+            .as_ref()
+            .map(|schema| parameters(schema, &required))
+            .unwrap_or_default(),
+        effect,
+        listed: ListedTool {
+            name: ToolName::new(&tool.name).ok()?,
+            input_schema: tool.input_schema.map(|schema| schema.text().into()),
+            required,
+            annotations,
+            class: None,
+        },
+    })
+}
+
+fn required(schema: &Json<'_>) -> Vec<Box<str>> {
+    match schema.get("required") {
+        Some(Json::Array(names)) => names.iter().filter_map(string).map(Into::into).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn parameters(schema: &Json<'_>, required: &[Box<str>]) -> Vec<Parameter> {
+    let Some(Json::Object(properties)) = schema.get("properties") else {
+        return Vec::new();
+    };
+    properties
+        .iter()
+        .map(|(name, property)| Parameter {
+            name: name.clone().into_owned(),
+            kind: kind(property),
+            required: required.iter().any(|other| **other == **name),
+            description: property.get("description").and_then(string).map(str::to_owned),
+        })
+        .collect()
+}
+
+fn kind(property: &Json<'_>) -> String {
+    if let Some(Json::Array(values)) = property.get("enum") {
+        let values: Vec<&str> = values.iter().filter_map(string).collect();
+        if !values.is_empty() {
+            return values.join(" | ");
+        }
+    }
+    match property.get("type") {
+        Some(Json::String(kind)) => kind.clone().into_owned(),
+        Some(Json::Array(kinds)) => kinds.iter().filter_map(string).collect::<Vec<_>>().join(" | "),
+        _ => "any".to_owned(),
+    }
+}
+
+fn string<'j>(json: &'j Json<'_>) -> Option<&'j str> {
+    match json {
+        Json::String(text) => Some(text),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_) => None,
+    }
+}
