@@ -1,9 +1,11 @@
 //! The command line: what can be asked, and how the help puts it.
 
 use crate::commands;
+use crate::commands::completions::{CompletionsArgs, ManArgs};
 use crate::commands::demo::DemoArgs;
 use crate::commands::demo::server::DemoServerArgs;
 use crate::commands::ledger::LedgerArgs;
+use crate::commands::status::StatusArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -45,6 +47,12 @@ pub(crate) enum Command {
     Run(Box<RunArgs>),
     /// Read, prove and check what was recorded
     Ledger(LedgerArgs),
+    /// Show running gates, calls, denials and limits
+    Status(StatusArgs),
+    /// Print what a shell needs to complete this program's arguments
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write the pages of all subcommands to a folder
+    Man(ManArgs),
     /// Show what Callgate does: real calls through a real gate, in a few seconds
     Demo(DemoArgs),
     #[command(hide = true)]

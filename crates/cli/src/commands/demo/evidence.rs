@@ -1,11 +1,12 @@
 //! What is left after the calls: the ledger, checked, and what it says if it is tampered with.
 
-use super::super::ledger::{Out, line, verify_folder};
+use super::super::ledger::line::{self, Line};
+use super::super::ledger::{Call, Out, verify_folder};
 use super::Counts;
 use super::stage::Remains;
 use anyhow::{Context, ensure};
 use callgate_ledger::record::Denial;
-use callgate_ledger::{Body, Fault, Kind, Record, Report, Verifier};
+use callgate_ledger::{Body, Fault, Kind, Record, Report, Text, Verifier};
 use callgate_store::{Entry, Reader};
 use std::process::ExitCode;
 
@@ -77,16 +78,14 @@ fn count(report: &Report, kind: Kind) -> u64 {
         .map_or(0, |(_, count)| *count)
 }
 
-fn line_of(entry: &Entry, reader: &Reader) -> anyhow::Result<Option<line::Line>> {
+fn line_of(entry: &Entry, reader: &Reader) -> anyhow::Result<Option<Line>> {
     let record = entry.record()?;
-    Ok(match &record.body {
-        Body::Intent(intent) => {
-            let call = super::super::ledger::Call::read(intent.call, reader)?;
-            Some(line::Line::of_call(&record, intent, call.outcome.as_ref()))
-        }
-        _ if record.kind() == Kind::Outcome => None,
-        _ => Some(line::Line::of_record(&record)),
-    })
+    if let Body::Intent(intent) = &record.body {
+        let call = Call::read(intent.call, reader)?;
+        return Ok(Some(Line::of_call(&record, intent, call.outcome.as_ref())));
+    }
+    // An outcome is shown with its intent.
+    Ok((record.kind() != Kind::Outcome).then(|| Line::of_record(&record)))
 }
 
 /// Checks the same ledger once more with one record rewritten, as a person with a database tool would.
@@ -104,19 +103,15 @@ fn tampered(reader: &Reader) -> anyhow::Result<Fault> {
 
 fn rewritten(entry: &Entry) -> anyhow::Result<Vec<u8>> {
     let record = entry.record()?;
-    Ok(match record.body {
-        Body::Denial(denial)
-            if denial
-                .tool
-                .as_ref()
-                .is_some_and(|tool| tool.as_str() == "delete_workflow") =>
-        {
-            let body = Body::Denial(Denial {
-                tool: Some("workflow_status".into()),
-                ..denial
-            });
-            Record { body, ..record }.encode()
-        }
-        _ => entry.bytes.clone(),
-    })
+    if let Body::Denial(denial) = &record.body
+        && denial.tool.as_ref().map(Text::as_str) == Some("delete_workflow")
+    {
+        let tool = Some("workflow_status".into());
+        let body = Body::Denial(Denial {
+            tool,
+            ..denial.clone()
+        });
+        return Ok(Record { body, ..record }.encode());
+    }
+    Ok(entry.bytes.clone())
 }

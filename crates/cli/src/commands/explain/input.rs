@@ -76,7 +76,7 @@ impl Input {
             && story.rules.iter().any(|rule| rule.asked == Asked::Validate)
         {
             notes.push(format!(
-                "the input schema of `{}` is not known, so `validate` was not really tried; give the server's list with --tools",
+                "the input schema of `{}` is not known, so `validate` was not tried; give the server's list with --tools",
                 assumed.name
             ));
         }
@@ -84,11 +84,11 @@ impl Input {
     }
 }
 
-/// A tool of which nothing is known but that the server lists it.
-pub(crate) fn assumed(name: &str) -> anyhow::Result<ListedTool> {
+/// A tool of which nothing is known but that the server lists it: any arguments fit.
+fn assumed(name: &str) -> anyhow::Result<ListedTool> {
     Ok(ListedTool {
         name: ToolName::new(name)?,
-        input_schema: None,
+        input_schema: Some("{}".into()),
         required: Vec::new(),
         annotations: Json::Null,
         class: None,

@@ -152,6 +152,8 @@ pub(crate) enum TruthWord {
 pub(crate) struct LimitStory {
     pub(crate) rule: Place,
     pub(crate) counter: String,
+    /// The argument that is summed, where it is no count of calls.
+    pub(crate) sums: Option<String>,
     /// Whose calls share it.
     pub(crate) scope: String,
     /// `per minute`.
@@ -226,10 +228,17 @@ pub(crate) fn tell<C: Counters>(
         .iter()
         .filter_map(|denial| denial.rule.as_ref())
         .collect();
+    // Rules that refused when they were asked, before any limit was counted.
+    let own_refusals: Vec<&RuleId> = recorder
+        .steps
+        .iter()
+        .filter(|step| step.refused.is_some())
+        .map(|step| &step.rule)
+        .collect();
     story.rules = recorder
         .steps
         .iter()
-        .map(|step| teller.rule(step, denied_by, &shadowed))
+        .map(|step| teller.rule(step, denied_by, &shadowed, &own_refusals))
         .collect();
     Ok(story)
 }
@@ -263,6 +272,7 @@ impl Teller<'_> {
             story.limits.push(LimitStory {
                 rule: self.place(&slot.rule, recorder),
                 counter: slot.key.counter.to_string(),
+                sums: None,
                 scope: scope_words(&slot.key),
                 period: "at once".to_owned(),
                 counts: "in flight",
@@ -303,6 +313,10 @@ impl Teller<'_> {
         LimitStory {
             rule: self.place(&reservation.rule, recorder),
             counter: reservation.key.counter.to_string(),
+            sums: match reservation.measure {
+                Measure::Calls => None,
+                Measure::Sum => self.summed(&reservation.rule),
+            },
             scope: scope_words(&reservation.key),
             period: period(reservation.window),
             counts: match reservation.measure {
@@ -315,6 +329,14 @@ impl Teller<'_> {
             max: reservation.max,
             min: reservation.min,
         }
+    }
+
+    /// The argument that a limit sums, as the policy spells it.
+    fn summed(&self, rule: &RuleId) -> Option<String> {
+        let node = self.node(rule)?;
+        let in_state = || node.get("state").and_then(|state| state.get("increment_from"));
+        let path = node.get("amount").or_else(in_state)?;
+        path.text().map(str::to_owned)
     }
 
     fn denial(&self, refusal: &Refusal, recorder: &Recorder) -> Denial {
@@ -339,7 +361,13 @@ impl Teller<'_> {
         self.loaded.document.root.at(rule.as_str())
     }
 
-    fn rule(&self, step: &Step, denied_by: Option<&Place>, shadowed: &[&Place]) -> RuleStory {
+    fn rule(
+        &self,
+        step: &Step,
+        denied_by: Option<&Place>,
+        shadowed: &[&Place],
+        own_refusals: &[&RuleId],
+    ) -> RuleStory {
         let asked = match step.asked {
             decide::Asked::Validate => Asked::Validate,
             decide::Asked::Deny => Asked::Deny,
@@ -348,15 +376,16 @@ impl Teller<'_> {
             decide::Asked::Approval => Asked::Approval,
             decide::Asked::Limit => Asked::Limit,
         };
-        // Limits refuse after all rules were asked, so a rule with both has to be told apart by what it asked.
-        let is_here = |place: &Place| place.pointer == step.rule.as_str() && asked == Asked::Limit;
+        // The first denial decides, so whatever else refused is in shadow mode. Limits refuse after all rules were
+        // asked, so a rule that also has a limit is told apart by what it asked.
+        let is_this = |place: &Place| place.pointer == step.rule.as_str();
+        let is_denied = denied_by.is_some_and(is_this);
         let decision = match &step.refused {
-            Some(_) if shadowed.iter().any(|place| place.pointer == step.rule.as_str()) => {
-                RuleOutcome::Shadow
-            }
-            Some(_) => RuleOutcome::Deny,
-            None if denied_by.is_some_and(is_here) => RuleOutcome::Deny,
-            None if shadowed.iter().any(|place| is_here(place)) => RuleOutcome::Shadow,
+            Some(_) if is_denied => RuleOutcome::Deny,
+            Some(_) => RuleOutcome::Shadow,
+            None if asked != Asked::Limit => RuleOutcome::Pass,
+            None if is_denied && !own_refusals.contains(&&step.rule) => RuleOutcome::Deny,
+            None if shadowed.iter().any(|place| is_this(place)) => RuleOutcome::Shadow,
             None => RuleOutcome::Pass,
         };
         let mut written = Written::of(self.node(&step.rule));

@@ -122,9 +122,10 @@ fn condition_lines(out: &mut String, condition: &ConditionStory) {
 }
 
 fn limit_lines(out: &mut String, limit: &LimitStory) {
-    let what = match limit.counts {
-        "sum" => format!("sum of {}", clean(&limit.counter)),
-        counts => counts.to_owned(),
+    let what = match (&limit.sums, limit.counts) {
+        (Some(path), _) => format!("of {}", clean(path)),
+        (None, "sum") => format!("of {}", clean(&limit.counter)),
+        (None, counts) => counts.to_owned(),
     };
     let _ = write!(out, "  {}: ", clean(&limit.rule.pointer));
     match (limit.max, limit.min) {

@@ -161,8 +161,12 @@ fn base(root: &str, subject: &Subject<'_>) -> Option<Json<'static>> {
         ("time", _) => {
             let seconds = scene.now.0 / 1_000;
             let number = |value: u64| Json::Number(Cow::Owned(value.to_string()));
+            // The epoch was a Thursday.
+            let weekday = ["thu", "fri", "sat", "sun", "mon", "tue", "wed"]
+                .get(usize::try_from(seconds / 86_400 % 7).ok()?)?;
             object(vec![
                 ("unix", number(seconds)),
+                ("weekday", text(weekday)),
                 ("hour", number(seconds / 3_600 % 24)),
                 ("minute", number(seconds / 60 % 60)),
             ])

@@ -186,8 +186,16 @@ impl SearchArgs {
         let status = match body {
             Body::Late(late) => Some(late.status),
             Body::Outcome(outcome) => Some(outcome.status),
-            _ if call.intent.is_none() => return false,
-            _ => call.outcome.as_ref().map(|outcome| outcome.status),
+            Body::Intent(_) | Body::TaskEnd(_) => call.outcome.as_ref().map(|outcome| outcome.status),
+            Body::Denial(_)
+            | Body::Malformed(_)
+            | Body::AuthFailure(_)
+            | Body::Start(_)
+            | Body::Stop(_)
+            | Body::Reload(_)
+            | Body::Suppressed(_)
+            | Body::Drop(_)
+            | Body::List(_) => return false,
         };
         match wanted {
             Wanted::Open => status.is_none(),

@@ -52,10 +52,7 @@ fn print(entry: &Entry, out: &mut Out) -> anyhow::Result<()> {
     // The record's own fields, by their names in the format.
     let fields: Map<String, Value> = serde_json::from_slice(&entry.bytes)?;
     for (name, value) in fields.iter().filter(|(name, _)| !HEADED.contains(&name.as_str())) {
-        let text = match value {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         out.line(&format!("  {name:<14} {}", clean(&text)))?;
     }
     out.line(&format!("  {:<14} {}", "leaf", entry.leaf))?;

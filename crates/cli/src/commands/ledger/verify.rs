@@ -8,21 +8,22 @@ use crate::words::{FOUND_WRONG, complain};
 use anyhow::{Context, bail};
 use callgate_ledger::export::{ExportVerifier, Trust};
 use callgate_ledger::receipt::Receipt;
-use callgate_ledger::{Outside, Report, Verifier, VerifierKey};
-use callgate_store::Reader;
+use callgate_ledger::{Fault, Outside, Report, Verifier, VerifierKey};
+use callgate_store::{ReadError, Reader};
 use clap::Args;
 use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 pub(super) const EXPLAINED: &str = "\
-What it shows: without --checkpoint, that the records agree with each other and with the checkpoints that lie
-beside them, which whoever holds the key could have made anew. With a checkpoint and a key that were kept
-elsewhere, that nothing up to the checkpoint's size was changed, dropped or inserted. `callgate run
---checkpoint-out FILE` appends each checkpoint to a file, `callgate ledger key` prints the key.
+What it shows: without --checkpoint, that the records agree with each other and with the \
+checkpoints that lie beside them, which whoever holds the key could have made anew. With a \
+checkpoint and a key that were kept elsewhere, that nothing up to the checkpoint's size was \
+changed, dropped or inserted. `callgate run --checkpoint-out FILE` appends each checkpoint to a \
+file, `callgate ledger key` prints the key.
 
-Exit codes: 0 nothing is wrong; 1 it could not be checked; 2 something is wrong, and the first record that is
-wrong is named.";
+Exit codes: 0 nothing is wrong; 1 it could not be checked; 2 something is wrong, and the first \
+record that is wrong is named.";
 
 /// What `verify` takes.
 #[derive(Debug, Args)]
@@ -113,73 +114,119 @@ fn stored(reader: &Reader, given: &[VerifierKey], kept: Option<String>) -> anyho
     } else {
         given.to_vec()
     };
-    let outside = match kept.map(|kept| Outside::open(&kept, &keys)).transpose() {
-        Ok(outside) => outside,
-        Err(error) => {
-            bail!("the checkpoints kept elsewhere: {error}; is it the right file, and the right key?")
-        }
+    let outside = kept.map(|kept| Outside::open(&kept, &keys)).transpose();
+    let outside = outside
+        .context("the checkpoints kept elsewhere do not open; is it the right file, and the right key?")?;
+    let checked = match check(reader, &log, &keys, outside) {
+        Ok(report) => Ok(report),
+        Err(Stop::Wrong(wrong)) => Err(wrong),
+        Err(Stop::Failed(error)) => return Err(error.into()),
     };
-    // Records that come from here on are not looked at, so that every checkpoint read has its records.
-    let checkpoints = reader.checkpoints()?;
-    let range = reader.range()?;
-    let checked = check(reader, range, checkpoints, &log, &keys, outside)?;
     Ok((log, keys, checked))
 }
 
-fn check(
-    reader: &Reader,
-    range: std::ops::Range<u64>,
-    checkpoints: Vec<(u64, String)>,
-    log: &str,
-    keys: &[VerifierKey],
-    outside: Option<Outside>,
-) -> anyhow::Result<Result<Report, Wrong>> {
+/// Why a check came to no good end.
+enum Stop {
+    /// Something is wrong with the log.
+    Wrong(Wrong),
+    /// The log could not be read.
+    Failed(ReadError),
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Wrong(Wrong {
+            seq: Some(fault.seq),
+            words: fault.to_string(),
+        })
+    }
+}
+
+/// What contradicts itself, or has a type that no gate writes, was changed by somebody else; a failure to read
+/// says nothing about the log.
+impl From<ReadError> for Stop {
+    fn from(error: ReadError) -> Self {
+        let changed = match &error {
+            ReadError::Damaged(_) | ReadError::Node { .. } => true,
+            ReadError::Query(error) => error.sqlite_error_code().is_none(),
+            ReadError::Missing { .. } | ReadError::Open(_) => false,
+        };
+        if changed {
+            Self::Wrong(Wrong {
+                seq: None,
+                words: error.to_string(),
+            })
+        } else {
+            Self::Failed(error)
+        }
+    }
+}
+
+impl Stop {
+    /// With the number of the record that was due.
+    fn at(self, seq: u64) -> Self {
+        match self {
+            Self::Wrong(wrong) => Self::Wrong(Wrong {
+                seq: Some(seq),
+                words: format!(
+                    "record {seq}, or one of the next, cannot be read: {}",
+                    wrong.words
+                ),
+            }),
+            failed @ Self::Failed(_) => failed,
+        }
+    }
+}
+
+fn missing(seq: u64, words: &str) -> Stop {
+    Stop::Wrong(Wrong {
+        seq: Some(seq),
+        words: format!("record {seq}: missing: {words}"),
+    })
+}
+
+fn check(reader: &Reader, log: &str, keys: &[VerifierKey], outside: Option<Outside>) -> Result<Report, Stop> {
+    // Records that come from here on are not looked at, so that every checkpoint read has its records.
+    let checkpoints = reader.checkpoints()?;
+    let range = reader.range()?;
     let mut progress = Progress::new("records", range.end.saturating_sub(range.start));
     let mut checkpoints = checkpoints
         .into_iter()
         .filter(|(size, _)| *size >= range.start)
         .peekable();
-    let mut verifier = match Verifier::new(log, keys.to_vec(), reader.prefix()?, outside) {
-        Ok(verifier) => verifier,
-        Err(fault) => return Ok(Err(fault.into())),
+    let prefix = match reader.prefix() {
+        Err(ReadError::Node { .. }) => {
+            let words = format!(
+                "the log begins at {}, and what was before is in no archive",
+                range.start
+            );
+            return Err(missing(0, &words));
+        }
+        prefix => prefix?,
     };
+    let mut verifier = Verifier::new(log, keys.to_vec(), prefix, outside)?;
     let mut entries = reader.entries(range.start);
     loop {
         while let Some((_, note)) = checkpoints.next_if(|(size, _)| *size == verifier.next()) {
-            if let Err(fault) = verifier.checkpoint(&note) {
-                return Ok(Err(fault.into()));
-            }
+            verifier.checkpoint(&note)?;
         }
-        let Some(entry) = entries.next().transpose()? else {
+        let due = verifier.next();
+        let entry = entries
+            .next()
+            .transpose()
+            .map_err(|error| Stop::from(error).at(due))?;
+        let Some(entry) = entry.filter(|_| due < range.end) else {
             break;
         };
-        if entry.seq >= range.end && verifier.next() >= range.end {
-            break;
-        }
-        if let Err(fault) = verifier.record(entry.seq, &entry.bytes, Some(&entry.leaf)) {
-            return Ok(Err(fault.into()));
-        }
+        verifier.record(entry.seq, &entry.bytes, Some(&entry.leaf))?;
         progress.step();
     }
     let end = verifier.next();
     if let Some((size, _)) = checkpoints.next() {
-        return Ok(Err(Wrong {
-            seq: Some(end),
-            words: format!(
-                "record {end}: missing: a signed checkpoint covers {size} records, the log ends here"
-            ),
-        }));
+        let words = format!("a signed checkpoint covers {size} records, the log ends here");
+        return Err(missing(end, &words));
     }
-    Ok(verifier.finish().map_err(Wrong::from))
-}
-
-impl From<callgate_ledger::Fault> for Wrong {
-    fn from(fault: callgate_ledger::Fault) -> Self {
-        Self {
-            seq: Some(fault.seq),
-            words: fault.to_string(),
-        }
-    }
+    Ok(verifier.finish()?)
 }
 
 fn export(path: &Path, keys: &[VerifierKey], checkpoint: Option<String>) -> anyhow::Result<Checked> {
@@ -307,6 +354,12 @@ fn print(
             kinds.join(", ")
         ),
     })?;
+    if report.first > 0 {
+        out.line(&paint.odd(&format!(
+            "  before       records 0 to {} are not here: the file that they were moved to has to show them",
+            report.first - 1
+        )))?;
+    }
     out.line(&format!(
         "  calls        every outcome has its one intent; {} without an outcome yet",
         report.open.len()

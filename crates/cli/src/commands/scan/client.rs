@@ -1,6 +1,7 @@
 //! Asking a server for its tools, as a client of either era.
 
 use super::tools::{self, Described};
+use crate::commands::explain::text::clean;
 use crate::run::headers;
 use crate::words::say;
 use anyhow::{Context, bail};
@@ -34,6 +35,9 @@ const PAGES_MAX: usize = 100;
 
 /// At most so many tools are read, as the gate does.
 const TOOLS_MAX: usize = 10_000;
+
+/// So many characters of what went wrong are shown.
+const CAUSE_CHARS_MAX: usize = 400;
 
 /// The server to ask.
 #[derive(Debug, Args)]
@@ -123,6 +127,20 @@ impl Target {
         }
     }
 
+    /// An error's words without the URL, whose query may hold a key.
+    fn without_secrets(&self, words: &str) -> String {
+        match &self.place {
+            Place::Command(_) => words.to_owned(),
+            Place::Url { url, .. } => {
+                let words = words.replace(url.as_str(), &self.label());
+                match url.query().filter(|query| !query.is_empty()) {
+                    Some(query) => words.replace(query, "…"),
+                    None => words,
+                }
+            }
+        }
+    }
+
     /// The end of a command line that names the same server.
     pub(crate) fn as_arguments(&self) -> String {
         match &self.place {
@@ -172,7 +190,7 @@ type Client = RunningService<RoleClient, ClientConfig>;
 
 async fn connect_and_list(target: &Target) -> anyhow::Result<Listing> {
     let mut client = connect(target).await?;
-    let listed = tokio::time::timeout(LIST_TIMEOUT, all_pages(&client))
+    let listed = tokio::time::timeout(LIST_TIMEOUT, all_pages(target, &client))
         .await
         .unwrap_or_else(|_| {
             bail!(
@@ -206,8 +224,32 @@ async fn connect(target: &Target) -> anyhow::Result<Client> {
     };
     match attempt(target, modern).await? {
         Ok(client) => Ok(client),
-        Err(_) => Err(first).context("it is no MCP server, or could not start"),
+        Err(second) => bail!(
+            "it is no MCP server, or could not start: to `initialize` it said: {}; to `server/discover`: {}",
+            target.without_secrets(&causes(&first)),
+            target.without_secrets(&causes(&second))
+        ),
     }
+}
+
+/// An error with its causes, each said once.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let text = next.to_string();
+        if !words.contains(&text) {
+            words.push_str(": ");
+            words.push_str(&text);
+        }
+        cause = next.source();
+    }
+    // A server's own words are among them.
+    let mut short: String = clean(&words).chars().take(CAUSE_CHARS_MAX).collect();
+    if words.chars().count() > CAUSE_CHARS_MAX {
+        short.push('…');
+    }
+    short
 }
 
 async fn attempt(
@@ -267,16 +309,18 @@ fn reach(
     Ok(StreamableHttpClientTransport::with_client(http, config))
 }
 
-async fn all_pages(client: &Client) -> anyhow::Result<String> {
+async fn all_pages(target: &Target, client: &Client) -> anyhow::Result<String> {
     let mut tools = Vec::new();
     let mut cursor: Option<String> = None;
     for _ in 0..PAGES_MAX {
         let mut params = PaginatedRequestParams::default();
         params.cursor.clone_from(&cursor);
-        let page = client
-            .list_tools(Some(params))
-            .await
-            .context("it does not list its tools")?;
+        let page = client.list_tools(Some(params)).await.map_err(|error| {
+            anyhow::anyhow!(
+                "it does not list its tools: {}",
+                target.without_secrets(&causes(&error))
+            )
+        })?;
         tools.extend(page.tools);
         if tools.len() > TOOLS_MAX {
             bail!("it lists more than {TOOLS_MAX} tools");

@@ -183,7 +183,7 @@ fn describe(step: &Step, repeat: u64, surprise: &str) -> String {
     };
     let arguments = step.args.as_ref().map(value::shown).unwrap_or_default();
     let mut out = format!("line {}: {what} {}", step.line, text::clean(&arguments));
-    let _ = write!(out, " at {:?}", Duration::from_nanos(step.at));
+    let _ = write!(out, " at {} s", Duration::from_nanos(step.at).as_secs_f64());
     if step.times > 1 {
         let _ = write!(out, ", time {repeat} of {}", step.times);
     }
