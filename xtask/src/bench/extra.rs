@@ -4,7 +4,7 @@ use super::load::{histogram, nanos};
 use super::message::Call;
 use super::open::{Schedule, exchange};
 use super::process::Running;
-use super::stdio::{Piped, before_echo};
+use super::stdio::{Piped, before_echo, direct};
 use super::subject::{Kind, Programs, Subject, gate, gate_command, server, yardsticks};
 use anyhow::Context;
 use hdrhistogram::Histogram;
@@ -157,6 +157,11 @@ fn listed(subject: &Subject, times: usize) -> anyhow::Result<Histogram<u64>> {
 /// Gates over stdio that share limits and ledger, each called at a fixed rate.
 fn shared(programs: &Programs, time: Duration) -> anyhow::Result<Vec<Fact>> {
     let room = tempfile::tempdir()?;
+    let mut servers: Vec<Piped> = (0..SHARING)
+        .map(|_| direct(programs))
+        .collect::<anyhow::Result<_>>()?;
+    let bare = at_once(&mut servers, time)?;
+    drop(servers);
     let mut alone = start_sharing(programs, room.path(), "alone", 1)?;
     let one = at_once(&mut alone, time)?;
     drop(alone);
