@@ -99,15 +99,21 @@ impl Piped {
         self.running.watched()
     }
 
-    /// Measures once.
-    pub(super) fn sample(&mut self, load: Load, size: usize, time: Duration) -> anyhow::Result<Sample> {
-        let warm_up = Schedule {
+    /// Makes some calls that are not counted.
+    pub(super) fn warm_up(&mut self, size: usize) -> anyhow::Result<()> {
+        let next = AtomicU64::new(0);
+        let schedule = Schedule {
             rate: 2_000,
             calls: WARM_UP,
             began: Instant::now(),
-            next: &AtomicU64::new(0),
+            next: &next,
         };
-        self.open(size, &warm_up)?;
+        self.open(size, &schedule).map(drop)
+    }
+
+    /// Measures once.
+    pub(super) fn sample(&mut self, load: Load, size: usize, time: Duration) -> anyhow::Result<Sample> {
+        self.warm_up(size)?;
         match load {
             Load::Closed(window) => self.closed(size, window, time),
             Load::Open(rate) => {
