@@ -1,5 +1,6 @@
 //! `cargo xtask`: what a developer of Callgate runs.
 
+mod bench;
 mod shell;
 mod test;
 
@@ -9,7 +10,11 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   test            install what the tests need, then run every check and every test
-  test --quick    without the checks of format and lints";
+  test --quick    without the checks of format and lints
+  bench           what a call costs through the gate, beside the server alone and nginx
+  bench --quick   the same in half a minute, with less certainty
+    --json FILE     the numbers as JSON too
+    --only WORD     only the rows of subjects whose name has this word, and their yardsticks";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -17,6 +22,7 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["test"] => test::run(test::Scope::All),
         ["test", "--quick"] => test::run(test::Scope::TestsOnly),
+        ["bench", flags @ ..] => bench::run(flags),
         _ => {
             shell::say(HELP);
             return ExitCode::from(2);

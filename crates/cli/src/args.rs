@@ -1,6 +1,11 @@
 //! The command line: what can be asked, and how the help puts it.
 
 use crate::commands;
+use crate::commands::demo::DemoArgs;
+use crate::commands::demo::server::DemoServerArgs;
+use crate::commands::ledger::LedgerArgs;
+use crate::commands::completions::{CompletionsArgs, ManArgs};
+use crate::commands::status::StatusArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -40,6 +45,18 @@ pub(crate) enum Command {
     /// Put the gate in front of one server
     #[command(after_help = EXAMPLES)]
     Run(Box<RunArgs>),
+    /// Read, prove and check what was recorded
+    Ledger(LedgerArgs),
+    /// Show running gates, calls, denials and limits
+    Status(StatusArgs),
+    /// Print what a shell needs to complete this program's arguments
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write the pages of all subcommands to a folder
+    Man(ManArgs),
+    /// Show what Callgate does: real calls through a real gate, in a few seconds
+    Demo(DemoArgs),
+    #[command(hide = true)]
+    DemoServer(DemoServerArgs),
     /// Check policies: what is wrong, where, and what they come to
     Validate(commands::validate::ValidateArgs),
     /// Show how a policy judges one call, rule by rule

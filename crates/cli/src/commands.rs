@@ -1,8 +1,12 @@
 //! One file a subcommand.
 
+pub(crate) mod completions;
+pub(crate) mod demo;
 pub(crate) mod explain;
+pub(crate) mod ledger;
 pub(crate) mod scan;
 pub(crate) mod schema;
+pub(crate) mod status;
 pub(crate) mod test;
 pub(crate) mod validate;
 
@@ -15,6 +19,12 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         None => run::run(&cli.run),
         Some(Command::Run(args)) => run::run(&args),
+        Some(Command::Demo(args)) => demo::demo(&args),
+        Some(Command::DemoServer(args)) => demo::server::serve(&args),
+        Some(Command::Ledger(args)) => ledger::ledger(&args),
+        Some(Command::Status(args)) => status::status(&args),
+        Some(Command::Completions(args)) => completions::completions(&args),
+        Some(Command::Man(args)) => completions::man(&args),
         Some(Command::Validate(args)) => validate::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Test(args)) => test::run(&args),

@@ -5,6 +5,8 @@ mod policy;
 mod reload;
 mod setup;
 
+pub(crate) use setup::state_dir;
+
 use crate::args::{LogLevel, RunArgs, Transport};
 use crate::words::{say, warn};
 use anyhow::Context;

@@ -13,6 +13,8 @@ mod conditions;
 #[cfg(test)]
 mod decimals;
 #[cfg(test)]
+mod docs;
+#[cfg(test)]
 mod dsl;
 #[cfg(test)]
 mod limits;

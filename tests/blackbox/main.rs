@@ -1,0 +1,14 @@
+//! Black-box tests: the built `callgate` between servers and clients, judged by what each side notices, by what
+//! the servers logged, and by the ledger.
+//!
+//! The bundled servers and the clients come from the testkit. Real servers and clients are installed below the
+//! target folder, once (`support/deps.rs`).
+
+#[cfg(test)]
+mod judged_is_forwarded;
+#[cfg(test)]
+mod refused_at_start;
+#[cfg(test)]
+mod seen_is_callable;
+#[cfg(test)]
+mod support;
