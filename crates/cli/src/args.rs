@@ -1,10 +1,10 @@
 //! The command line: what can be asked, and how the help puts it.
 
 use crate::commands;
+use crate::commands::completions::{CompletionsArgs, ManArgs};
 use crate::commands::demo::DemoArgs;
 use crate::commands::demo::server::DemoServerArgs;
 use crate::commands::ledger::LedgerArgs;
-use crate::commands::completions::{CompletionsArgs, ManArgs};
 use crate::commands::status::StatusArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
