@@ -134,6 +134,7 @@ fn show_tells_all_of_a_call_by_number_and_by_name() {
     ] {
         assert!(by_number.contains(word), "{word}: {by_number}");
     }
+    assert!(!by_number.contains("under way"), "{by_number}");
     let shown = &folder.values(&["show", "--json", &seq])[0];
     assert_eq!(shown["records"][1], *outcome);
     let missing = folder.ledger(&["show", "4711"]);
