@@ -119,6 +119,11 @@ impl HttpLink {
         }
     }
 
+    pub(super) async fn carry(&self, session: &Arc<Session>, passage: Passage) {
+        drop(self.turn.lock().await);
+        exchange::run(Arc::clone(session), passage).await;
+    }
+
     pub(super) async fn send(&self, session: &Arc<Session>, passage: Passage) {
         let turn = match passage.kind {
             PassageKind::Initialized => Some(Arc::clone(&self.turn).lock_owned().await),

@@ -269,10 +269,11 @@ async fn carry_out(session: Arc<Session>, intake: Intake) {
     for passage in intake.passages {
         session.link().send(&session, passage).await;
     }
-    let mut judged: FuturesUnordered<_> = intake.work.into_iter().map(|work| work.0).collect();
-    while let Some(ready) = judged.next().await {
-        session.release(ready).await;
-    }
+    let calls = intake
+        .work
+        .into_iter()
+        .map(|work| async { session.see_through(work.0.await).await });
+    calls.collect::<FuturesUnordered<_>>().collect::<()>().await;
 }
 
 const SESSION_ID: http::HeaderName = http::HeaderName::from_static("mcp-session-id");

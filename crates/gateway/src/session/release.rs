@@ -265,16 +265,29 @@ impl Session {
 
     /// Sends an admitted call on its way, or its refusal back.
     pub async fn release(self: &Arc<Self>, ready: Ready) {
+        if let Some(passage) = self.clear(ready).await {
+            self.link.send(self, passage).await;
+        }
+    }
+
+    /// As [`Session::release`], and sees a call over HTTP through to its answer.
+    pub async fn see_through(self: &Arc<Self>, ready: Ready) {
+        if let Some(passage) = self.clear(ready).await {
+            self.link.carry(self, passage).await;
+        }
+    }
+
+    /// What may go on; a refusal goes back instead.
+    async fn clear(&self, ready: Ready) -> Option<Passage> {
         let Ready { passage, verdict } = ready;
-        let Some(key) = passage.key.clone() else { return };
+        let key = passage.key.clone()?;
         match verdict {
             Verdict::Admitted { call, timeout } => {
                 if self.hold_ticket(&key, call, timeout) {
-                    self.link.send(self, passage).await;
-                } else {
-                    // Cancelled, or the client left, before a byte was sent.
-                    self.gate.recorder().settle_unsent(call);
+                    return Some(passage);
                 }
+                // Cancelled, or the client left, before a byte was sent.
+                self.gate.recorder().settle_unsent(call);
             }
             Verdict::Refused { refusal, form } => {
                 if let Some(pending) = self.take(&key) {
@@ -282,6 +295,7 @@ impl Session {
                 }
             }
         }
+        None
     }
 
     /// Notes what a request was admitted as; false where it no longer waits.
