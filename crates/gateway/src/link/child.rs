@@ -15,8 +15,9 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
-/// Messages that may wait for a child to read them.
-const QUEUE_MAX: usize = 256;
+/// Messages that may wait for a child to read them: more than the requests that may be in flight, so that only
+/// a child that does not read fills it.
+const QUEUE_MAX: usize = 2_048;
 /// Bytes read from a child at once.
 const READ_BYTES: usize = 64 * 1024;
 
@@ -108,19 +109,25 @@ pub fn spawn(command: &[OsString]) -> Result<(ChildLink, ChildProcess), SpawnErr
 }
 
 impl ChildLink {
+    /// Queues a message. A child that does not read must hold up neither other requests nor their deadlines:
+    /// a request or cancellation for which there is no room is not sent, and a request is told so.
     pub(super) async fn send(&self, session: &Arc<Session>, passage: Passage) {
         let key = passage.key.clone();
-        let kind = passage.kind;
-        if self.queue.send(passage).await.is_err()
-            && let (PassageKind::Request, Some(key)) = (kind, key)
-        {
-            session
-                .fail(
-                    &key,
-                    Reason::UpstreamUnreachable,
-                    "the server does not read any more",
-                )
-                .await;
+        match passage.kind {
+            PassageKind::Request => {
+                if self.queue.try_send(passage).is_err()
+                    && let Some(key) = key
+                {
+                    let text = "the server does not read what it is sent, so the call has not run";
+                    session.fail(&key, Reason::UpstreamUnreachable, text).await;
+                }
+            }
+            PassageKind::Cancellation => {
+                let _ = self.queue.try_send(passage);
+            }
+            PassageKind::Notification | PassageKind::Initialized | PassageKind::Response => {
+                let _ = self.queue.send(passage).await;
+            }
         }
     }
 }
