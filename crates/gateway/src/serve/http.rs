@@ -10,7 +10,7 @@ pub use sessions::Upstream;
 use crate::gate::Gate;
 use crate::link::child::{End, wanted};
 use crate::recorder::Peer;
-use crate::session::{Entry, Intake, Session};
+use crate::session::{Entry, Intake, Session, Work};
 use crate::sink::{self, Outbound, Sink};
 use answer::{Body, accepted, event_stream, json, plain};
 use bytes::Bytes;
@@ -280,11 +280,16 @@ async fn carry_out(session: Arc<Session>, intake: Intake) {
     for passage in intake.passages {
         session.link().send(&session, passage).await;
     }
-    let calls = intake
-        .work
-        .into_iter()
-        .map(|work| async { session.see_through(work.0.await).await });
-    calls.collect::<FuturesUnordered<_>>().collect::<()>().await;
+    match <[Work; 1]>::try_from(intake.work) {
+        Ok([only]) => session.see_through(only.0.await).await,
+        // The calls of a batch do not wait for each other.
+        Err(several) => {
+            let calls = several
+                .into_iter()
+                .map(|work| async { session.see_through(work.0.await).await });
+            calls.collect::<FuturesUnordered<_>>().collect::<()>().await;
+        }
+    }
 }
 
 const SESSION_ID: http::HeaderName = http::HeaderName::from_static("mcp-session-id");
