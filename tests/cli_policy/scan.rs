@@ -224,7 +224,7 @@ fn a_secret_in_a_header_is_never_shown() {
         "--header",
         "Authorization: Bearer s3cret-token",
         "--upstream",
-        "http://127.0.0.1:1/mcp?key=s3cret-token",
+        "http://127.0.0.1:1/s3cret-token/mcp?key=s3cret-token",
     ]);
     assert_eq!(ran.code, Some(1));
     assert!(!ran.shown().contains("s3cret-token"), "{}", ran.shown());

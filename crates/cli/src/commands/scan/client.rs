@@ -141,13 +141,11 @@ impl Target {
         }
     }
 
-    /// The end of a command line that names the same server.
+    /// The end of a command line that names the same server, without arguments, which may hold secrets.
     pub(crate) fn as_arguments(&self) -> String {
         match &self.place {
-            Place::Command(command) => {
-                let words: Vec<_> = command.iter().map(|word| word.to_string_lossy()).collect();
-                format!("-- {}", words.join(" "))
-            }
+            Place::Command(command) if command.len() > 1 => format!("-- {} …", self.label()),
+            Place::Command(_) => format!("-- {}", self.label()),
             Place::Url { .. } => "--upstream URL".to_owned(),
         }
     }
