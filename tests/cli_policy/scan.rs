@@ -128,6 +128,41 @@ cases:
 }
 
 #[test]
+fn a_tool_that_lacks_what_it_should_have_hides_no_other() {
+    let pages = vec![json!([
+        {"name": "bare"},
+        {"name": "bare_read", "annotations": {"readOnlyHint": true}},
+        {"name": "odd", "inputSchema": {"type": "object", "properties": 5}, "annotations": {"readOnlyHint": "yes"}},
+        {"description": "no name"},
+        {"name": "whole", "inputSchema": {"type": "object"}},
+    ])];
+    let url = serve(Manner::Legacy, pages);
+    let ran = Folder::with(&[]).callgate(&["scan", "--upstream", &url]);
+    assert_eq!(ran.code, Some(0), "{}", ran.shown());
+    let entries = ran.stdout.split_once("tools:\n").unwrap().1;
+    insta::assert_snapshot!(entries, @r##"
+      bare:
+        limits:
+          - window: minute
+            max: 10
+
+      bare_read: {}
+
+      odd:
+        validate: schema
+        limits:
+          - window: minute
+            max: 10
+
+      whole:
+        validate: schema
+        limits:
+          - window: minute
+            max: 10
+    "##);
+}
+
+#[test]
 fn a_file_is_never_overwritten_unless_asked() {
     let url = serve(Manner::Legacy, vec![json!([])]);
     let folder = Folder::with(&[("policy.yaml", "mine")]);

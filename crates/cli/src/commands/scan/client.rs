@@ -7,7 +7,9 @@ use crate::words::say;
 use anyhow::{Context, bail};
 use clap::Args;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use rmcp::model::{ClientConfig, Implementation, PaginatedRequestParams, ProtocolVersion};
+use rmcp::model::{
+    ClientConfig, ClientRequest, Implementation, ListToolsRequest, PaginatedRequestParams, ProtocolVersion,
+};
 use rmcp::service::{
     ClientInitializeError, ClientLifecycleMode, ClientServiceExt, RoleClient, RunningService,
 };
@@ -313,22 +315,34 @@ async fn all_pages(target: &Target, client: &Client) -> anyhow::Result<String> {
     for _ in 0..PAGES_MAX {
         let mut params = PaginatedRequestParams::default();
         params.cursor.clone_from(&cursor);
-        let page = client.list_tools(Some(params)).await.map_err(|error| {
+        let request = ClientRequest::ListToolsRequest(ListToolsRequest {
+            method: Default::default(),
+            params: Some(params),
+            extensions: Default::default(),
+        });
+        let page = client.send_request(request).await.map_err(|error| {
             anyhow::anyhow!(
                 "it does not list its tools: {}",
                 target.without_secrets(&causes(&error))
             )
         })?;
-        tools.extend(page.tools);
+        // Not as typed tools: one that lacks what it should have must not hide the others.
+        let mut page = serde_json::to_value(&page)?;
+        let Some(serde_json::Value::Array(listed)) = page.get_mut("tools").map(serde_json::Value::take)
+        else {
+            bail!("what it answers to `tools/list` is no list of tools");
+        };
+        tools.extend(listed);
         if tools.len() > TOOLS_MAX {
             bail!("it lists more than {TOOLS_MAX} tools");
         }
-        match page.next_cursor {
+        let next = page.get("nextCursor").and_then(serde_json::Value::as_str);
+        match next {
             None => return Ok(serde_json::to_string(&serde_json::json!({ "tools": tools }))?),
-            Some(next) if cursor.as_ref() == Some(&next) => {
+            Some(next) if cursor.as_deref() == Some(next) => {
                 bail!("its list of tools never ends: a page names itself as the next")
             }
-            Some(next) => cursor = Some(next),
+            Some(next) => cursor = Some(next.to_owned()),
         }
     }
     bail!("its list of tools has more than {PAGES_MAX} pages")
