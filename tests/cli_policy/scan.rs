@@ -232,7 +232,7 @@ fn a_server_that_cannot_be_scanned_is_told_apart() {
             &["--", "no-such-program-here"],
             "cannot start no-such-program-here; is it installed?",
         ),
-        (&["--", "true"], "it is no MCP server, or could not start"),
+        (&["--", "true"], "it ended before it answered"),
         (
             &["--server-timeout", "1", "--", "sleep", "30"],
             "it did not answer within 1 s",

@@ -220,6 +220,13 @@ async fn connect(target: &Target) -> anyhow::Result<Client> {
     };
     let first = match attempt(target, ClientLifecycleMode::Initialize).await? {
         Ok(client) => return Ok(client),
+        Err(ClientInitializeError::ConnectionClosed(_) | ClientInitializeError::TransportError { .. })
+            if matches!(target.place, Place::Command(_)) =>
+        {
+            bail!(
+                "it ended before it answered; what it said of it stands above, or comes when you run it by hand"
+            )
+        }
         Err(first) => first,
     };
     match attempt(target, modern).await? {
