@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod judged_is_forwarded;
 #[cfg(test)]
+mod misbehaving_servers;
+#[cfg(test)]
 mod refused_at_start;
 #[cfg(test)]
 mod seen_is_callable;

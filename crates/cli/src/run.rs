@@ -151,7 +151,7 @@ async fn serve_stdio(
             }
             end.send_if_modified(|end| std::mem::replace(end, (*end).max(End::Wanted)) == End::NotYet);
             match session.link() {
-                Link::Child(_) => by_server(server_ended.await?),
+                Link::Child(_) => Ended { reason: StopReason::Exit, ..by_server(server_ended.await?) },
                 Link::Http(_) => Ended { code: ExitCode::SUCCESS, reason: StopReason::Exit },
             }
         }

@@ -88,6 +88,11 @@ impl Record {
         self.0.iter().map(count).sum()
     }
 
+    /// Whether there is a record of a kind.
+    pub(crate) fn has(&self, kind: &str) -> bool {
+        self.0.iter().any(|body| body.kind().as_str() == kind)
+    }
+
     /// The statuses of all outcomes, in the order of the log.
     pub(crate) fn statuses(&self) -> Vec<&'static str> {
         self.outcomes()

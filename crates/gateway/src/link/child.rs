@@ -15,25 +15,26 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
-/// Messages that may wait for a child to read them.
-const QUEUE_MAX: usize = 256;
+/// Messages that may wait for a child to read them: more than the requests that may be in flight, so that only
+/// a child that does not read fills it.
+const QUEUE_MAX: usize = 2_048;
 /// Bytes read from a child at once.
 const READ_BYTES: usize = 64 * 1024;
 
 /// A child could not be started.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot start `{program}`: {source}{}", hint(source))]
+#[error("cannot start `{program}`: {cause}{}", hint(cause))]
 pub struct SpawnError {
     /// What was to be started.
     pub program: String,
     /// Why it was not.
-    pub source: io::Error,
+    pub cause: io::Error,
 }
 
-fn hint(source: &io::Error) -> &'static str {
-    if source.kind() == io::ErrorKind::NotFound {
+fn hint(cause: &io::Error) -> &'static str {
+    if cause.kind() == io::ErrorKind::NotFound {
         "; is it installed, and on the PATH?"
-    } else if source.kind() == io::ErrorKind::PermissionDenied {
+    } else if cause.kind() == io::ErrorKind::PermissionDenied {
         "; is it executable?"
     } else {
         ""
@@ -71,11 +72,11 @@ enum Closing {
 pub fn spawn(command: &[OsString]) -> Result<(ChildLink, ChildProcess), SpawnError> {
     let (program, arguments) = command.split_first().ok_or_else(|| SpawnError {
         program: String::new(),
-        source: io::Error::new(io::ErrorKind::InvalidInput, "no command was given"),
+        cause: io::Error::new(io::ErrorKind::InvalidInput, "no command was given"),
     })?;
-    let failed = |source| SpawnError {
+    let failed = |cause| SpawnError {
         program: program.to_string_lossy().into_owned(),
-        source,
+        cause,
     };
     let mut child = Command::new(program)
         .args(arguments)
@@ -108,19 +109,25 @@ pub fn spawn(command: &[OsString]) -> Result<(ChildLink, ChildProcess), SpawnErr
 }
 
 impl ChildLink {
+    /// Queues a message. A child that does not read must hold up neither other requests nor their deadlines:
+    /// a request or cancellation for which there is no room is not sent, and a request is told so.
     pub(super) async fn send(&self, session: &Arc<Session>, passage: Passage) {
         let key = passage.key.clone();
-        let kind = passage.kind;
-        if self.queue.send(passage).await.is_err()
-            && let (PassageKind::Request, Some(key)) = (kind, key)
-        {
-            session
-                .fail(
-                    &key,
-                    Reason::UpstreamUnreachable,
-                    "the server does not read any more",
-                )
-                .await;
+        match passage.kind {
+            PassageKind::Request => {
+                if self.queue.try_send(passage).is_err()
+                    && let Some(key) = key
+                {
+                    let text = "the server does not read what it is sent, so the call has not run";
+                    session.fail(&key, Reason::UpstreamUnreachable, text).await;
+                }
+            }
+            PassageKind::Cancellation => {
+                let _ = self.queue.try_send(passage);
+            }
+            PassageKind::Notification | PassageKind::Initialized | PassageKind::Response => {
+                let _ = self.queue.send(passage).await;
+            }
         }
     }
 }

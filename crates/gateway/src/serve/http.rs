@@ -9,12 +9,13 @@ pub use sessions::Upstream;
 
 use crate::gate::Gate;
 use crate::link::child::{End, wanted};
+use crate::recorder::Peer;
 use crate::session::{Entry, Intake, Session};
 use crate::sink::{self, Outbound, Sink};
 use answer::{Body, accepted, event_stream, json, plain};
 use bytes::Bytes;
 use callgate_wire::mcp::{Era, Version, method, protocol_version};
-use callgate_wire::{Decoded, Kind, decode, headers};
+use callgate_wire::{Decoded, Kind, Malformed, decode, headers};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
@@ -25,6 +26,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use sessions::{OpenError, Sessions};
 use std::convert::Infallible;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -63,9 +65,9 @@ pub async fn serve(
         tokio::select! {
             () = &mut over => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) if connections.len() < CONNECTIONS_MAX => {
+                Ok((stream, peer)) if connections.len() < CONNECTIONS_MAX => {
                     let _ = stream.set_nodelay(true);
-                    connections.spawn(connection(stream, Arc::clone(&desk)));
+                    connections.spawn(connection(stream, peer.ip(), Arc::clone(&desk)));
                 }
                 Ok(_) => tracing::warn!("too many connections, one was closed"),
                 Err(cause) => {
@@ -90,10 +92,10 @@ struct Desk {
     guard: Guard,
 }
 
-async fn connection(stream: TcpStream, desk: Arc<Desk>) {
+async fn connection(stream: TcpStream, peer: IpAddr, desk: Arc<Desk>) {
     let service = service_fn(move |request| {
         let desk = Arc::clone(&desk);
-        async move { Ok::<_, Infallible>(desk.answer(request).await) }
+        async move { Ok::<_, Infallible>(desk.answer(request, peer).await) }
     });
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -106,8 +108,10 @@ async fn connection(stream: TcpStream, desk: Arc<Desk>) {
 }
 
 impl Desk {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
         if let Err(refused) = self.guard.check(request.headers()) {
+            let gate = self.sessions.gate();
+            gate.recorder().auth_failure(gate, peer, refused.code());
             return plain(refused.status(), refused.text());
         }
         if !matches!(request.uri().path(), "/mcp" | "/") {
@@ -133,6 +137,13 @@ impl Desk {
         let body = match Limited::new(body, bytes_max).collect().await {
             Ok(body) => body.to_bytes(),
             Err(cause) if cause.is::<LengthLimitError>() => {
+                let gate = self.sessions.gate();
+                let cause = Malformed::TooLarge {
+                    bytes: bytes_max.saturating_add(1),
+                    bytes_max,
+                };
+                gate.recorder()
+                    .malformed(gate, None, Peer::Client, &cause, bytes_max);
                 return plain(
                     StatusCode::PAYLOAD_TOO_LARGE,
                     "the message is larger than a message may be",

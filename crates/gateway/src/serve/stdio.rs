@@ -44,7 +44,7 @@ async fn write<W: AsyncWrite + Unpin>(output: W, mut messages: mpsc::Receiver<Ou
     }
 }
 
-/// Takes a client's lines until its input ends, and every call that it made has gone on or been refused.
+/// Takes a client's lines until its input ends. Calls that are still being judged then go on behind.
 ///
 /// Calls are judged at once and released in their order; everything else goes on without waiting for them.
 ///
@@ -71,9 +71,13 @@ where
         }
     }
     drop(next_line);
-    while let Some(ready) = judged.next().await {
-        session.release(ready).await;
-    }
+    // The caller decides how long what is still being judged may take: its requests are in flight.
+    let session = Arc::clone(session);
+    tokio::spawn(async move {
+        while let Some(ready) = judged.next().await {
+            session.release(ready).await;
+        }
+    });
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use super::pending::{Pending, Purpose};
 use super::{GIVEN_UP_MAX, Session};
-use crate::recorder::{ListSeen, Peer, Sent};
+use crate::recorder::{ListSeen, Peer, Refused, Sent};
 use callgate_core::refusal::Refusal;
 use callgate_ledger::record::Status;
 use callgate_wire::{IdKey, Malformed};
@@ -10,9 +10,20 @@ use tokio::time::Instant;
 
 impl Session {
     pub(super) fn record_refusal(&self, refusal: &Refusal, method: &str, tool: Option<&str>) {
+        self.record_refused(
+            refusal,
+            Refused {
+                method,
+                tool,
+                arguments: None,
+            },
+        );
+    }
+
+    pub(super) fn record_refused(&self, refusal: &Refusal, asked: Refused<'_>) {
         self.gate
             .recorder()
-            .refusal(&self.gate, self.id.as_ref(), refusal, method, tool);
+            .refusal(&self.gate, self.id.as_ref(), refusal, asked);
     }
 
     pub(super) fn record_malformed(&self, peer: Peer, cause: &Malformed, length: usize) {

@@ -6,7 +6,7 @@ use super::pending::{Clock, Pending, Purpose};
 use super::{LEGACY_ONLY, ServerEra, Session};
 use crate::answer;
 use crate::link::Passage;
-use crate::recorder::{AdmitError, Asked};
+use crate::recorder::{AdmitError, Asked, Refused};
 use crate::sink::{Sink, object};
 use bytes::Bytes;
 use callgate_core::call::{Call, Listing, OtherCall};
@@ -55,7 +55,10 @@ enum Judged {
         admission: Admission,
         asked: Asked,
     },
-    Deny(Refusal),
+    Deny {
+        refusal: Refusal,
+        arguments: Option<Box<[u8]>>,
+    },
     /// The list is not at hand, or does not know the name and may be old.
     NeedsList,
 }
@@ -96,15 +99,24 @@ impl Session {
                         .judge_with_list(&unit, &passage.key, &name, meta.as_deref())
                         .await
                 }
-                decided @ (Judged::Admit { .. } | Judged::Deny(_)) => decided,
+                decided @ (Judged::Admit { .. } | Judged::Deny { .. }) => decided,
             };
             let verdict = match judged {
                 Judged::Admit { admission, asked } => session.admit(admission, asked, form).await,
-                Judged::Deny(mut refusal) => {
+                Judged::Deny {
+                    mut refusal,
+                    arguments,
+                } => {
                     if refusal.reason == Reason::ListUnavailable {
                         refusal = session.list_refusal(era);
                     }
-                    session.record_refusal(&refusal, method::TOOLS_CALL, Some(&name));
+                    let arguments = arguments.as_deref();
+                    let asked = Refused {
+                        method: method::TOOLS_CALL,
+                        tool: Some(&name),
+                        arguments,
+                    };
+                    session.record_refused(&refusal, asked);
                     Verdict::Refused { refusal, form }
                 }
                 Judged::NeedsList => {
@@ -165,7 +177,10 @@ impl Session {
             arguments: arguments.as_ref(),
         };
         match decide(program, &judged) {
-            Decision::Deny(refusal) => Judged::Deny(refusal),
+            Decision::Deny(refusal) => Judged::Deny {
+                refusal,
+                arguments: call.arguments.map(|raw| raw.bytes().into()),
+            },
             Decision::Admit(admission) => Judged::Admit {
                 asked: Asked::tool_call(
                     &call.name,

@@ -77,6 +77,15 @@ impl Refused {
         }
     }
 
+    /// The reason code in the ledger.
+    pub(super) const fn code(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Origin => "origin",
+            Self::Token => "token",
+        }
+    }
+
     pub(super) const fn text(self) -> &'static str {
         match self {
             Self::Host => "this Host is not served here",
