@@ -128,6 +128,41 @@ cases:
 }
 
 #[test]
+fn a_tool_that_lacks_what_it_should_have_hides_no_other() {
+    let pages = vec![json!([
+        {"name": "bare"},
+        {"name": "bare_read", "annotations": {"readOnlyHint": true}},
+        {"name": "odd", "inputSchema": {"type": "object", "properties": 5}, "annotations": {"readOnlyHint": "yes"}},
+        {"description": "no name"},
+        {"name": "whole", "inputSchema": {"type": "object"}},
+    ])];
+    let url = serve(Manner::Legacy, pages);
+    let ran = Folder::with(&[]).callgate(&["scan", "--upstream", &url]);
+    assert_eq!(ran.code, Some(0), "{}", ran.shown());
+    let entries = ran.stdout.split_once("tools:\n").unwrap().1;
+    insta::assert_snapshot!(entries, @r##"
+      bare:
+        limits:
+          - window: minute
+            max: 10
+
+      bare_read: {}
+
+      odd:
+        validate: schema
+        limits:
+          - window: minute
+            max: 10
+
+      whole:
+        validate: schema
+        limits:
+          - window: minute
+            max: 10
+    "##);
+}
+
+#[test]
 fn a_file_is_never_overwritten_unless_asked() {
     let url = serve(Manner::Legacy, vec![json!([])]);
     let folder = Folder::with(&[("policy.yaml", "mine")]);
@@ -197,7 +232,7 @@ fn a_server_that_cannot_be_scanned_is_told_apart() {
             &["--", "no-such-program-here"],
             "cannot start no-such-program-here; is it installed?",
         ),
-        (&["--", "true"], "it is no MCP server, or could not start"),
+        (&["--", "true"], "it ended before it answered"),
         (
             &["--server-timeout", "1", "--", "sleep", "30"],
             "it did not answer within 1 s",
@@ -224,7 +259,7 @@ fn a_secret_in_a_header_is_never_shown() {
         "--header",
         "Authorization: Bearer s3cret-token",
         "--upstream",
-        "http://127.0.0.1:1/mcp?key=s3cret-token",
+        "http://127.0.0.1:1/s3cret-token/mcp?key=s3cret-token",
     ]);
     assert_eq!(ran.code, Some(1));
     assert!(!ran.shown().contains("s3cret-token"), "{}", ran.shown());
