@@ -76,6 +76,16 @@ impl Record {
         })
     }
 
+    /// How many calls were denied, those that are only counted among them.
+    pub(crate) fn denials_counted(&self) -> u64 {
+        let count = |body: &Body| match body {
+            Body::Denial(_) => 1,
+            Body::Suppressed(suppressed) if suppressed.of == SuppressedKind::Denial => suppressed.count.get(),
+            _ => 0,
+        };
+        self.0.iter().map(count).sum()
+    }
+
     /// How many messages were refused as malformed, those that are only counted among them.
     pub(crate) fn malformed_or_suppressed(&self) -> u64 {
         let count = |body: &Body| match body {

@@ -1,0 +1,377 @@
+//! Real servers behind the gate, and the official TypeScript and Python SDKs before it.
+
+use crate::support::deps::{node, node_program, python, tests_dir};
+use crate::support::{OPEN, Record, gate};
+use callgate_testkit::{Gate, Process, Room, Script, StdioServer, free_port};
+use serde_json::{Value, json};
+use std::ffi::OsString;
+use std::process::Command;
+use std::time::Duration;
+
+/// Which official client speaks.
+#[derive(Debug, Clone, Copy)]
+enum Sdk {
+    TypeScript,
+    Python,
+}
+
+/// Has a client do these steps on a target, and gives what it saw of each.
+#[track_caller]
+fn done(sdk: Sdk, target: &[OsString], steps: &Value) -> Vec<Value> {
+    let mut command = match sdk {
+        Sdk::TypeScript => {
+            let mut command = Command::new("node");
+            command.arg(node().join("client.mjs"));
+            command
+        }
+        Sdk::Python => {
+            let mut command = Command::new(python());
+            command.arg(tests_dir().join("clients/client.py"));
+            command
+        }
+    };
+    let output = command
+        .arg(steps.to_string())
+        .args(target)
+        .env_remove("NODE_OPTIONS")
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let seen: Vec<Value> = stdout
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
+    let count = steps.as_array().unwrap().len();
+    assert_eq!(
+        seen.len(),
+        count,
+        "{sdk:?}: {stdout}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    seen
+}
+
+/// The command line of a gate on stdio, for a client that starts it.
+fn words(room: &Room, policy: &str, server: &[OsString]) -> Vec<OsString> {
+    let path = room.write("policy.yaml", policy);
+    let mut words: Vec<OsString> = vec![env!("CARGO_BIN_EXE_callgate").into(), "run".into(), "-c".into()];
+    words.extend([
+        path.into(),
+        "--state-dir".into(),
+        room.at("state").into(),
+        "--".into(),
+    ]);
+    words.extend(server.iter().cloned());
+    words
+}
+
+fn everything(mode: &str) -> Vec<OsString> {
+    let program = node_program("@modelcontextprotocol/server-everything/dist/index.js");
+    vec!["node".into(), program.into(), mode.into()]
+}
+
+/// Allows what is used here, and denies one tool with a reason.
+const EVERYTHING: &str = r#"
+version: "1"
+default: allow
+hide: [get-env]
+tools:
+  get-sum:
+    rules: [{conditions: [{path: args.a, op: lte, value: 10}], on_deny: "a may be at most 10"}]
+methods:
+  "*": {}
+"#;
+
+/// What each client does with server-everything.
+fn script() -> Value {
+    json!([
+        {"do": "list"},
+        {"do": "call", "name": "echo", "args": {"message": "through the gate"}},
+        {"do": "call", "name": "get-sum", "args": {"a": 11, "b": 1}},
+        {"do": "call", "name": "trigger-long-running-operation", "args": {"duration": 1, "steps": 4}},
+        {"do": "call", "name": "get-env"},
+        {"do": "together", "calls": [
+            {"name": "trigger-long-running-operation", "args": {"duration": 1, "steps": 2}},
+            {"name": "trigger-sampling-request", "args": {"prompt": "say it", "maxTokens": 10}},
+            {"name": "trigger-elicitation-request"},
+            {"name": "get-roots-list"},
+            {"name": "get-sum", "args": {"a": 1, "b": 2}}
+        ]},
+        {"do": "ping"}
+    ])
+}
+
+fn text(saw: &Value) -> &str {
+    saw["content"][0]["text"]
+        .as_str()
+        .unwrap_or_else(|| panic!("no text: {saw}"))
+}
+
+/// How much progress was told. Without any gate, the TypeScript SDK at times loses the step that comes right
+/// before the answer.
+fn told(saw: &Value) -> usize {
+    saw["progress"].as_array().unwrap().len()
+}
+
+#[track_caller]
+fn assert_script(seen: &[Value]) {
+    let saw: Vec<&Value> = seen.iter().map(|step| &step["saw"]).collect();
+    let listed = saw[0].as_array().unwrap();
+    assert!(
+        listed.contains(&json!("echo")) && !listed.contains(&json!("get-env")),
+        "{listed:?}"
+    );
+    assert_eq!(text(saw[1]), "Echo: through the gate");
+    assert_eq!(
+        saw[2]["isError"], true,
+        "the SDK reads a denial as a result: {}",
+        saw[2]
+    );
+    assert!(
+        text(saw[2]).starts_with("[POLICY DENIED] ") && text(saw[2]).contains("at most 10"),
+        "{}",
+        saw[2]
+    );
+    assert!(told(saw[3]) >= 3, "{}", saw[3]);
+    assert!(text(saw[3]).contains("completed"), "{}", saw[3]);
+    assert_eq!(saw[4]["isError"], true);
+    let together = saw[5].as_array().unwrap();
+    assert!(told(&together[0]) >= 1, "{}", together[0]);
+    assert!(
+        together[1].to_string().contains("sampled words"),
+        "{}",
+        together[1]
+    );
+    assert!(together[2].get("content").is_some(), "{}", together[2]);
+    assert!(
+        together[3].to_string().contains("root-of-the-test"),
+        "{}",
+        together[3]
+    );
+    assert!(text(&together[4]).contains('3'), "{}", together[4]);
+    let asked = &seen[5]["seen"];
+    assert_eq!(
+        (&asked["sampling"], &asked["elicitation"]),
+        (&json!(1), &json!(1)),
+        "{asked}"
+    );
+    assert!(saw[6].get("thrown").is_none(), "{}", saw[6]);
+}
+
+#[test]
+fn server_everything_over_stdio_serves_both_sdks_through_the_gate() {
+    for sdk in [Sdk::TypeScript, Sdk::Python] {
+        let room = Room::new();
+        assert_script(&done(
+            sdk,
+            &words(&room, EVERYTHING, &everything("stdio")),
+            &script(),
+        ));
+        let record = Record::of(&room);
+        record.assert_one_outcome_each();
+        assert_eq!(
+            record.statuses().iter().filter(|status| **status == "ok").count(),
+            7,
+            "{sdk:?}: {:?}",
+            record.statuses()
+        );
+        assert_eq!(record.denials().len(), 2);
+    }
+}
+
+/// server-everything as a Streamable HTTP server.
+fn everything_over_http() -> (Process, String) {
+    let port = free_port();
+    let words = everything("streamableHttp");
+    let mut command = Command::new(&words[0]);
+    command
+        .args(&words[1..])
+        .env("PORT", port.to_string())
+        .env_remove("NODE_OPTIONS");
+    let server = Process::start(&mut command);
+    let _ = server.stderr_line("listening on port");
+    (server, format!("http://127.0.0.1:{port}/mcp"))
+}
+
+#[test]
+fn server_everything_over_http_serves_both_sdks_through_the_gate() {
+    let (_server, upstream) = everything_over_http();
+    for sdk in [Sdk::TypeScript, Sdk::Python] {
+        // The client on HTTP, then on stdio.
+        let room = Room::new();
+        let gate = gate(&room, EVERYTHING).upstream(&upstream).http();
+        assert_script(&done(sdk, &[gate.url().into()], &script()));
+        drop(gate);
+        let record = Record::of(&room);
+        record.assert_one_outcome_each();
+        assert!(
+            record.statuses().iter().filter(|status| **status == "ok").count() >= 7,
+            "{sdk:?}: {:?}",
+            record.statuses()
+        );
+        let room = Room::new();
+        let mut target = words(&room, EVERYTHING, &[]);
+        target.pop();
+        target.extend(["--upstream".into(), upstream.clone().into()]);
+        assert_script(&done(sdk, &target, &script()));
+    }
+}
+
+#[test]
+fn a_call_that_the_sdk_cancels_is_cancelled_at_the_server_and_recorded() {
+    let room = Room::new();
+    let steps = json!([
+        {"do": "call", "name": "progress", "args": {"steps": 1000, "ms": 20}, "abortAfter": 2},
+        {"do": "call", "name": "echo", "args": {"text": "still here"}}
+    ]);
+    let server = StdioServer::echo(&room);
+    let seen = done(Sdk::TypeScript, &words(&room, OPEN, server.words()), &steps);
+    assert!(
+        seen[0]["saw"]["thrown"].as_str().unwrap().contains("enough"),
+        "{}",
+        seen[0]
+    );
+    assert_eq!(text(&seen[1]["saw"]), "still here");
+    assert_eq!(server.log().of_method("notifications/cancelled").len(), 1);
+    let record = Record::of(&room);
+    record.assert_one_outcome_each();
+    assert_eq!(record.statuses(), ["cancelled", "ok"]);
+}
+
+#[test]
+fn a_python_server_serves_both_sdks_through_the_gate() {
+    let policy = r#"
+version: "1"
+default: deny
+tools:
+  get_current_time:
+    validate: schema
+    require: {conditions: [{path: args.timezone, op: in, value: [Europe/Paris, UTC]}]}
+"#;
+    for sdk in [Sdk::TypeScript, Sdk::Python] {
+        let room = Room::new();
+        let server = [
+            python().into(),
+            "-m".into(),
+            "mcp_server_time".into(),
+            "--local-timezone".into(),
+            "UTC".into(),
+        ];
+        let seen = done(
+            sdk,
+            &words(&room, policy, &server),
+            &json!([
+                {"do": "list"},
+                {"do": "call", "name": "get_current_time", "args": {"timezone": "Europe/Paris"}},
+                {"do": "call", "name": "get_current_time", "args": {"timezone": "Asia/Tokyo"}},
+                {"do": "call", "name": "get_current_time", "args": {}},
+                {"do": "call", "name": "convert_time", "args": {}}
+            ]),
+        );
+        assert_eq!(seen[0]["saw"], json!(["get_current_time"]));
+        assert!(text(&seen[1]["saw"]).contains("Europe/Paris"), "{}", seen[1]);
+        for denied in &seen[2..] {
+            assert_eq!(denied["saw"]["isError"], true, "{denied}");
+            assert!(text(&denied["saw"]).starts_with("[POLICY DENIED]"), "{denied}");
+        }
+    }
+}
+
+/// The real mistral-mcp, pointed at a stand-in of its backend.
+fn mistral(room: &Room, profile: &str) -> (Script, Gate) {
+    let log = room.at("backend.log");
+    let backend = Script::python("mistral.py", &[("STANDIN_LOG", log.to_str().unwrap())]);
+    let origin = backend.url().trim_end_matches('/').to_owned();
+    let server = StdioServer::command(
+        room,
+        [
+            "node".into(),
+            node_program("mistral-mcp/dist/index.js").into_os_string(),
+        ],
+    );
+    let gate = Gate::of(env!("CARGO_BIN_EXE_callgate"), room)
+        .before(&server)
+        .env(
+            "NODE_OPTIONS",
+            format!(
+                "--import file://{}",
+                Script::path("mistral-redirect.mjs")
+                    .canonicalize()
+                    .unwrap()
+                    .display()
+            ),
+        )
+        .env("MISTRAL_STANDIN", origin)
+        .env("MISTRAL_API_KEY", "k")
+        .env("MISTRAL_MCP_PROFILE", profile);
+    (backend, gate)
+}
+
+#[test]
+fn the_seed_page_of_workflow_execute_works_unchanged_with_the_real_server() {
+    let room = Room::new();
+    room.write(
+        "policy.yaml",
+        include_str!("../../crates/policy/tests/seeds/workflow_execute.yaml"),
+    );
+    let (_backend, gate) = mistral(&room, "workflows");
+    let mut client = gate.stdio();
+    client.initialize("2025-06-18");
+    let missing = client.call("workflow_execute", json!({"input": {}}));
+    assert_eq!(missing.reason(), Some("arguments_invalid"), "{}", missing.raw);
+    for number in 0..10 {
+        let answer = client.call(
+            "workflow_execute",
+            json!({"workflowIdentifier": "echo", "input": {"n": number}}),
+        );
+        assert!(!answer.is_tool_error(), "{number}: {}", answer.raw);
+    }
+    let eleventh = client.call(
+        "workflow_execute",
+        json!({"workflowIdentifier": "echo", "input": {}}),
+    );
+    assert_eq!(eleventh.reason(), Some("rate_limited"), "{}", eleventh.raw);
+    assert!(eleventh.text().contains("try again in"), "{}", eleventh.text());
+    let backend = std::fs::read_to_string(room.at("backend.log")).unwrap();
+    assert_eq!(
+        backend.lines().filter(|line| line.contains("/execute")).count(),
+        10,
+        "{backend}"
+    );
+}
+
+#[test]
+fn the_seed_page_of_workflow_interact_works_unchanged_with_the_real_server() {
+    let room = Room::new();
+    room.write(
+        "policy.yaml",
+        include_str!("../../crates/policy/tests/seeds/workflow_interact.yaml"),
+    );
+    let (_backend, gate) = mistral(&room, "workflows");
+    let mut client = gate.stdio();
+    client.initialize("2025-06-18");
+    let started = client.call(
+        "workflow_execute",
+        json!({"workflowIdentifier": "approval", "input": {}}),
+    );
+    let id = started.result()["structuredContent"]["execution_id"].clone();
+    for number in 0..10 {
+        let asked = json!({"action": "query", "executionId": id, "name": "status"});
+        let answer = client.call("workflow_interact", asked);
+        assert!(!answer.is_tool_error(), "{number}: {}", answer.raw);
+    }
+    let signal = json!({"action": "signal", "executionId": id, "name": "approve"});
+    assert_eq!(
+        client.call("workflow_interact", signal).reason(),
+        Some("rate_limited")
+    );
+    let backend = std::fs::read_to_string(room.at("backend.log")).unwrap();
+    assert!(!backend.contains("/signals"), "{backend}");
+    client.close_stdin();
+    assert!(client.ended_within(Duration::from_secs(15)).is_some());
+}

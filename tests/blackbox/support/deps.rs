@@ -1,0 +1,95 @@
+//! Real servers and clients, installed below the target folder by the first test that needs them. Test programs
+//! that run at once wait for each other.
+
+use std::fs::File;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The `tests` folder of the workspace.
+pub(crate) fn tests_dir() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests")
+}
+
+/// A folder with `node_modules` as `tests/package-lock.json` names them, and the client scripts beside them.
+pub(crate) fn node() -> PathBuf {
+    let sources = ["package.json", "package-lock.json", "clients/client.mjs"];
+    installed("node", &sources, |folder| {
+        for source in sources {
+            std::fs::copy(
+                tests_dir().join(source),
+                folder.join(Path::new(source).file_name()?),
+            )
+            .ok()?;
+        }
+        let mut install = Command::new("npm");
+        install.args([
+            "ci",
+            "--ignore-scripts",
+            "--no-audit",
+            "--no-fund",
+            "--loglevel=error",
+        ]);
+        Some(vec![install])
+    })
+}
+
+/// The Python of an environment with what `tests/requirements.txt` names.
+pub(crate) fn python() -> PathBuf {
+    let folder = installed("python", &["requirements.txt"], |folder| {
+        let mut make = Command::new("python3");
+        make.args(["-m", "venv", "."]);
+        let mut install = Command::new(folder.join("bin/python"));
+        install.args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "-r",
+        ]);
+        install.arg(tests_dir().join("requirements.txt"));
+        Some(vec![make, install])
+    });
+    folder.join("bin/python")
+}
+
+/// The entry of a package's program in the Node folder.
+pub(crate) fn node_program(path: &str) -> PathBuf {
+    let program = node().join("node_modules").join(path);
+    assert!(program.exists(), "{} is not installed", program.display());
+    program
+}
+
+/// A folder whose name tells what was installed from, complete or made complete now.
+fn installed(kind: &str, sources: &[&str], steps: impl Fn(&Path) -> Option<Vec<Command>>) -> PathBuf {
+    let mut hasher = DefaultHasher::new();
+    for source in sources {
+        std::fs::read(tests_dir().join(source)).unwrap().hash(&mut hasher);
+    }
+    let target = callgate_testkit::build("testkit-echo");
+    let all = target.parent().and_then(Path::parent).unwrap().join("testdeps");
+    std::fs::create_dir_all(&all).unwrap();
+    let lock = File::create(all.join(format!("{kind}.lock"))).unwrap();
+    lock.lock().unwrap();
+    let folder = all.join(format!("{kind}-{:016x}", hasher.finish()));
+    let done = folder.join(".complete");
+    if done.exists() {
+        return folder;
+    }
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    for mut step in steps(&folder).expect("the sources can be copied") {
+        let output = step.current_dir(&folder).output();
+        let output =
+            output.unwrap_or_else(|error| panic!("the tests need {:?}: {error}", step.get_program()));
+        assert!(
+            output.status.success(),
+            "the {kind} packages that the tests need could not be installed; is their registry reachable?\n{step:?}\n{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    File::create(done).unwrap();
+    folder
+}
