@@ -9,13 +9,19 @@ mod judged_is_forwarded;
 #[cfg(test)]
 mod limits_and_record;
 #[cfg(test)]
+mod misbehaving_clients;
+#[cfg(test)]
 mod misbehaving_servers;
 #[cfg(test)]
 mod real_servers;
 #[cfg(test)]
 mod refused_at_start;
 #[cfg(test)]
+mod reload;
+#[cfg(test)]
 mod secrets_stay;
+#[cfg(test)]
+mod seeds_and_attacks;
 #[cfg(test)]
 mod seen_is_callable;
 #[cfg(test)]

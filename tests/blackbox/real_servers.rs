@@ -283,7 +283,7 @@ tools:
 }
 
 /// The real mistral-mcp, pointed at a stand-in of its backend.
-fn mistral(room: &Room, profile: &str) -> (Script, Gate) {
+pub(crate) fn mistral(room: &Room, profile: &str) -> (Script, Gate) {
     let log = room.at("backend.log");
     let backend = Script::python("mistral.py", &[("STANDIN_LOG", log.to_str().unwrap())]);
     let origin = backend.url().trim_end_matches('/').to_owned();
