@@ -42,7 +42,13 @@ pub enum AdmitError {
     Refused(Refusal),
     /// The store could not say.
     Unavailable(StoreError),
+    /// The store did not say in time.
+    TimedOut,
 }
+
+/// How long the store may take to admit a call. Another process on the same state folder may be stopped while
+/// it holds the lock.
+const ADMIT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What came of listing the server's tools.
 #[derive(Debug, Clone, Copy)]
@@ -168,10 +174,11 @@ impl Recorder {
             shadow: admitted.shadow,
             values: asked.values,
         };
-        match self.store.admit(request).await {
-            Ok(Admission::Admitted(admitted)) => Ok(admitted.call),
-            Ok(Admission::Refused(refusal)) => Err(AdmitError::Refused(refusal)),
-            Err(cause) => Err(AdmitError::Unavailable(cause)),
+        match tokio::time::timeout(ADMIT_TIMEOUT, self.store.admit(request)).await {
+            Ok(Ok(Admission::Admitted(admitted))) => Ok(admitted.call),
+            Ok(Ok(Admission::Refused(refusal))) => Err(AdmitError::Refused(refusal)),
+            Ok(Err(cause)) => Err(AdmitError::Unavailable(cause)),
+            Err(_) => Err(AdmitError::TimedOut),
         }
     }
 

@@ -28,6 +28,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
@@ -39,6 +40,10 @@ const QUEUE_MAX: usize = 64;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long open requests may go on once the end is wanted.
 const DRAIN_GRACE: Duration = Duration::from_secs(5);
+/// How long answers may take to leave once all sessions have ended.
+const FLUSH_GRACE: Duration = Duration::from_millis(500);
+/// How long a client may take to send a body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 /// Connections open at once.
 const CONNECTIONS_MAX: usize = 4_096;
 
@@ -56,6 +61,7 @@ pub async fn serve(
     let desk = Arc::new(Desk {
         sessions: Sessions::new(gate, upstream),
         guard,
+        is_closing: AtomicBool::new(false),
     });
     let mut connections = JoinSet::new();
     let over = wanted(&mut end);
@@ -78,11 +84,13 @@ pub async fn serve(
             },
         }
     }
+    // Nothing new comes in, what is open is answered, and only then do the sessions end.
+    drop(listener);
+    desk.is_closing.store(true, Ordering::Release);
+    let _ = tokio::time::timeout(DRAIN_GRACE, desk.sessions.drained()).await;
     desk.sessions.close_all().await;
-    let _ = tokio::time::timeout(DRAIN_GRACE, async {
-        while connections.join_next().await.is_some() {}
-    })
-    .await;
+    let flushed = async { while connections.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(FLUSH_GRACE, flushed).await;
     Ok(())
 }
 
@@ -90,6 +98,7 @@ pub async fn serve(
 struct Desk {
     sessions: Sessions,
     guard: Guard,
+    is_closing: AtomicBool,
 }
 
 async fn connection(stream: TcpStream, peer: IpAddr, desk: Arc<Desk>) {
@@ -114,6 +123,9 @@ impl Desk {
             gate.recorder().auth_failure(gate, peer, refused.code());
             return plain(refused.status(), refused.text());
         }
+        if self.is_closing.load(Ordering::Acquire) {
+            return plain(StatusCode::SERVICE_UNAVAILABLE, "the gate is ending");
+        }
         if !matches!(request.uri().path(), "/mcp" | "/") {
             return plain(StatusCode::NOT_FOUND, "not found; the endpoint is /mcp");
         }
@@ -134,7 +146,11 @@ impl Desk {
             );
         }
         let bytes_max = self.sessions.gate().settings.bounds.message_bytes_max;
-        let body = match Limited::new(body, bytes_max).collect().await {
+        let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, bytes_max).collect()).await;
+        let Ok(collected) = collected else {
+            return plain(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time");
+        };
+        let body = match collected {
             Ok(body) => body.to_bytes(),
             Err(cause) if cause.is::<LengthLimitError>() => {
                 let gate = self.sessions.gate();
@@ -215,7 +231,7 @@ impl Desk {
     /// JSON, anything before it opens a stream.
     async fn exchange(&self, session: &Arc<Session>, body: Bytes, headers: &HeaderMap) -> Response<Body> {
         let (sender, mut receiver) = mpsc::channel(QUEUE_MAX);
-        let sink = Sink::Direct(sender);
+        let sink = Sink::Shared(sender);
         let intake = session.accept(
             &body,
             &sink,
@@ -258,7 +274,7 @@ impl Desk {
             );
         };
         let (sender, receiver) = mpsc::channel(QUEUE_MAX);
-        session.attach(Sink::Direct(sender));
+        session.attach(Sink::Shared(sender));
         answer::standing_stream(receiver)
     }
 

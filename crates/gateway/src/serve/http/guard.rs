@@ -156,6 +156,8 @@ impl Guard {
 mod tests {
     use super::*;
 
+    type Case = (&'static [(&'static str, &'static str)], Result<(), Refused>);
+
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
@@ -174,7 +176,7 @@ mod tests {
     #[test]
     fn only_its_own_host_and_origin_come_in() {
         let guard = guard(None);
-        let cases: [(&[(&str, &str)], Result<(), Refused>); 9] = [
+        let cases: [Case; 9] = [
             (&[("host", "127.0.0.1:8080")], Ok(())),
             (&[("host", "LOCALHOST:8080")], Ok(())),
             (
