@@ -35,7 +35,7 @@ impl Gate {
         if gate.policy_path().exists() {
             gate
         } else {
-            gate.policy("tools: {}\n")
+            gate.policy("version: \"1\"\ndefault: allow\ntools: {}\n")
         }
     }
 

@@ -10,7 +10,7 @@
 //!
 //! let room = Room::new();
 //! let server = StdioServer::echo(&room);
-//! let gate = Gate::of(callgate, &room).policy("default: deny\ntools: {echo: {}}").before(&server);
+//! let gate = Gate::of(callgate, &room).policy("version: '1'\ndefault: deny\ntools: {echo: {}}").before(&server);
 //! let mut client = gate.stdio();
 //! client.initialize("2025-06-18");
 //! assert_eq!(client.call("echo", json!({"text": "hi"})).text(), "hi");

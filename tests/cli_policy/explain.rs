@@ -379,3 +379,29 @@ fn limits_in_a_state_folder_are_looked_at() {
     assert_eq!(ran.code, Some(1), "{}", ran.shown());
     assert!(ran.stderr.contains("nowhere"), "{}", ran.shown());
 }
+
+#[test]
+fn conditions_on_one_argument_keep_their_own_values() {
+    let policy = "version: '1'\ndefault: deny\ntools:\n  t:\n    require:\n      - any:\n          - {path: args.a, op: eq, value: x}\n          - {path: args.a, op: eq, value: y}\n";
+    let folder = Folder::with(&[("policy.yaml", policy)]);
+    let explain = [
+        "explain",
+        "-c",
+        "policy.yaml",
+        "--json",
+        "--tool",
+        "t",
+        "--args",
+        r#"{"a": "y"}"#,
+    ];
+    let json = folder.callgate(&explain).json();
+    let conditions = &json["rules"][0]["conditions"];
+    assert_eq!(
+        [&conditions[0]["wanted"], &conditions[0]["truth"]],
+        ["\"x\"", "false"]
+    );
+    assert_eq!(
+        [&conditions[1]["wanted"], &conditions[1]["truth"]],
+        ["\"y\"", "true"]
+    );
+}

@@ -1,5 +1,13 @@
 //! Black-box tests of the commands around policies: `validate`, `explain`, `test`, `scan`, `schema`.
+#![expect(
+    clippy::unwrap_used,
+    clippy::unwrap_in_result,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot be set up has failed"
+)]
 
+mod docs;
 mod explain;
 mod scan;
 mod server;

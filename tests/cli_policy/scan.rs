@@ -100,7 +100,9 @@ fn the_policy_that_was_written_allows_what_it_lists() {
     assert_eq!(ran.stdout, "");
     let ran = folder.callgate(&["validate", "policy.yaml", "--json", "--upstream", &url]);
     assert_eq!(ran.json()[0]["diagnostics"], json!([]), "{}", ran.shown());
-    folder.write("tools.json", &json!({"tools": pages().concat_all()}).to_string());
+    // What was found can be given to tests as it is.
+    let found = folder.callgate(&["scan", "--json", "--upstream", &url]);
+    folder.write("tools.json", &found.stdout);
     folder.write(
         "policy.test.yaml",
         r#"
@@ -123,6 +125,41 @@ cases:
     );
     let ran = folder.callgate(&["test"]);
     assert_eq!(ran.code, Some(0), "{}", ran.shown());
+}
+
+#[test]
+fn a_tool_that_lacks_what_it_should_have_hides_no_other() {
+    let pages = vec![json!([
+        {"name": "bare"},
+        {"name": "bare_read", "annotations": {"readOnlyHint": true}},
+        {"name": "odd", "inputSchema": {"type": "object", "properties": 5}, "annotations": {"readOnlyHint": "yes"}},
+        {"description": "no name"},
+        {"name": "whole", "inputSchema": {"type": "object"}},
+    ])];
+    let url = serve(Manner::Legacy, pages);
+    let ran = Folder::with(&[]).callgate(&["scan", "--upstream", &url]);
+    assert_eq!(ran.code, Some(0), "{}", ran.shown());
+    let entries = ran.stdout.split_once("tools:\n").unwrap().1;
+    insta::assert_snapshot!(entries, @r##"
+      bare:
+        limits:
+          - window: minute
+            max: 10
+
+      bare_read: {}
+
+      odd:
+        validate: schema
+        limits:
+          - window: minute
+            max: 10
+
+      whole:
+        validate: schema
+        limits:
+          - window: minute
+            max: 10
+    "##);
 }
 
 #[test]
@@ -195,7 +232,7 @@ fn a_server_that_cannot_be_scanned_is_told_apart() {
             &["--", "no-such-program-here"],
             "cannot start no-such-program-here; is it installed?",
         ),
-        (&["--", "true"], "it is no MCP server, or could not start"),
+        (&["--", "true"], "it ended before it answered"),
         (
             &["--server-timeout", "1", "--", "sleep", "30"],
             "it did not answer within 1 s",
@@ -222,21 +259,8 @@ fn a_secret_in_a_header_is_never_shown() {
         "--header",
         "Authorization: Bearer s3cret-token",
         "--upstream",
-        "http://127.0.0.1:1/mcp?key=s3cret-token",
+        "http://127.0.0.1:1/s3cret-token/mcp?key=s3cret-token",
     ]);
     assert_eq!(ran.code, Some(1));
     assert!(!ran.shown().contains("s3cret-token"), "{}", ran.shown());
-}
-
-/// All elements of all pages.
-trait ConcatAll {
-    fn concat_all(self) -> Vec<Value>;
-}
-
-impl ConcatAll for Vec<Value> {
-    fn concat_all(self) -> Vec<Value> {
-        self.into_iter()
-            .flat_map(|page| page.as_array().unwrap().clone())
-            .collect()
-    }
 }

@@ -56,6 +56,10 @@ fn answer(mut stream: TcpStream, manner: Manner, pages: &[Value]) {
     let (status, body) = if is_post {
         let request: Value = serde_json::from_slice(&body).unwrap();
         match respond(&request, manner, pages) {
+            // As the stateless era asks for it.
+            Some(response) if manner == Manner::Modern && response.get("error").is_some() => {
+                ("404 Not Found", response.to_string())
+            }
             Some(response) => ("200 OK", response.to_string()),
             None => ("202 Accepted", String::new()),
         }

@@ -461,3 +461,27 @@ fn no_rule_of_the_policies_can_be_left_out() {
         assert!(count >= 2, "{name} has {count} rules");
     }
 }
+
+#[test]
+fn folders_of_others_are_left_out() {
+    let case = "cases:\n  - {tool: create_charge, args: {amount: 1}, expect: allow}\n";
+    let folder = Folder::with(&[
+        ("a/policy.yaml", GOOD),
+        ("a/policy.test.yaml", case),
+        ("a/b/policy.yaml", GOOD),
+        ("a/b/policy.test.yml", case),
+        ("node_modules/x/policy.test.yaml", "broken"),
+        (".hidden/policy.test.yaml", "broken"),
+        ("target/policy.test.yaml", "broken"),
+        ("a/test.yaml", "broken"),
+    ]);
+    let json = folder.callgate(&["test", "--json"]).json();
+    let files: Vec<&str> = json["files"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|file| file["file"].as_str().unwrap())
+        .collect();
+    assert_eq!(files, ["a/b/policy.test.yml", "a/policy.test.yaml"]);
+    assert_eq!(json["passed"], 2);
+}

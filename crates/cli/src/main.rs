@@ -5,6 +5,11 @@ mod commands;
 mod run;
 mod words;
 
+/// A call's memory is taken by one thread and given back by another, which the system's allocator pays for
+/// with a contended lock.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use clap::Parser;
 use std::process::ExitCode;
 

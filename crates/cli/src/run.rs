@@ -17,7 +17,7 @@ use callgate_gateway::serve::http::{Guard, Upstream};
 use callgate_gateway::serve::{http, stdio};
 use callgate_gateway::session::Ids;
 use callgate_gateway::{Gate, Session};
-use callgate_store::StopReason;
+use callgate_store::{StopReason, Store};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitCode, ExitStatus};
@@ -27,6 +27,9 @@ use tokio::sync::watch;
 
 /// How long the client may take to read the last messages.
 const FLUSH_GRACE: Duration = Duration::from_secs(2);
+
+/// How long the last transaction may take.
+const CLOSE_GRACE: Duration = Duration::from_secs(10);
 
 /// How a run came to its end.
 struct Ended {
@@ -43,8 +46,24 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let ended = runtime.block_on(serve(args, plan));
     // A reader of stdin may be blocked for good; nothing waits for it.
     runtime.shutdown_background();
-    store.close(ended.as_ref().map_or(StopReason::Exit, |ended| ended.reason));
+    close(
+        store,
+        ended.as_ref().map_or(StopReason::Exit, |ended| ended.reason),
+    );
     Ok(ended?.code)
+}
+
+/// Ends the store; a process that is stopped while it holds the lock must not keep this one from ending. What
+/// could not be written is closed by the next run, as after a crash.
+fn close(store: Arc<Store>, reason: StopReason) {
+    let (done, closed) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        store.close(reason);
+        let _ = done.send(());
+    });
+    if closed.recv_timeout(CLOSE_GRACE).is_err() {
+        warn("the state folder did not take the last records in time; the next run closes what is open");
+    }
 }
 
 async fn serve(args: &RunArgs, plan: setup::Plan) -> anyhow::Result<Ended> {
@@ -87,17 +106,15 @@ async fn serve_http(
     let address = listener.local_addr()?;
     say(&format!("callgate: listening on http://{address}/mcp"));
     let server = http::serve(listener, gate, upstream, Guard::new(address, token), wanted);
-    tokio::pin!(server);
-    tokio::select! {
-        served = &mut server => {
-            served?;
-            Ok(Ended { code: ExitCode::SUCCESS, reason: StopReason::Exit })
-        }
-        signal = signalled => {
-            server.await?;
-            Ok(by_signal(signal.unwrap_or(15)))
-        }
+    server.await?;
+    // The server ends when a signal asks for it.
+    if signalled.is_finished() {
+        return Ok(by_signal(signalled.await.unwrap_or(15)));
     }
+    Ok(Ended {
+        code: ExitCode::SUCCESS,
+        reason: StopReason::Exit,
+    })
 }
 
 async fn serve_stdio(
@@ -129,7 +146,7 @@ async fn serve_stdio(
             None => std::future::pending().await,
         }
     });
-    let reader = {
+    let mut reader = {
         let (session, sink) = (Arc::clone(&session), sink.clone());
         tokio::spawn(async move { stdio::read(&session, tokio::io::stdin(), &sink).await })
     };
@@ -141,7 +158,7 @@ async fn serve_stdio(
             }
             by_signal(signal.unwrap_or(15))
         }
-        read = reader => {
+        read = &mut reader => {
             read.context("the client's reader ended")?.context("cannot read from the client")?;
             // The client has said all it will say: what it asked is still answered, for a while.
             let patience = tokio::time::timeout(gate.settings.drain_grace, session.drained());
@@ -151,7 +168,7 @@ async fn serve_stdio(
             }
             end.send_if_modified(|end| std::mem::replace(end, (*end).max(End::Wanted)) == End::NotYet);
             match session.link() {
-                Link::Child(_) => by_server(server_ended.await?),
+                Link::Child(_) => Ended { reason: StopReason::Exit, ..by_server(server_ended.await?) },
                 Link::Http(_) => Ended { code: ExitCode::SUCCESS, reason: StopReason::Exit },
             }
         }
@@ -159,6 +176,8 @@ async fn serve_stdio(
     if let Link::Http(link) = session.link() {
         link.close().await;
     }
+    // It holds a sink, and its input may stay open for good.
+    reader.abort();
     session.client_gone();
     session.detach();
     drop(sink);

@@ -124,6 +124,15 @@ impl Link {
         }
     }
 
+    /// Sends a message, and sees a request over HTTP through to its answer: for callers that have a task of
+    /// their own for it.
+    pub async fn carry(&self, session: &Arc<Session>, passage: Passage) {
+        match self {
+            Self::Child(child) => child.send(session, passage).await,
+            Self::Http(http) => http.carry(session, passage).await,
+        }
+    }
+
     /// Sends a message. What goes wrong with a request is told to the session, which answers it.
     pub async fn send(&self, session: &Arc<Session>, passage: Passage) {
         match self {

@@ -12,6 +12,7 @@ use callgate_ledger::record::{self, Status};
 use callgate_ledger::{CallId, Digest, Text, Uint53};
 use callgate_store::{Admission, AdmitRequest, Event, Fingerprint, Refund, Settlement, Store, StoreError};
 use callgate_wire::{Malformed, quoted};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,7 +42,13 @@ pub enum AdmitError {
     Refused(Refusal),
     /// The store could not say.
     Unavailable(StoreError),
+    /// The store did not say in time.
+    TimedOut,
 }
+
+/// How long the store may take to admit a call. Another process on the same state folder may be stopped while
+/// it holds the lock.
+const ADMIT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What came of listing the server's tools.
 #[derive(Debug, Clone, Copy)]
@@ -71,6 +78,17 @@ pub struct Ended {
     pub sent: Sent,
     /// From forwarding to the end.
     pub duration: Duration,
+}
+
+/// What was refused, as far as its record tells.
+#[derive(Debug, Clone, Copy)]
+pub struct Refused<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// The tool, of a tool call.
+    pub tool: Option<&'a str>,
+    /// The bytes of the arguments, which the store keeps as a keyed hash only.
+    pub arguments: Option<&'a [u8]>,
 }
 
 /// Whether any byte of a call has left Callgate.
@@ -156,10 +174,11 @@ impl Recorder {
             shadow: admitted.shadow,
             values: asked.values,
         };
-        match self.store.admit(request).await {
-            Ok(Admission::Admitted(admitted)) => Ok(admitted.call),
-            Ok(Admission::Refused(refusal)) => Err(AdmitError::Refused(refusal)),
-            Err(cause) => Err(AdmitError::Unavailable(cause)),
+        match tokio::time::timeout(ADMIT_TIMEOUT, self.store.admit(request)).await {
+            Ok(Ok(Admission::Admitted(admitted))) => Ok(admitted.call),
+            Ok(Ok(Admission::Refused(refusal))) => Err(AdmitError::Refused(refusal)),
+            Ok(Err(cause)) => Err(AdmitError::Unavailable(cause)),
+            Err(_) => Err(AdmitError::TimedOut),
         }
     }
 
@@ -189,19 +208,14 @@ impl Recorder {
     }
 
     /// Records a refusal. One by a limit is not for here: admission has recorded it.
-    pub fn refusal(
-        &self,
-        gate: &Gate,
-        session: Option<&SessionId>,
-        refusal: &Refusal,
-        method: &str,
-        tool: Option<&str>,
-    ) {
+    pub fn refusal(&self, gate: &Gate, session: Option<&SessionId>, refusal: &Refusal, asked: Refused<'_>) {
         let by_rule = !refusal.rule.as_str().is_empty();
         self.store.record(Event::Denial(record::Denial {
-            args_digest: None,
+            args_digest: asked
+                .arguments
+                .map(|bytes| self.store.fingerprint(bytes).digest()),
             grant: gate.caller.grant.as_str().into(),
-            method: Text::new(method),
+            method: Text::new(asked.method),
             policy: Some(Digest(gate.program().digest)),
             reason: refusal.reason.code().into(),
             rule: by_rule.then(|| refusal.rule.as_str().into()),
@@ -209,7 +223,7 @@ impl Recorder {
             session: session.map(|session| session.as_str().into()),
             shadow: Vec::new(),
             text: (by_rule && refusal.reason != Reason::ArgumentsInvalid).then(|| Text::new(&refusal.text)),
-            tool: tool.map(Text::new),
+            tool: asked.tool.map(Text::new),
         }));
     }
 
@@ -241,6 +255,16 @@ impl Recorder {
             reason: "unmatched".into(),
             server: gate.server.as_str().into(),
             session: session.map(|session| session.as_str().into()),
+        }));
+    }
+
+    /// Records a request that was not let in.
+    pub fn auth_failure(&self, gate: &Gate, address: IpAddr, reason: &'static str) {
+        self.store.record(Event::AuthFailure(record::AuthFailure {
+            address: Some(Text::new(&address.to_string())),
+            grant: None,
+            reason: reason.into(),
+            server: Some(gate.server.as_str().into()),
         }));
     }
 

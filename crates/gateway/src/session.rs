@@ -63,13 +63,21 @@ struct State {
     pending: HashMap<IdKey, Pending>,
     /// The server's own requests that the client has not answered.
     asked: HashSet<IdKey>,
-    /// Calls that ended without an answer, for an answer that comes late.
-    given_up: HashMap<IdKey, (CallId, Instant)>,
+    /// Requests that left and ended without an answer. Their ids stay taken, so that an answer that comes late
+    /// is not given to another request.
+    given_up: HashMap<IdKey, GivenUp>,
     /// Where the server's own messages go that belong to no request.
     standing: Option<Sink>,
     client: Option<Version>,
     server: ServerEra,
     is_closed: bool,
+}
+
+/// A request that left and ended without an answer.
+#[derive(Debug)]
+struct GivenUp {
+    ticket: Option<CallId>,
+    since: Instant,
 }
 
 /// What is known of the server's era.
@@ -83,6 +91,8 @@ enum ServerEra {
 
 /// What a client of 2026-07-28 is told in front of a server from before it.
 const LEGACY_ONLY: &str = "this server speaks MCP up to 2025-11-25: begin with `initialize`, requests of 2026-07-28 do not reach it";
+/// What a client of 2026-07-28 is told where the server refuses to list its tools.
+const PERHAPS_LEGACY: &str = "the server refused to list its tools for a request of 2026-07-28, so no call can be judged; if it speaks MCP up to 2025-11-25 only, begin with `initialize`";
 /// What a client from before 2026-07-28 is told in front of a server that speaks that version alone.
 const MODERN_ONLY: &str =
     "this server speaks MCP 2026-07-28 only, which has no `initialize`: use a client of that version";
@@ -170,10 +180,21 @@ impl Session {
         format!("callgate-{}-{count}", self.nonce)
     }
 
+    /// As [`Session::take`], but only where it still is this very request.
+    fn take_own(&self, key: &IdKey, departure: &Departure) -> Option<Pending> {
+        let is_own = self
+            .lock()
+            .pending
+            .get(key)
+            .is_some_and(|pending| pending.departure.is(departure));
+        if is_own { self.take(key) } else { None }
+    }
+
     /// Takes a request out of the table; whoever gets it owes its answer and its outcome.
     fn take(&self, key: &IdKey) -> Option<Pending> {
         let taken = self.lock().pending.remove(key);
-        if taken.is_some() {
+        if let Some(pending) = &taken {
+            pending.departure.end();
             self.settled.notify_waiters();
         }
         taken

@@ -28,36 +28,77 @@ pub enum End {
 /// Takes messages for one client, or for one request of it.
 #[derive(Debug, Clone)]
 pub enum Sink {
-    /// Straight to a writer.
+    /// Straight to the one client of a server: while it does not read, its server waits.
     Direct(mpsc::Sender<Outbound>),
+    /// To one of several clients: what it does not read must not hold up the others.
+    Shared(mpsc::Sender<Outbound>),
     /// Answers wait until those of the whole batch are there; the rest goes straight on.
     Batch(Arc<BatchJoin>),
 }
 
+/// Whether a message on the way was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offered {
+    /// It was.
+    Taken,
+    /// The client has gone, or has too many unread.
+    Dropped,
+}
+
 impl Sink {
-    /// Hands over a message. A client that has gone is no error: there is nobody to tell.
-    pub async fn send(&self, bytes: Bytes, end: End, status: u16) {
-        match (self, end) {
-            (Self::Direct(sender), _) => {
-                let _ = sender.send(Outbound { bytes, end, status }).await;
+    /// Hands over a message that is no answer.
+    pub async fn offer(&self, bytes: Bytes) -> Offered {
+        let message = Outbound {
+            bytes,
+            end: End::More,
+            status: 200,
+        };
+        let is_taken = match self {
+            Self::Direct(sender) => sender.send(message).await.is_ok(),
+            Self::Shared(sender) => sender.try_send(message).is_ok(),
+            Self::Batch(join) => join.sender.try_send(message).is_ok(),
+        };
+        if is_taken {
+            Offered::Taken
+        } else {
+            Offered::Dropped
+        }
+    }
+
+    /// Hands over an answer. A client that has gone is no error: there is nobody to tell. One of several
+    /// clients that has too many unread gets it once it reads.
+    pub async fn send(&self, bytes: Bytes, status: u16) {
+        let message = Outbound {
+            bytes,
+            end: End::Last,
+            status,
+        };
+        match self {
+            Self::Direct(sender) => {
+                let _ = sender.send(message).await;
             }
-            (Self::Batch(join), End::More) => {
-                let _ = join.sender.send(Outbound { bytes, end, status }).await;
-            }
-            (Self::Batch(join), End::Last) => join.answer(bytes).await,
+            Self::Shared(sender) => deliver(sender, message),
+            Self::Batch(join) => join.answer(&message.bytes),
+        }
+    }
+
+    /// The client waits for one answer less: the request was cancelled.
+    pub fn forgo(&self) {
+        if let Self::Batch(join) = self {
+            join.forgo();
         }
     }
 
     /// Hands over an answer.
     pub async fn answer(&self, bytes: Bytes) {
-        self.send(bytes, End::Last, 200).await;
+        self.send(bytes, 200).await;
     }
 
     /// Whether the client still listens.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         match self {
-            Self::Direct(sender) => sender.is_closed(),
+            Self::Direct(sender) | Self::Shared(sender) => sender.is_closed(),
             Self::Batch(join) => join.sender.is_closed(),
         }
     }
@@ -65,7 +106,7 @@ impl Sink {
     /// Resolves once the client no longer listens.
     pub async fn closed(&self) {
         match self {
-            Self::Direct(sender) => sender.closed().await,
+            Self::Direct(sender) | Self::Shared(sender) => sender.closed().await,
             Self::Batch(join) => join.sender.closed().await,
         }
     }
@@ -97,32 +138,53 @@ impl BatchJoin {
         }
     }
 
-    async fn answer(&self, bytes: Bytes) {
+    fn answer(&self, bytes: &[u8]) {
+        self.count_down(Some(bytes));
+    }
+
+    fn forgo(&self) {
+        self.count_down(None);
+    }
+
+    fn count_down(&self, answer: Option<&[u8]>) {
         let joined = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             if state.missing == 0 {
                 return;
             }
-            if state.answers.len() > 1 {
-                state.answers.push(b',');
+            if let Some(answer) = answer {
+                if state.answers.len() > 1 {
+                    state.answers.push(b',');
+                }
+                state.answers.extend_from_slice(answer);
             }
-            state.answers.extend_from_slice(&bytes);
             state.missing -= 1;
-            (state.missing == 0).then(|| {
+            // A batch of which every request was cancelled has no answer.
+            (state.missing == 0 && state.answers.len() > 1).then(|| {
                 state.answers.push(b']');
                 std::mem::take(&mut state.answers)
             })
         };
         if let Some(joined) = joined {
-            let _ = self
-                .sender
-                .send(Outbound {
+            deliver(
+                &self.sender,
+                Outbound {
                     bytes: joined.into(),
                     end: End::Last,
                     status: 200,
-                })
-                .await;
+                },
+            );
         }
+    }
+}
+
+/// Hands over an answer without waiting for a client that does not read.
+fn deliver(sender: &mpsc::Sender<Outbound>, message: Outbound) {
+    if let Err(mpsc::error::TrySendError::Full(message)) = sender.try_send(message) {
+        let sender = sender.clone();
+        tokio::spawn(async move {
+            let _ = sender.send(message).await;
+        });
     }
 }
 
@@ -151,8 +213,10 @@ mod tests {
         let (sender, mut receiver) = mpsc::channel(8);
         let sink = Sink::Batch(Arc::new(BatchJoin::new(sender, 2)));
         sink.answer(Bytes::from_static(b"{\"id\":1}")).await;
-        sink.send(Bytes::from_static(b"{\"method\":\"m\"}"), End::More, 200)
-            .await;
+        assert_eq!(
+            sink.offer(Bytes::from_static(b"{\"method\":\"m\"}")).await,
+            Offered::Taken
+        );
         sink.answer(Bytes::from_static(b"{\"id\":2}")).await;
         let first = receiver.recv().await.unwrap();
         assert_eq!(

@@ -4,7 +4,7 @@ use super::load::{histogram, nanos};
 use super::message::Call;
 use super::open::{Schedule, exchange};
 use super::process::Running;
-use super::stdio::{Piped, before_echo};
+use super::stdio::{Piped, before_echo, direct};
 use super::subject::{Kind, Programs, Subject, gate, gate_command, server, yardsticks};
 use anyhow::Context;
 use hdrhistogram::Histogram;
@@ -157,14 +157,20 @@ fn listed(subject: &Subject, times: usize) -> anyhow::Result<Histogram<u64>> {
 /// Gates over stdio that share limits and ledger, each called at a fixed rate.
 fn shared(programs: &Programs, time: Duration) -> anyhow::Result<Vec<Fact>> {
     let room = tempfile::tempdir()?;
+    let mut servers: Vec<Piped> = (0..SHARING)
+        .map(|_| direct(programs))
+        .collect::<anyhow::Result<_>>()?;
+    let bare = at_once(&mut servers, time)?;
+    drop(servers);
     let mut alone = start_sharing(programs, room.path(), "alone", 1)?;
     let one = at_once(&mut alone, time)?;
     drop(alone);
     let mut together = start_sharing(programs, room.path(), "together", SHARING)?;
     let all = at_once(&mut together, time)?;
-    let name =
-        |count: usize| format!("{count} stdio gates on one state folder, {SHARED_RATE}/s each, limits");
+    let name = |count: usize| format!("{count} stdio gates, one state folder, limits, {SHARED_RATE}/s each");
+    let without = format!("{SHARING} stdio servers directly, {SHARED_RATE}/s each: p99");
     Ok(vec![
+        Fact::new(&without, millis(&bare, 0.99), "ms", ""),
         Fact::new(&format!("{}: p50", name(1)), millis(&one, 0.5), "ms", ""),
         Fact::new(&format!("{}: p99", name(1)), millis(&one, 0.99), "ms", ""),
         Fact::new(&format!("{}: p50", name(SHARING)), millis(&all, 0.5), "ms", ""),
@@ -196,6 +202,10 @@ fn start_sharing(programs: &Programs, room: &Path, folder: &str, count: usize) -
 }
 
 fn at_once(gates: &mut [Piped], time: Duration) -> anyhow::Result<Histogram<u64>> {
+    // The first calls of a gate wait for its list of tools.
+    for gate in &mut *gates {
+        gate.warm_up(200)?;
+    }
     let began = Instant::now();
     let calls = SHARED_RATE * nanos(time) / 1_000_000_000;
     std::thread::scope(|scope| {

@@ -201,3 +201,65 @@ fn joined(mut rest: &[u8]) -> Option<Vec<u8>> {
         rest = rest.get(end + 2 + size + 2..)?;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_of_fixed_length_goes_out_and_is_found_again() {
+        for asked in [Asked::Tool, Asked::Vendor] {
+            let (mut message, at) = asked.message(200);
+            let length = message.len();
+            for number in [0, 7, 123_456_789, 1_000_000_001] {
+                put_id(&mut message, at, number);
+                assert_eq!(number_in(&message), Some(number % ID_FIRST));
+                assert_eq!(message.len(), length);
+                serde_json::from_slice::<serde_json::Value>(&message).expect("it is JSON");
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_is_read_once_it_is_complete_however_it_is_framed() {
+        let plain = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello".as_slice();
+        let chunked =
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhe\r\n3;x=1\r\nllo\r\n0\r\n\r\n"
+                .as_slice();
+        for whole in [plain, chunked] {
+            for end in 0..whole.len() {
+                assert!(Reply::read(&whole[..end]).expect("no fault").is_none(), "{end}");
+            }
+            let reply = Reply::read(whole).expect("no fault").expect("complete");
+            assert_eq!((reply.status, reply.body(whole)), (200, b"hello".as_slice()));
+        }
+    }
+
+    #[test]
+    fn only_the_right_result_of_the_right_length_counts() {
+        let answer = |id: &str, rest: &str| format!(r#"{{"jsonrpc":"2.0","id":{id},{rest}}}"#).into_bytes();
+        let right = answer(
+            "1000000007",
+            r#""result":{"content":[{"type":"text","text":"xxxx"}]}"#,
+        );
+        assert!(check(7, &right, 4).is_ok());
+        assert!(check(8, &right, 4).is_err());
+        assert!(check(7, &right, 400).is_err());
+        assert!(
+            check(
+                7,
+                &answer("1000000007", r#""result":{"isError":true,"content":[]}"#),
+                4
+            )
+            .is_err()
+        );
+        assert!(
+            check(
+                7,
+                &answer("1000000007", r#""error":{"code":1,"message":"no"}"#),
+                4
+            )
+            .is_err()
+        );
+    }
+}

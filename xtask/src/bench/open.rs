@@ -121,3 +121,49 @@ pub(super) fn read_reply(socket: &mut TcpStream, received: &mut Vec<u8>) -> anyh
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::Mutex;
+
+    const STALL: Duration = Duration::from_millis(300);
+
+    /// Answers every request at once, but for one that holds all others up.
+    fn serve(mut socket: TcpStream, turns: &Mutex<u32>) {
+        let mut request = [0; 4096];
+        while socket.read(&mut request).is_ok_and(|read| read > 0) {
+            let mut turn = turns.lock().expect("no panic");
+            *turn += 1;
+            if *turn == 120 {
+                std::thread::sleep(STALL);
+            }
+            let at = memchr::memmem::find(&request, br#""id":"#).expect("an id") + 5;
+            let id = String::from_utf8_lossy(&request[at..at + 10]).into_owned();
+            let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#);
+            let reply = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            let _ = socket.write_all(reply.as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_stall_counts_for_every_call_that_it_holds_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let authority = listener.local_addr().expect("its address").to_string();
+        std::thread::spawn(move || {
+            let turns: &'static Mutex<u32> = Box::leak(Box::default());
+            for socket in listener.incoming().map_while(Result::ok) {
+                std::thread::spawn(move || serve(socket, turns));
+            }
+        });
+        let (message, id_at) = super::super::message::Asked::Tool.message(10);
+        let call = Call::post(&authority, None, &message, id_at, 10);
+        let nobody = Watched::default();
+        let sample = at_rate(&call, 400, Duration::from_secs(1), &nobody).expect("it is served");
+        assert_eq!(sample.latency.len(), 400);
+        // 400 a second fall due while 300 ms pass: 120, of which the last ones hardly wait.
+        let held_up = sample.latency.count_between(nanos(STALL / 6), u64::MAX);
+        assert!((80..200).contains(&held_up), "{held_up} calls were held up");
+    }
+}

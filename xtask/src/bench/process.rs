@@ -112,7 +112,7 @@ fn forward(pipe: impl Read + Send + 'static, sender: std::sync::mpsc::Sender<Str
 }
 
 /// Processes whose time and memory count for a subject.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Watched {
     pids: Vec<u32>,
 }

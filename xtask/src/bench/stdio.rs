@@ -30,16 +30,21 @@ pub(super) struct Piped {
 
 /// The server alone, and gates before it.
 pub(super) fn subjects(programs: &Programs, room: &Path, only: Option<&str>) -> anyhow::Result<Vec<Piped>> {
-    let mut direct = Command::new(&programs.echo);
-    direct.args(["--tools", &TOOLS.to_string()]);
-    let mut subjects = vec![Piped::start("direct", &mut direct)?];
-    for kind in [Kind::PassThrough, Kind::NoRules, Kind::Limits, Kind::Disk] {
-        // Passing through is measured by calls of its own kind over HTTP only.
-        if kind != Kind::PassThrough && only.is_none_or(|word| kind.name().contains(word)) {
+    let mut subjects = vec![direct(programs)?];
+    for kind in [Kind::NoRules, Kind::Limits, Kind::Disk] {
+        if only.is_none_or(|word| kind.name().contains(word)) {
             subjects.push(gate(programs, room, kind)?);
         }
     }
     Ok(subjects)
+}
+
+/// The server alone.
+pub(super) fn direct(programs: &Programs) -> anyhow::Result<Piped> {
+    Piped::start(
+        "direct",
+        Command::new(&programs.echo).args(["--tools", &TOOLS.to_string()]),
+    )
 }
 
 /// One gate before a server of its own.
@@ -94,15 +99,21 @@ impl Piped {
         self.running.watched()
     }
 
-    /// Measures once.
-    pub(super) fn sample(&mut self, load: Load, size: usize, time: Duration) -> anyhow::Result<Sample> {
-        let warm_up = Schedule {
+    /// Makes some calls that are not counted.
+    pub(super) fn warm_up(&mut self, size: usize) -> anyhow::Result<()> {
+        let next = AtomicU64::new(0);
+        let schedule = Schedule {
             rate: 2_000,
             calls: WARM_UP,
             began: Instant::now(),
-            next: &AtomicU64::new(0),
+            next: &next,
         };
-        self.open(size, &warm_up)?;
+        self.open(size, &schedule).map(drop)
+    }
+
+    /// Measures once.
+    pub(super) fn sample(&mut self, load: Load, size: usize, time: Duration) -> anyhow::Result<Sample> {
+        self.warm_up(size)?;
         match load {
             Load::Closed(window) => self.closed(size, window, time),
             Load::Open(rate) => {

@@ -6,6 +6,7 @@ pub(super) mod line;
 mod out;
 mod progress;
 mod prove;
+mod prune;
 mod search;
 mod show;
 mod tail;
@@ -90,11 +91,18 @@ enum LedgerCommand {
     /// Print the key that checks this ledger's checkpoints; keep it elsewhere
     #[command(after_help = EXIT_CODES)]
     Key,
+    /// Move old records to files that still verify
+    #[command(after_help = prune::EXPLAINED)]
+    Prune(prune::PruneArgs),
 }
 
 impl Source {
+    fn dir(&self) -> anyhow::Result<PathBuf> {
+        state_dir(self.state_dir.as_deref())
+    }
+
     fn open(&self) -> anyhow::Result<Reader> {
-        Ok(Reader::open(&state_dir(self.state_dir.as_deref())?)?)
+        Ok(Reader::open(&self.dir()?)?)
     }
 }
 
@@ -108,6 +116,7 @@ pub(super) fn ledger(args: &LedgerArgs) -> anyhow::Result<ExitCode> {
         LedgerCommand::Prove(which) => prove::prove(which, &source.open()?, out),
         LedgerCommand::Verify(args) => verify::verify(args, source, out),
         LedgerCommand::Export => export::export(&source.open()?, out),
+        LedgerCommand::Prune(args) => prune::prune(args, &source.dir()?, source.json, out),
         LedgerCommand::Key => key(&source.open()?, source.json, out),
     })
 }

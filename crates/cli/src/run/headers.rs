@@ -73,8 +73,11 @@ fn expand(text: &str) -> anyhow::Result<String> {
         };
         match reference.split_once(':') {
             Some(("env", name)) => {
-                let value =
-                    std::env::var(name).with_context(|| format!("the environment variable {name}"))?;
+                let value = std::env::var(name)
+                    // The error would hold a value that is no text.
+                    .map_err(|_| {
+                        anyhow::anyhow!("the environment variable {name} is not set, or is no text")
+                    })?;
                 out.push_str(&value);
             }
             Some(("file", path)) => {

@@ -11,7 +11,7 @@ use callgate_gateway::Gate;
 use callgate_ledger::record::{self, ReloadEffect};
 use callgate_ledger::{Digest, Text};
 use callgate_store::Event;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,14 +26,17 @@ pub(super) fn watch(args: &RunArgs, gate: Arc<Gate>, mut policy: PolicyFile) {
     tokio::spawn(async move {
         // What was last read, in force or not.
         let mut seen = policy.text.clone();
+        // Kept across listings, which would otherwise put the next look off for good.
+        let mut next = Box::pin(next_text(policy.path.clone(), seen.clone()));
         loop {
             tokio::select! {
                 changed = lists.changed() => match changed {
                     Ok(()) => policy.compare(&lists.borrow_and_update()),
                     Err(_) => return,
                 },
-                text = next_text(&policy.path, &seen), if mode != Reload::Off => {
+                text = &mut next, if mode != Reload::Off => {
                     seen.clone_from(&text);
+                    next.set(next_text(policy.path.clone(), seen.clone()));
                     if let Some(taken) = take(&gate, &policy.path, text, mode) {
                         policy = taken;
                         policy.compare(&lists.borrow());
@@ -45,11 +48,11 @@ pub(super) fn watch(args: &RunArgs, gate: Arc<Gate>, mut policy: PolicyFile) {
 }
 
 /// Waits until the file reads otherwise than `seen`.
-async fn next_text(path: &Path, seen: &str) -> String {
+async fn next_text(path: PathBuf, seen: String) -> String {
     loop {
         tokio::time::sleep(INTERVAL).await;
         // A file that is away for a moment, as while it is being replaced, is no change.
-        let Ok(text) = tokio::fs::read_to_string(path).await else {
+        let Ok(text) = tokio::fs::read_to_string(&path).await else {
             continue;
         };
         if text == seen {
@@ -57,7 +60,7 @@ async fn next_text(path: &Path, seen: &str) -> String {
         }
         // Half a file may have been read while it was being written: it has to read the same twice.
         tokio::time::sleep(INTERVAL / 5).await;
-        if tokio::fs::read_to_string(path)
+        if tokio::fs::read_to_string(&path)
             .await
             .is_ok_and(|again| again == text)
         {

@@ -177,6 +177,12 @@ impl Gate {
         self.child.id()
     }
 
+    /// As `kill -9`.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// The client leaves, and the gate ends in order.
     pub(crate) fn end(self) {
         let Self {

@@ -134,6 +134,7 @@ fn show_tells_all_of_a_call_by_number_and_by_name() {
     ] {
         assert!(by_number.contains(word), "{word}: {by_number}");
     }
+    assert!(!by_number.contains("under way"), "{by_number}");
     let shown = &folder.values(&["show", "--json", &seq])[0];
     assert_eq!(shown["records"][1], *outcome);
     let missing = folder.ledger(&["show", "4711"]);
@@ -283,10 +284,30 @@ fn verify_finds_a_record_whose_hash_was_changed_with_it() {
 }
 
 #[test]
-fn a_ledger_that_was_made_anew_does_not_agree_with_checkpoints_kept_elsewhere() {
+fn a_ledger_that_was_set_back_does_not_agree_with_checkpoints_kept_elsewhere() {
     let folder = Folder::used();
     let key = folder.told(&["key"]);
-    let kept = folder.path("checkpoints");
+    let files = ["callgate.db", "callgate.db-wal"];
+    let copy = |from: &str, to: &str| {
+        for file in files {
+            let path = |place: &str| folder.path(place).join(file);
+            // Without one file of the two, what the other says would not count.
+            let _ = std::fs::remove_file(path(to));
+            if path(from).exists() {
+                std::fs::copy(path(from), path(to)).unwrap();
+            }
+        }
+    };
+    std::fs::create_dir(folder.path("backup")).unwrap();
+    copy("state", "backup");
+    let more = || {
+        let mut gate = folder.start();
+        assert!(gate.call("delete_workflow", &serde_json::json!({})));
+        gate.end();
+    };
+    more();
+    let kept = folder.path("kept");
+    std::fs::rename(folder.path("checkpoints"), &kept).unwrap();
     let args = [
         "verify",
         "--checkpoint",
@@ -295,22 +316,63 @@ fn a_ledger_that_was_made_anew_does_not_agree_with_checkpoints_kept_elsewhere() 
         key.trim(),
     ];
     assert!(folder.told(&args).contains("kept elsewhere were signed"));
-    // The same key signs another history.
-    let seed = std::fs::read(folder.path("state/ledger.key")).unwrap();
-    let origin = folder.values(&["key", "--json"])[0]["origin"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    std::fs::remove_file(folder.path("state/callgate.db")).unwrap();
-    let _ = std::fs::remove_file(folder.path("state/callgate.db-wal"));
-    let _ = std::fs::remove_file(folder.path("state/callgate.db-shm"));
-    let mut gate = folder.start();
-    gate.usual_calls();
-    gate.end();
-    assert_eq!(std::fs::read(folder.path("state/ledger.key")).unwrap(), seed);
+
+    copy("backup", "state");
+    let shorter = folder.ledger(&args);
+    assert_eq!(code(&shorter), 2, "{}", text(&shorter.stdout));
+    assert!(
+        text(&shorter.stderr).contains("missing: a checkpoint that was kept outside"),
+        "{}",
+        text(&shorter.stderr)
+    );
+    // Signed by the same key, and as long: another history.
+    more();
     folder.told(&["verify"]);
-    let output = folder.ledger(&args);
-    assert_ne!(code(&output), 0, "{origin}: {}", text(&output.stdout));
+    let other = folder.ledger(&args);
+    assert_eq!(code(&other), 2, "{}", text(&other.stdout));
+    assert!(
+        text(&other.stderr).contains("a checkpoint kept outside has another root"),
+        "{}",
+        text(&other.stderr)
+    );
+}
+
+#[test]
+fn pruned_records_lie_in_a_file_that_verifies_and_so_does_the_rest() {
+    let folder = Folder::used();
+    assert_eq!(
+        folder.values(&["prune", "--before", "2020-01-01", "--json"])[0]["moved"],
+        Value::Null
+    );
+    let mut gate = folder.start();
+    assert!(gate.call("delete_workflow", &serde_json::json!({})));
+    let moved = &folder.values(&["prune", "--before", "0s", "--json"])[0]["moved"];
+    assert!(!gate.call("workflow_status", &serde_json::json!({ "executionId": "e" })));
+    gate.end();
+    let (path, size) = (moved["path"].as_str().unwrap(), moved["size"].as_u64().unwrap());
+    assert!(moved["first"] == 0 && size > 10, "{moved}");
+    let archive = callgate(&["ledger", "verify", "--export", path, "--json"])
+        .output()
+        .unwrap();
+    assert_eq!(code(&archive), 0, "{}", text(&archive.stderr));
+    let report: Value = serde_json::from_slice(&archive.stdout).unwrap();
+    assert_eq!(
+        (&report["records"]["intent"], &report["size"]),
+        (&4.into(), &size.into())
+    );
+    let rest = folder.told(&["verify"]);
+    assert!(
+        rest.contains(&format!("records 0 to {} are not here", size - 1)),
+        "{rest}"
+    );
+    let shown = folder.told(&["tail", "-n", "1000"]);
+    assert!(
+        shown.contains("workflow_status") && !shown.contains("workflow_execute"),
+        "{shown}"
+    );
+    assert_eq!(code(&folder.ledger(&["show", "0"])), 1);
+    let receipt = folder.told(&["prove", &size.to_string()]);
+    assert!(receipt.contains("\"kind\":\"receipt\""), "{receipt}");
 }
 
 #[test]

@@ -63,3 +63,46 @@ fn status_of_no_state_says_what_to_do() {
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("name the folder of a gate with --state-dir"));
 }
+
+#[test]
+fn denials_that_came_too_fast_are_counted_all_the_same() {
+    let folder = Folder::new();
+    let mut gate = folder.start();
+    for _ in 0..200 {
+        assert!(gate.call("delete_workflow", &json!({})));
+    }
+    gate.end();
+    let told = status(&folder);
+    assert_eq!(told["calls"]["denied"], 200);
+    let of = |recorded: bool| {
+        let denials = told["denials"].as_array().unwrap().iter();
+        let counts = denials.filter(|denied| denied["recorded"] == recorded);
+        counts
+            .map(|denied| denied["count"].as_u64().unwrap())
+            .sum::<u64>()
+    };
+    assert!(
+        of(true) > 0 && of(false) > 0 && of(true) + of(false) == 200,
+        "{}",
+        told["denials"]
+    );
+    let warning = told["warnings"][0].as_str().unwrap();
+    assert!(warning.contains("came too fast"), "{warning}");
+}
+
+#[test]
+fn a_gate_that_was_killed_is_told_from_one_that_runs() {
+    let folder = Folder::new();
+    let mut gate = folder.start();
+    assert!(!gate.call("workflow_status", &json!({ "executionId": "e" })));
+    gate.kill();
+    let told = status(&folder);
+    assert_eq!(
+        (&told["gates"][0]["running"], &told["gates"][0]["servers"]),
+        (&false.into(), &json!(["flows"]))
+    );
+    let warning = told["warnings"][0].as_str().unwrap();
+    assert!(warning.contains("ended without a word"), "{warning}");
+    let shown = good(&["status", "--state-dir", &folder.state()]);
+    assert!(shown.contains("Gates: 0 running"), "{shown}");
+}

@@ -23,18 +23,18 @@ const READ_BYTES: usize = 64 * 1024;
 
 /// A child could not be started.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot start `{program}`: {source}{}", hint(source))]
+#[error("cannot start `{program}`: {cause}{}", hint(cause))]
 pub struct SpawnError {
     /// What was to be started.
     pub program: String,
     /// Why it was not.
-    pub source: io::Error,
+    pub cause: io::Error,
 }
 
-fn hint(source: &io::Error) -> &'static str {
-    if source.kind() == io::ErrorKind::NotFound {
+fn hint(cause: &io::Error) -> &'static str {
+    if cause.kind() == io::ErrorKind::NotFound {
         "; is it installed, and on the PATH?"
-    } else if source.kind() == io::ErrorKind::PermissionDenied {
+    } else if cause.kind() == io::ErrorKind::PermissionDenied {
         "; is it executable?"
     } else {
         ""
@@ -72,11 +72,11 @@ enum Closing {
 pub fn spawn(command: &[OsString]) -> Result<(ChildLink, ChildProcess), SpawnError> {
     let (program, arguments) = command.split_first().ok_or_else(|| SpawnError {
         program: String::new(),
-        source: io::Error::new(io::ErrorKind::InvalidInput, "no command was given"),
+        cause: io::Error::new(io::ErrorKind::InvalidInput, "no command was given"),
     })?;
-    let failed = |source| SpawnError {
+    let failed = |cause| SpawnError {
         program: program.to_string_lossy().into_owned(),
-        source,
+        cause,
     };
     let mut child = Command::new(program)
         .args(arguments)

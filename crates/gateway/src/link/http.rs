@@ -46,8 +46,8 @@ impl std::fmt::Debug for Endpoint {
 #[derive(Debug, thiserror::Error)]
 pub enum EndpointError {
     /// It is no URL.
-    #[error("`{0}` is not a URL such as https://host/mcp")]
-    NotAUrl(String),
+    #[error("that is not a URL such as https://host/mcp")]
+    NotAUrl,
     /// It is not HTTP.
     #[error("`{0}` is neither http nor https")]
     Scheme(String),
@@ -62,17 +62,14 @@ impl Endpoint {
     /// # Errors
     /// [`EndpointError`] where the URL cannot be used.
     pub fn new(url: &str, headers: HeaderMap) -> Result<Self, EndpointError> {
-        let parsed = url::Url::parse(url).map_err(|_| EndpointError::NotAUrl(url.to_owned()))?;
+        let parsed = url::Url::parse(url).map_err(|_| EndpointError::NotAUrl)?;
         if !matches!(parsed.scheme(), "http" | "https") {
             return Err(EndpointError::Scheme(parsed.scheme().to_owned()));
         }
         if !parsed.username().is_empty() || parsed.password().is_some() {
             return Err(EndpointError::Credentials);
         }
-        let uri: Uri = parsed
-            .as_str()
-            .parse()
-            .map_err(|_| EndpointError::NotAUrl(url.to_owned()))?;
+        let uri: Uri = parsed.as_str().parse().map_err(|_| EndpointError::NotAUrl)?;
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.enforce_http(false);
@@ -117,6 +114,11 @@ impl HttpLink {
             turn: Arc::new(TurnMutex::new(())),
             standing: OnceLock::new(),
         }
+    }
+
+    pub(super) async fn carry(&self, session: &Arc<Session>, passage: Passage) {
+        drop(self.turn.lock().await);
+        exchange::run(Arc::clone(session), passage).await;
     }
 
     pub(super) async fn send(&self, session: &Arc<Session>, passage: Passage) {
@@ -181,8 +183,11 @@ impl HttpLink {
         for (name, value) in extra {
             headers.insert(name, value.clone());
         }
+        for name in self.endpoint.headers.keys() {
+            headers.remove(name);
+        }
         for (name, value) in &self.endpoint.headers {
-            headers.insert(name, value.clone());
+            headers.append(name, value.clone());
         }
         Ok(request)
     }

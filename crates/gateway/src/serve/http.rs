@@ -9,12 +9,13 @@ pub use sessions::Upstream;
 
 use crate::gate::Gate;
 use crate::link::child::{End, wanted};
-use crate::session::{Entry, Intake, Session};
+use crate::recorder::Peer;
+use crate::session::{Entry, Intake, Session, Work};
 use crate::sink::{self, Outbound, Sink};
 use answer::{Body, accepted, event_stream, json, plain};
 use bytes::Bytes;
 use callgate_wire::mcp::{Era, Version, method, protocol_version};
-use callgate_wire::{Decoded, Kind, decode, headers};
+use callgate_wire::{Decoded, Kind, Malformed, decode, headers};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
@@ -25,7 +26,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use sessions::{OpenError, Sessions};
 use std::convert::Infallible;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
@@ -37,6 +40,10 @@ const QUEUE_MAX: usize = 64;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long open requests may go on once the end is wanted.
 const DRAIN_GRACE: Duration = Duration::from_secs(5);
+/// How long answers may take to leave once all sessions have ended.
+const FLUSH_GRACE: Duration = Duration::from_millis(500);
+/// How long a client may take to send a body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 /// Connections open at once.
 const CONNECTIONS_MAX: usize = 4_096;
 
@@ -54,6 +61,7 @@ pub async fn serve(
     let desk = Arc::new(Desk {
         sessions: Sessions::new(gate, upstream),
         guard,
+        is_closing: AtomicBool::new(false),
     });
     let mut connections = JoinSet::new();
     let over = wanted(&mut end);
@@ -63,9 +71,9 @@ pub async fn serve(
         tokio::select! {
             () = &mut over => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) if connections.len() < CONNECTIONS_MAX => {
+                Ok((stream, peer)) if connections.len() < CONNECTIONS_MAX => {
                     let _ = stream.set_nodelay(true);
-                    connections.spawn(connection(stream, Arc::clone(&desk)));
+                    connections.spawn(connection(stream, peer.ip(), Arc::clone(&desk)));
                 }
                 Ok(_) => tracing::warn!("too many connections, one was closed"),
                 Err(cause) => {
@@ -76,11 +84,13 @@ pub async fn serve(
             },
         }
     }
+    // Nothing new comes in, what is open is answered, and only then do the sessions end.
+    drop(listener);
+    desk.is_closing.store(true, Ordering::Release);
+    let _ = tokio::time::timeout(DRAIN_GRACE, desk.sessions.drained()).await;
     desk.sessions.close_all().await;
-    let _ = tokio::time::timeout(DRAIN_GRACE, async {
-        while connections.join_next().await.is_some() {}
-    })
-    .await;
+    let flushed = async { while connections.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(FLUSH_GRACE, flushed).await;
     Ok(())
 }
 
@@ -88,12 +98,13 @@ pub async fn serve(
 struct Desk {
     sessions: Sessions,
     guard: Guard,
+    is_closing: AtomicBool,
 }
 
-async fn connection(stream: TcpStream, desk: Arc<Desk>) {
+async fn connection(stream: TcpStream, peer: IpAddr, desk: Arc<Desk>) {
     let service = service_fn(move |request| {
         let desk = Arc::clone(&desk);
-        async move { Ok::<_, Infallible>(desk.answer(request).await) }
+        async move { Ok::<_, Infallible>(desk.answer(request, peer).await) }
     });
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -106,9 +117,14 @@ async fn connection(stream: TcpStream, desk: Arc<Desk>) {
 }
 
 impl Desk {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
         if let Err(refused) = self.guard.check(request.headers()) {
+            let gate = self.sessions.gate();
+            gate.recorder().auth_failure(gate, peer, refused.code());
             return plain(refused.status(), refused.text());
+        }
+        if self.is_closing.load(Ordering::Acquire) {
+            return plain(StatusCode::SERVICE_UNAVAILABLE, "the gate is ending");
         }
         if !matches!(request.uri().path(), "/mcp" | "/") {
             return plain(StatusCode::NOT_FOUND, "not found; the endpoint is /mcp");
@@ -130,9 +146,20 @@ impl Desk {
             );
         }
         let bytes_max = self.sessions.gate().settings.bounds.message_bytes_max;
-        let body = match Limited::new(body, bytes_max).collect().await {
+        let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, bytes_max).collect()).await;
+        let Ok(collected) = collected else {
+            return plain(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time");
+        };
+        let body = match collected {
             Ok(body) => body.to_bytes(),
             Err(cause) if cause.is::<LengthLimitError>() => {
+                let gate = self.sessions.gate();
+                let cause = Malformed::TooLarge {
+                    bytes: bytes_max.saturating_add(1),
+                    bytes_max,
+                };
+                gate.recorder()
+                    .malformed(gate, None, Peer::Client, &cause, bytes_max);
                 return plain(
                     StatusCode::PAYLOAD_TOO_LARGE,
                     "the message is larger than a message may be",
@@ -204,7 +231,7 @@ impl Desk {
     /// JSON, anything before it opens a stream.
     async fn exchange(&self, session: &Arc<Session>, body: Bytes, headers: &HeaderMap) -> Response<Body> {
         let (sender, mut receiver) = mpsc::channel(QUEUE_MAX);
-        let sink = Sink::Direct(sender);
+        let sink = Sink::Shared(sender);
         let intake = session.accept(
             &body,
             &sink,
@@ -247,7 +274,7 @@ impl Desk {
             );
         };
         let (sender, receiver) = mpsc::channel(QUEUE_MAX);
-        session.attach(Sink::Direct(sender));
+        session.attach(Sink::Shared(sender));
         answer::standing_stream(receiver)
     }
 
@@ -269,9 +296,15 @@ async fn carry_out(session: Arc<Session>, intake: Intake) {
     for passage in intake.passages {
         session.link().send(&session, passage).await;
     }
-    let mut judged: FuturesUnordered<_> = intake.work.into_iter().map(|work| work.0).collect();
-    while let Some(ready) = judged.next().await {
-        session.release(ready).await;
+    match <[Work; 1]>::try_from(intake.work) {
+        Ok([only]) => session.see_through(only.0.await).await,
+        // The calls of a batch do not wait for each other.
+        Err(several) => {
+            let calls = several
+                .into_iter()
+                .map(|work| async { session.see_through(work.0.await).await });
+            calls.collect::<FuturesUnordered<_>>().collect::<()>().await;
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! What the link over HTTP has to know and say of a request in flight.
 
 use super::Session;
-use super::pending::{Pending, Purpose, Target};
+use super::pending::{Pending, Target};
+use crate::link::Passage;
 use crate::recorder::{Ended, Sent};
 use callgate_core::refusal::Reason;
 use callgate_ledger::record::Status;
@@ -11,11 +12,6 @@ use callgate_wire::{IdKey, RawJson, Request};
 use std::sync::Arc;
 
 impl Session {
-    /// Whether a request still waits for its answer.
-    pub(crate) fn waits_for(&self, key: &IdKey) -> bool {
-        self.lock().pending.contains_key(key)
-    }
-
     /// The one request that has left and waits; `None` where there are several, or none.
     pub(crate) fn only_departed(&self) -> Option<IdKey> {
         let state = self.lock();
@@ -39,6 +35,34 @@ impl Session {
         match sink {
             Some(sink) => sink.closed().await,
             None => std::future::pending().await,
+        }
+    }
+
+    /// Requests of 2026-07-28 whose stream the client has closed.
+    pub(super) fn left_behind(&self) -> Vec<IdKey> {
+        let state = self.lock();
+        let is_left = |pending: &Pending| match &pending.target {
+            Target::Client { sink, .. } => pending.era == Era::Modern && sink.is_closed(),
+            Target::Own(_) => false,
+        };
+        state
+            .pending
+            .iter()
+            .filter(|(_, pending)| is_left(pending))
+            .map(|(key, _)| key.clone())
+            .collect()
+    }
+
+    /// Ends a request whose stream the client has closed, and tells the server where it could not see that.
+    pub(super) async fn cancel_abandoned(self: &Arc<Self>, key: &IdKey) {
+        let Some(pending) = self.take(key) else { return };
+        let sent = pending.sent();
+        self.settle_cancelled(key, &pending, sent);
+        if sent == Sent::Perhaps && self.link.needs_lines() {
+            let cancel = cancellation(key, "the client closed the stream");
+            self.link
+                .send(self, Passage::cancellation(cancel, key.clone()))
+                .await;
         }
     }
 
@@ -87,7 +111,7 @@ impl Session {
 
     /// Settles what a request was admitted as, once it has left the table.
     pub(super) fn settle(&self, pending: &Pending, status: Status, reason: Option<&'static str>, sent: Sent) {
-        if let Purpose::Call(Some(call)) = pending.kind {
+        if let Some(call) = pending.ticket {
             let duration = pending.started.elapsed();
             self.gate.recorder().settle(
                 call,
@@ -100,4 +124,13 @@ impl Session {
             );
         }
     }
+}
+
+/// The notification by which a server is told that an answer is not wanted any more.
+pub(super) fn cancellation(key: &IdKey, reason: &str) -> bytes::Bytes {
+    let (id, reason) = (key.to_json(), callgate_wire::quoted(reason));
+    format!(
+        r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id},"reason":{reason}}}}}"#
+    )
+    .into()
 }

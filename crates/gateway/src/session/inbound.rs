@@ -6,7 +6,7 @@ use super::{Ids, LEGACY_ONLY, MODERN_ONLY, ServerEra, Session, era_of};
 use crate::answer;
 use crate::link::{Passage, Style};
 use crate::recorder::{Peer, Sent};
-use crate::sink::{BatchJoin, End, Sink};
+use crate::sink::{BatchJoin, Sink};
 use bytes::Bytes;
 use callgate_core::name::RuleId;
 use callgate_core::refusal::{Reason, Refusal};
@@ -50,7 +50,7 @@ pub struct Due {
 impl Due {
     /// Hands it over.
     pub async fn give(self) {
-        self.sink.send(self.bytes, End::Last, self.status).await;
+        self.sink.send(self.bytes, self.status).await;
     }
 }
 
@@ -151,8 +151,10 @@ impl Session {
             .filter(|message| matches!(message.kind(), Kind::Request(_)))
             .count();
         let sink = match sink {
-            Sink::Direct(sender) if due > 0 => Sink::Batch(Arc::new(BatchJoin::new(sender.clone(), due))),
-            Sink::Direct(_) | Sink::Batch(_) => sink.clone(),
+            Sink::Direct(sender) | Sink::Shared(sender) if due > 0 => {
+                Sink::Batch(Arc::new(BatchJoin::new(sender.clone(), due)))
+            }
+            Sink::Direct(_) | Sink::Shared(_) | Sink::Batch(_) => sink.clone(),
         };
         for message in messages {
             self.accept_message(unit, message, &sink, entry, intake);
@@ -198,10 +200,11 @@ impl Session {
         let version = protocol_version(request).ok().flatten();
         let era = era_of(version.as_deref());
         let purpose = match (&call, request.method.as_ref()) {
-            (Some(_), _) => Purpose::Call(None),
+            (Some(_), _) => Purpose::Call,
             (None, method::TOOLS_LIST) => Purpose::List,
             (None, method::INITIALIZE) => Purpose::Initialize,
             (None, method::SERVER_DISCOVER) => Purpose::Discover,
+            (None, method::SUBSCRIPTIONS_LISTEN | method::TASKS_RESULT) => Purpose::OpenEnded,
             (None, _) => Purpose::Other,
         };
         if let Some(refusal) = self.era_refusal(era, &purpose) {
@@ -249,9 +252,11 @@ impl Session {
             ..Passage::request(line, registered.key, registered.departure)
         };
         match call {
-            Some(call) => intake
-                .work
-                .push(self.judge_call(unit, request, &call, passage, era)),
+            Some(call) => {
+                intake
+                    .work
+                    .push(self.judge_call(unit.slice_ref(message.raw()), request, &call, passage, era))
+            }
             None => self.judge_other(request, passage, sink, intake),
         }
     }
@@ -303,6 +308,7 @@ impl Session {
                 key: own,
             },
             kind,
+            ticket: None,
             era,
             departure: departure.clone(),
             started: Instant::now(),
@@ -327,7 +333,7 @@ impl Session {
                 "too many requests wait for an answer; wait for some to end before you send more",
             ));
         }
-        if state.pending.contains_key(&key) {
+        if state.pending.contains_key(&key) || state.given_up.contains_key(&key) {
             return Err(refusal(
                 Reason::IdInFlight,
                 "a request with this id is still in flight",
@@ -382,40 +388,19 @@ impl Session {
         target: &IdKey,
         intake: &mut Intake,
     ) {
-        let Some(key) = self.key_of(target) else { return };
-        let Some(pending) = self.take(&key) else { return };
-        let sent = pending.sent();
-        self.settle_cancelled(&key, &pending, sent);
-        if sent == Sent::Nothing {
+        if self.ids == Ids::Mint {
+            // Whose request this id is cannot be told; closing its stream is what cancels there.
             return;
         }
-        let line = match self.ids {
-            Ids::Keep => Some(unit.slice_ref(message.raw())),
-            Ids::Mint => Splice::new(message)
-                .cancel_target(&key)
-                .and_then(|splice| splice.finish(&self.gate.settings.bounds))
-                .ok()
-                .map(Bytes::from),
-        };
-        if let Some(line) = line {
-            intake.passages.push(Passage::cancellation(line, key));
+        let Some(pending) = self.take(target) else { return };
+        let sent = pending.sent();
+        self.settle_cancelled(target, &pending, sent);
+        if let Target::Client { sink, .. } = &pending.target {
+            sink.forgo();
         }
-    }
-
-    /// The key under which a client's request stands in the table.
-    fn key_of(&self, own: &IdKey) -> Option<IdKey> {
-        match self.ids {
-            Ids::Keep => Some(own.clone()),
-            Ids::Mint => {
-                let state = self.lock();
-                state
-                    .pending
-                    .iter()
-                    .find_map(|(key, pending)| match &pending.target {
-                        Target::Client { key: id, .. } if id == own => Some(key.clone()),
-                        Target::Client { .. } | Target::Own(_) => None,
-                    })
-            }
+        if sent == Sent::Perhaps {
+            let line = unit.slice_ref(message.raw());
+            intake.passages.push(Passage::cancellation(line, target.clone()));
         }
     }
 

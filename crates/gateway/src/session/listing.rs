@@ -15,7 +15,7 @@ use callgate_wire::list::{Tool, ToolList, result_of};
 use callgate_wire::mcp::{Era, META_PROTOCOL_VERSION, method};
 use callgate_wire::{Decoded, IdKey, JsonKind, Kind, RawJson, decode, quoted};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use tokio::sync::{Mutex, oneshot};
 use tokio::time::{Instant, timeout};
@@ -35,11 +35,21 @@ impl Tools {
 /// What a session knows of its server's tools.
 #[derive(Debug, Default)]
 pub(super) struct Catalogue {
-    tools: ArcSwapOption<Tools>,
-    is_stale: AtomicBool,
+    read: ArcSwapOption<Reading>,
+    /// Counts what makes a list outdated; a list holds as long as the count is what it was before its reading.
+    changes: AtomicU64,
+    /// Whether the server answered the last listing with an error.
+    was_refused: AtomicBool,
     last_read: StdMutex<Option<Instant>>,
     /// One listing at a time.
     turn: Mutex<()>,
+}
+
+/// One list, and when it was read.
+#[derive(Debug)]
+struct Reading {
+    tools: Arc<Tools>,
+    changes: u64,
 }
 
 /// Why no list could be had.
@@ -65,16 +75,19 @@ impl ListFailure {
 impl Catalogue {
     /// The list, where it is at hand and nothing says that it has changed.
     pub(super) fn fresh(&self) -> Option<Arc<Tools>> {
-        if self.is_stale.load(Ordering::Acquire) {
-            None
-        } else {
-            self.tools.load_full()
-        }
+        let reading = self.read.load();
+        let reading = reading.as_ref()?;
+        (reading.changes == self.changes.load(Ordering::Acquire)).then(|| Arc::clone(&reading.tools))
     }
 
     /// The server says that its tools have changed.
     pub(super) fn invalidate(&self) {
-        self.is_stale.store(true, Ordering::Release);
+        self.changes.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Whether the server answered the last listing with an error.
+    pub(super) fn was_refused(&self) -> bool {
+        self.was_refused.load(Ordering::Acquire)
     }
 
     fn read_at(&self) -> Option<Instant> {
@@ -91,14 +104,19 @@ impl Session {
         {
             return Some(tools);
         }
+        let queued = Instant::now();
         let _turn = self.catalogue.turn.lock().await;
+        if self.catalogue.read_at().is_some_and(|at| at > queued) {
+            // Read while this call waited: what came of it holds for this call too.
+            return self.catalogue.fresh();
+        }
         if let Some(tools) = self.catalogue.fresh()
             && (tools.get(name).is_some() || !self.may_relist())
         {
             return Some(tools);
         }
-        // Cleared before reading: a change announced meanwhile must not be lost.
-        self.catalogue.is_stale.store(false, Ordering::Release);
+        // Counted before reading: a change announced meanwhile must not be lost.
+        let changes = self.catalogue.changes.load(Ordering::Acquire);
         let read = match timeout(self.gate.settings.list_timeout, self.read_list(meta)).await {
             Ok(read) => read,
             Err(_) => Err(ListFailure::NoAnswer),
@@ -116,14 +134,18 @@ impl Session {
                     shown: self.count_visible(&tools),
                 });
                 self.gate.publish_list(tools.by_name.values().cloned().collect());
-                self.catalogue.tools.store(Some(Arc::clone(&tools)));
+                let reading = Reading {
+                    tools: Arc::clone(&tools),
+                    changes,
+                };
+                self.catalogue.read.store(Some(Arc::new(reading)));
                 Some(tools)
             }
             Err(failure) => {
-                if failure == ListFailure::Refused && meta.is_some() {
-                    self.learn_from_refused_list();
-                }
-                self.catalogue.is_stale.store(true, Ordering::Release);
+                self.catalogue
+                    .was_refused
+                    .store(failure == ListFailure::Refused, Ordering::Release);
+                self.catalogue.invalidate();
                 self.record_list(ListSeen::Failed { code: failure.code() });
                 None
             }
@@ -194,6 +216,7 @@ impl Session {
         let pending = Pending {
             target: Target::Own(sender),
             kind: Purpose::Other,
+            ticket: None,
             era,
             departure: departure.clone(),
             started: now,

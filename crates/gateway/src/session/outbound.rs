@@ -1,11 +1,11 @@
 //! From the server: answers to the requests that wait for them, and its own messages to the client.
 
 use super::pending::{OwnAnswer, Pending, Purpose, Target};
-use super::{Ids, MODERN_ONLY, ServerEra, Session};
+use super::{GivenUp, Ids, MODERN_ONLY, ServerEra, Session};
 use crate::answer;
 use crate::link::{Link, Passage};
 use crate::recorder::{Peer, Sent};
-use crate::sink::{End, Sink};
+use crate::sink::{Offered, Sink};
 use bytes::Bytes;
 use callgate_core::refusal::Reason;
 use callgate_ledger::record::Status;
@@ -113,11 +113,15 @@ impl Session {
     fn unmatched(&self, message: &Message<'_>, response: &Response<'_>, key: Option<&IdKey>) {
         let given_up = key.and_then(|key| self.lock().given_up.remove(key));
         match given_up {
-            Some((call, since)) => {
+            Some(GivenUp {
+                ticket: Some(call),
+                since,
+            }) => {
                 self.gate
                     .recorder()
                     .late(call, inspect(response), since.elapsed());
             }
+            Some(GivenUp { ticket: None, .. }) => {}
             None => self.record_drop(Peer::Server, message.raw().len()),
         }
     }
@@ -135,9 +139,7 @@ impl Session {
             Origin::Shared => 200,
             Origin::Reply { status, .. } => status,
         };
-        if matches!(pending.kind, Purpose::Call(_)) {
-            self.settle(&pending, inspect(response), None, Sent::Perhaps);
-        }
+        self.settle(&pending, inspect(response), None, Sent::Perhaps);
         let (sink, id, own) = match pending.target {
             Target::Own(sender) => {
                 let _ = sender.send(OwnAnswer::Response(unit.slice_ref(message.raw())));
@@ -161,11 +163,11 @@ impl Session {
                 self.learn_from_discover(response);
                 Ok(unit.slice_ref(message.raw()))
             }
-            Purpose::Call(_) | Purpose::Other => Ok(unit.slice_ref(message.raw())),
+            Purpose::Call | Purpose::OpenEnded | Purpose::Other => Ok(unit.slice_ref(message.raw())),
         };
         let bytes = bytes.and_then(|bytes| self.under_own_id(bytes, &own, key));
         match bytes {
-            Ok(bytes) => sink.send(bytes, End::Last, status).await,
+            Ok(bytes) => sink.send(bytes, status).await,
             Err(why) => sink.answer(answer::error(&id, -32_603, why)).await,
         }
     }
@@ -234,25 +236,10 @@ impl Session {
         }
     }
 
-    /// A server that refuses to list its tools for a request of 2026-07-28 does not speak that version, unless
-    /// it has shown before that it does.
-    pub(super) fn learn_from_refused_list(&self) {
-        let mut state = self.lock();
-        if state.server == ServerEra::Unknown {
-            state.server = ServerEra::Legacy;
-        }
-    }
-
+    /// An error tells nothing for sure: a server of either era may answer with one, for any cause.
     fn learn_from_discover(&self, response: &Response<'_>) {
-        let mut state = self.lock();
-        match &response.payload {
-            Payload::Result(_) => state.server = ServerEra::Modern,
-            Payload::Error(error) => {
-                // Codes of the modern era come from a server that speaks it.
-                if !matches!(error_code(*error), Some(-32_022..=-32_020 | -32_602)) {
-                    state.server = ServerEra::Legacy;
-                }
-            }
+        if matches!(response.payload, Payload::Result(_)) {
+            self.lock().server = ServerEra::Modern;
         }
     }
 
@@ -275,7 +262,9 @@ impl Session {
             .map(|token| token.0);
         let target = match (&token, origin) {
             (Some(token), _) => self.renew(token),
-            (None, Origin::Reply { to, .. }) => self.sink_of(to).map(|sink| (sink, None)),
+            (None, Origin::Reply { to, .. }) => self
+                .subscriber(notification)
+                .or_else(|| self.sink_of(to).map(|sink| (sink, None))),
             (None, Origin::Shared) => self
                 .subscriber(notification)
                 .or_else(|| self.outlet().map(|sink| (sink, None))),
@@ -286,7 +275,7 @@ impl Session {
             Some(rename) => self.renamed(message, &rename),
         };
         if let Some(bytes) = bytes {
-            sink.send(bytes, End::More, 200).await;
+            sink.offer(bytes).await;
         }
     }
 
@@ -350,6 +339,10 @@ impl Session {
     /// Where the server's own messages go that belong to no request: the standing stream, or else the
     /// request that has been in flight for the shortest time, whose stream is open.
     fn outlet(&self) -> Option<Sink> {
+        // Where several clients share a server, it cannot be told whose message this is.
+        if self.ids == Ids::Mint {
+            return None;
+        }
         let state = self.lock();
         if let Some(standing) = state.standing.as_ref().filter(|sink| !sink.is_closed()) {
             return Some(standing.clone());
@@ -373,26 +366,27 @@ impl Session {
         request: &Request<'_>,
         origin: Origin<'_>,
     ) {
-        let sink = match origin {
-            Origin::Reply { to, .. } => self.sink_of(to),
-            Origin::Shared => self.outlet(),
+        let sink = match (self.ids, origin) {
+            // Another client could answer what this one was asked.
+            (Ids::Mint, _) => None,
+            (Ids::Keep, Origin::Reply { to, .. }) => self.sink_of(to),
+            (Ids::Keep, Origin::Shared) => self.outlet(),
         };
         let is_new = {
             let mut state = self.lock();
             let has_room = state.asked.len() < self.gate.settings.pending_max;
             has_room && state.asked.insert(request.id.key().clone())
         };
-        match sink {
-            Some(sink) if is_new => sink.send(unit.slice_ref(message.raw()), End::More, 200).await,
-            Some(_) | None => {
-                if is_new {
-                    self.lock().asked.remove(request.id.key());
-                }
-                let why = "the client cannot be asked now";
-                let bytes = answer::error(request.id.raw(), -32_603, why);
-                self.link.send(self, Passage::response(bytes)).await;
-            }
+        if let Some(sink) = sink.filter(|_| is_new)
+            && sink.offer(unit.slice_ref(message.raw())).await == Offered::Taken
+        {
+            return;
         }
+        if is_new {
+            self.lock().asked.remove(request.id.key());
+        }
+        let bytes = answer::error(request.id.raw(), -32_603, "the client cannot be asked now");
+        self.link.send(self, Passage::response(bytes)).await;
     }
 
     /// A request that stays without its answer: its reservation is kept unless nothing has left.
@@ -413,12 +407,9 @@ impl Session {
         let sent = pending.sent();
         let seconds = pending.started.elapsed().as_secs();
         if sent == Sent::Perhaps && !matches!(pending.kind, Purpose::Initialize) {
-            let cancel = format!(
-                r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{},"reason":"deadline"}}}}"#,
-                key.to_json()
-            );
+            let cancel = super::exchange::cancellation(key, "deadline");
             self.link
-                .send(self, Passage::cancellation(cancel.into(), key.clone()))
+                .send(self, Passage::cancellation(cancel, key.clone()))
                 .await;
         }
         let text = format!(
@@ -443,7 +434,7 @@ impl Session {
         text: &str,
     ) {
         self.settle(&pending, status, Some(reason.code()), sent);
-        self.remember(key, &pending);
+        self.remember(key, &pending, sent);
         let refusal = super::inbound::refusal(reason, text);
         match pending.target {
             Target::Own(sender) => {
@@ -451,10 +442,12 @@ impl Session {
             }
             Target::Client { sink, id, .. } => {
                 let bytes = match pending.kind {
-                    Purpose::Call(_) => answer::denial(&id, &refusal, pending.era),
-                    Purpose::List | Purpose::Initialize | Purpose::Discover | Purpose::Other => {
-                        answer::refusal_error(&id, &refusal)
-                    }
+                    Purpose::Call => answer::denial(&id, &refusal, pending.era),
+                    Purpose::List
+                    | Purpose::Initialize
+                    | Purpose::Discover
+                    | Purpose::OpenEnded
+                    | Purpose::Other => answer::refusal_error(&id, &refusal),
                 };
                 sink.answer(bytes).await;
             }

@@ -8,7 +8,7 @@ use callgate_wire::IdKey;
 use callgate_wire::mcp::Era;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 /// A request that waits for its answer.
@@ -16,6 +16,8 @@ use tokio::time::Instant;
 pub(crate) struct Pending {
     pub(crate) target: Target,
     pub(crate) kind: Purpose,
+    /// What it was admitted as: its outcome is owed.
+    pub(crate) ticket: Option<CallId>,
     /// The era in which the request was made: its answers are worded for it.
     pub(crate) era: Era,
     /// Whether its bytes have begun to leave.
@@ -70,46 +72,72 @@ pub(crate) enum OwnAnswer {
 }
 
 /// What a request is, as far as its answer is treated differently.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// Something that was admitted, and whose outcome is owed. `None` until it is admitted.
-    Call(Option<CallId>),
+    /// `tools/call`.
+    Call,
     /// `tools/list`.
     List,
     /// `initialize`.
     Initialize,
     /// `server/discover`.
     Discover,
+    /// A request that stays open for as long as the client wants.
+    OpenEnded,
     /// Anything else.
     Other,
 }
 
-/// Shared with whoever writes: decides, once, whether a message leaves or is called back.
+/// Shared with whoever writes: decides, once, whether a message leaves or is called back, and tells whoever
+/// waits for the answer that nobody wants it any more. It is what tells two requests of one id apart.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Departure(std::sync::Arc<AtomicU8>);
+pub(crate) struct Departure(std::sync::Arc<Journey>);
+
+#[derive(Debug, Default)]
+struct Journey {
+    phase: AtomicU8,
+    over: Notify,
+}
 
 const WAITING: u8 = 0;
 const LEAVING: u8 = 1;
 const CALLED_BACK: u8 = 2;
 
 impl Departure {
+    /// Whether this is the same request's.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        std::sync::Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Nobody waits for the answer any more.
+    pub(crate) fn end(&self) {
+        self.0.over.notify_one();
+    }
+
+    /// Resolves once nobody waits for the answer any more.
+    pub(crate) async fn ended(&self) {
+        self.0.over.notified().await;
+    }
+
     /// Asked by the writer right before the first byte; false where the message was called back.
     pub(crate) fn leave(&self) -> bool {
         self.0
+            .phase
             .compare_exchange(WAITING, LEAVING, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()
     }
 
     /// Whether its first byte has left, or may have.
     pub(crate) fn has_left(&self) -> bool {
-        self.0.load(Ordering::Acquire) == LEAVING
+        self.0.phase.load(Ordering::Acquire) == LEAVING
     }
 
     /// Asked by whoever gives up; true only where not one byte has left and none will.
     pub(crate) fn call_back(&self) -> bool {
         self.0
+            .phase
             .compare_exchange(WAITING, CALLED_BACK, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()
-            || self.0.load(Ordering::Acquire) == CALLED_BACK
+            || self.0.phase.load(Ordering::Acquire) == CALLED_BACK
     }
 }

@@ -2,11 +2,11 @@
 
 use super::inbound::{Intake, Work, refusal};
 use super::listing::Tools;
-use super::pending::{Clock, Pending, Purpose};
-use super::{LEGACY_ONLY, ServerEra, Session};
+use super::pending::{Clock, Departure, Pending, Purpose};
+use super::{PERHAPS_LEGACY, Session};
 use crate::answer;
 use crate::link::Passage;
-use crate::recorder::{AdmitError, Asked};
+use crate::recorder::{AdmitError, Asked, Refused};
 use crate::sink::{Sink, object};
 use bytes::Bytes;
 use callgate_core::call::{Call, Listing, OtherCall};
@@ -55,7 +55,10 @@ enum Judged {
         admission: Admission,
         asked: Asked,
     },
-    Deny(Refusal),
+    Deny {
+        refusal: Refusal,
+        arguments: Option<Box<[u8]>>,
+    },
     /// The list is not at hand, or does not know the name and may be old.
     NeedsList,
 }
@@ -65,7 +68,7 @@ impl Session {
     /// calls are admitted in the order in which they came.
     pub(super) fn judge_call(
         self: &Arc<Self>,
-        unit: &Bytes,
+        judged: Bytes,
         request: &Request<'_>,
         call: &ToolCall<'_>,
         passage: Passage,
@@ -77,7 +80,7 @@ impl Session {
             Form::ToolResult
         };
         let at_hand = self.catalogue.fresh();
-        let judged = match &at_hand {
+        let verdict_at_hand = match &at_hand {
             Some(tools) if tools.get(&call.name).is_some() || !self.may_relist() => {
                 self.decide_call(&self.gate.program(), call, Some(tools))
             }
@@ -88,23 +91,27 @@ impl Session {
         let meta = (era == Era::Modern)
             .then(|| protocol_meta(request.params.as_ref()))
             .flatten();
-        let unit = unit.clone();
         Work(Box::pin(async move {
-            let judged = match judged {
-                Judged::NeedsList => {
-                    session
-                        .judge_with_list(&unit, &passage.key, &name, meta.as_deref())
-                        .await
-                }
-                decided @ (Judged::Admit { .. } | Judged::Deny(_)) => decided,
+            let judged = match verdict_at_hand {
+                Judged::NeedsList => session.judge_with_list(&judged, &name, meta.as_deref()).await,
+                decided @ (Judged::Admit { .. } | Judged::Deny { .. }) => decided,
             };
             let verdict = match judged {
                 Judged::Admit { admission, asked } => session.admit(admission, asked, form).await,
-                Judged::Deny(mut refusal) => {
+                Judged::Deny {
+                    mut refusal,
+                    arguments,
+                } => {
                     if refusal.reason == Reason::ListUnavailable {
                         refusal = session.list_refusal(era);
                     }
-                    session.record_refusal(&refusal, method::TOOLS_CALL, Some(&name));
+                    let arguments = arguments.as_deref();
+                    let asked = Refused {
+                        method: method::TOOLS_CALL,
+                        tool: Some(&name),
+                        arguments,
+                    };
+                    session.record_refused(&refusal, asked);
                     Verdict::Refused { refusal, form }
                 }
                 Judged::NeedsList => {
@@ -117,37 +124,19 @@ impl Session {
         }))
     }
 
-    /// Reads the list, then judges the same bytes again.
-    async fn judge_with_list(
-        self: &Arc<Self>,
-        unit: &Bytes,
-        key: &Option<IdKey>,
-        name: &str,
-        meta: Option<&str>,
-    ) -> Judged {
+    /// Reads the list, then judges the very bytes of the request again.
+    async fn judge_with_list(self: &Arc<Self>, judged: &Bytes, name: &str, meta: Option<&str>) -> Judged {
         let tools = self.tools_for(name, meta).await;
-        let Ok(decoded) = decode(unit, &self.gate.settings.bounds) else {
+        let Ok(Decoded::Single(message)) = decode(judged, &self.gate.settings.bounds) else {
             return Judged::NeedsList;
         };
-        let messages = match decoded {
-            Decoded::Single(message) => vec![message],
-            Decoded::Batch(messages) => messages,
+        let Kind::Request(request) = message.kind() else {
+            return Judged::NeedsList;
         };
-        let own = key.as_ref().and_then(|key| self.own_id(key));
-        for message in messages {
-            let Kind::Request(request) = message.kind() else {
-                continue;
-            };
-            if Some(request.id.key()) != own.as_ref() {
-                continue;
-            }
-            let Ok(Some(call)) = ToolCall::from_request(request) else {
-                continue;
-            };
-            return self.decide_call(&self.gate.program(), &call, tools.as_deref());
+        match ToolCall::from_request(request) {
+            Ok(Some(call)) => self.decide_call(&self.gate.program(), &call, tools.as_deref()),
+            Ok(None) | Err(_) => Judged::NeedsList,
         }
-        // The request has left the table meanwhile: it was cancelled, and nothing is to be decided.
-        Judged::NeedsList
     }
 
     fn decide_call(&self, program: &Program, call: &ToolCall<'_>, tools: Option<&Tools>) -> Judged {
@@ -165,7 +154,10 @@ impl Session {
             arguments: arguments.as_ref(),
         };
         match decide(program, &judged) {
-            Decision::Deny(refusal) => Judged::Deny(refusal),
+            Decision::Deny(refusal) => Judged::Deny {
+                refusal,
+                arguments: call.arguments.map(|raw| raw.bytes().into()),
+            },
             Decision::Admit(admission) => Judged::Admit {
                 asked: Asked::tool_call(
                     &call.name,
@@ -189,6 +181,13 @@ impl Session {
         match admitted {
             Ok(call) => Verdict::Admitted { call, timeout },
             Err(AdmitError::Refused(refusal)) => Verdict::Refused { refusal, form },
+            Err(AdmitError::TimedOut) => {
+                tracing::error!("the store did not admit a call in time, so it was denied");
+                Verdict::Refused {
+                    refusal: store_unavailable(),
+                    form,
+                }
+            }
             Err(AdmitError::Unavailable(cause)) => {
                 tracing::error!(%cause, "the store did not admit a call, so it was denied");
                 Verdict::Refused {
@@ -218,7 +217,7 @@ impl Session {
             }
             Decision::Admit(admission) if admission.reservations.is_empty() && admission.slots.is_empty() => {
                 if let Some(key) = &passage.key {
-                    self.start_clock(key, None, is_open_ended(&request.method));
+                    self.start_clock(key);
                 }
                 intake.passages.push(passage);
             }
@@ -259,53 +258,76 @@ impl Session {
                 self.record_refusal(&refusal, name, None);
                 false
             }
-            Decision::Admit(_) => true,
+            Decision::Admit(admission) if admission.reservations.is_empty() && admission.slots.is_empty() => {
+                true
+            }
+            // A notification has no answer that could say that a limit is used up.
+            Decision::Admit(_) => {
+                let why = "limits do not apply to notifications, so this one is dropped; take the limit away, or deny it";
+                self.record_refusal(&refusal(Reason::ConditionError, why), name, None);
+                false
+            }
         }
     }
 
     /// Sends an admitted call on its way, or its refusal back.
     pub async fn release(self: &Arc<Self>, ready: Ready) {
+        if let Some(passage) = self.clear(ready).await {
+            self.link.send(self, passage).await;
+        }
+    }
+
+    /// As [`Session::release`], and sees a call over HTTP through to its answer.
+    pub async fn see_through(self: &Arc<Self>, ready: Ready) {
+        if let Some(passage) = self.clear(ready).await {
+            self.link.carry(self, passage).await;
+        }
+    }
+
+    /// What may go on; a refusal goes back instead.
+    async fn clear(&self, ready: Ready) -> Option<Passage> {
         let Ready { passage, verdict } = ready;
-        let Some(key) = passage.key.clone() else { return };
+        let key = passage.key.clone()?;
         match verdict {
             Verdict::Admitted { call, timeout } => {
-                if self.hold_ticket(&key, call, timeout) {
-                    self.link.send(self, passage).await;
-                } else {
-                    // Cancelled, or the client left, before a byte was sent.
-                    self.gate.recorder().settle_unsent(call);
+                if self.hold_ticket(&key, &passage.departure, call, timeout) {
+                    return Some(passage);
                 }
+                // Cancelled, or the client left, before a byte was sent.
+                self.gate.recorder().settle_unsent(call);
             }
             Verdict::Refused { refusal, form } => {
-                if let Some(pending) = self.take(&key) {
+                if let Some(pending) = self.take_own(&key, &passage.departure) {
                     pending.refuse(&refusal, form).await;
                 }
             }
         }
+        None
     }
 
-    /// Notes what a request was admitted as; false where it no longer waits.
-    fn hold_ticket(&self, key: &IdKey, call: CallId, timeout: Option<Duration>) -> bool {
+    /// Notes what a request was admitted as; false where it no longer waits. Another request may stand under
+    /// its id by now.
+    fn hold_ticket(
+        &self,
+        key: &IdKey,
+        departure: &Departure,
+        call: CallId,
+        timeout: Option<Duration>,
+    ) -> bool {
         let mut state = self.lock();
-        let Some(pending) = state.pending.get_mut(key) else {
-            return false;
-        };
-        pending.kind = Purpose::Call(Some(call));
+        let pending = state
+            .pending
+            .get_mut(key)
+            .filter(|pending| pending.departure.is(departure));
+        let Some(pending) = pending else { return false };
+        pending.ticket = Some(call);
         start(pending, timeout, self.gate.settings.timeout_max);
         true
     }
 
-    fn start_clock(&self, key: &IdKey, timeout: Option<Duration>, open_ended: OpenEnded) {
-        if let (OpenEnded::No, Some(pending)) = (open_ended, self.lock().pending.get_mut(key)) {
-            start(pending, timeout, self.gate.settings.timeout_max);
-        }
-    }
-
-    fn own_id(&self, key: &IdKey) -> Option<IdKey> {
-        let state = self.lock();
-        match &state.pending.get(key)?.target {
-            super::pending::Target::Client { key, .. } => Some(key.clone()),
-            super::pending::Target::Own(_) => None,
+    fn start_clock(&self, key: &IdKey) {
+        if let Some(pending) = self.lock().pending.get_mut(key) {
+            start(pending, None, self.gate.settings.timeout_max);
         }
     }
 }
@@ -327,26 +349,14 @@ fn start(pending: &mut Pending, timeout: Option<Duration>, timeout_max: Duration
     let now = Instant::now();
     let timeout = timeout.unwrap_or(pending.clock.timeout).min(timeout_max);
     pending.started = now;
+    if pending.kind == Purpose::OpenEnded {
+        return;
+    }
     pending.clock = Clock {
         deadline: Some(now + timeout),
         timeout,
         latest: Some(now + timeout_max),
     };
-}
-
-/// Whether a request stays open for as long as the client wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum OpenEnded {
-    Yes,
-    No,
-}
-
-fn is_open_ended(name: &str) -> OpenEnded {
-    if matches!(name, method::SUBSCRIPTIONS_LISTEN | method::TASKS_RESULT) {
-        OpenEnded::Yes
-    } else {
-        OpenEnded::No
-    }
 }
 
 /// The protocol's own part of a modern request's `_meta`, for requests of Callgate's own in its name.
@@ -363,9 +373,10 @@ fn protocol_meta(params: Option<&Object<'_>>) -> Option<String> {
 impl Session {
     /// Why a call cannot be judged for want of a list.
     fn list_refusal(&self, era: Era) -> Refusal {
-        match (era, self.lock().server) {
-            (Era::Modern, ServerEra::Legacy) => refusal(Reason::EraMismatch, LEGACY_ONLY),
-            (Era::Modern, ServerEra::Unknown | ServerEra::Modern) | (Era::Legacy, _) => list_unavailable(),
+        if era == Era::Modern && self.catalogue.was_refused() {
+            refusal(Reason::EraMismatch, PERHAPS_LEGACY)
+        } else {
+            list_unavailable()
         }
     }
 }

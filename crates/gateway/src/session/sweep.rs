@@ -32,7 +32,7 @@ impl Session {
             if state.given_up.len() >= GIVEN_UP_MAX / 2 {
                 state
                     .given_up
-                    .retain(|_, (_, since)| now.duration_since(*since) < REMEMBERED);
+                    .retain(|_, given_up| now.duration_since(given_up.since) < REMEMBERED);
             }
             let is_overdue = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
             state
@@ -44,6 +44,9 @@ impl Session {
         };
         for key in overdue {
             self.expire(&key).await;
+        }
+        for key in self.left_behind() {
+            self.cancel_abandoned(&key).await;
         }
     }
 }

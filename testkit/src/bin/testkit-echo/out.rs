@@ -28,9 +28,11 @@ impl Out {
 
     /// Sends an answer to a request.
     pub(crate) fn answer(&self, answer: Vec<u8>) {
+        if self.mischief.is_none() {
+            return self.line(answer);
+        }
         let is_tool_result = String::from_utf8_lossy(&answer).contains(r#""content":["#);
         match self.mischief {
-            None => self.line(answer),
             Some(Mischief::DuplicateAnswers) => {
                 let again = replaced(&answer, "\"text\":\"", "\"text\":\"again: ");
                 self.line(answer);
@@ -74,7 +76,7 @@ impl Out {
             Some(Mischief::NoResult) if is_tool_result => {
                 self.line(format!(r#"{{"jsonrpc":"2.0","id":{}}}"#, id_of(&answer)).into_bytes());
             }
-            Some(_) => self.line(answer),
+            Some(_) | None => self.line(answer),
         }
     }
 

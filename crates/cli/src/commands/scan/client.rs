@@ -7,7 +7,9 @@ use crate::words::say;
 use anyhow::{Context, bail};
 use clap::Args;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use rmcp::model::{ClientConfig, Implementation, PaginatedRequestParams, ProtocolVersion};
+use rmcp::model::{
+    ClientConfig, ClientRequest, Implementation, ListToolsRequest, PaginatedRequestParams, ProtocolVersion,
+};
 use rmcp::service::{
     ClientInitializeError, ClientLifecycleMode, ClientServiceExt, RoleClient, RunningService,
 };
@@ -141,13 +143,11 @@ impl Target {
         }
     }
 
-    /// The end of a command line that names the same server.
+    /// The end of a command line that names the same server, without arguments, which may hold secrets.
     pub(crate) fn as_arguments(&self) -> String {
         match &self.place {
-            Place::Command(command) => {
-                let words: Vec<_> = command.iter().map(|word| word.to_string_lossy()).collect();
-                format!("-- {}", words.join(" "))
-            }
+            Place::Command(command) if command.len() > 1 => format!("-- {} …", self.label()),
+            Place::Command(_) => format!("-- {}", self.label()),
             Place::Url { .. } => "--upstream URL".to_owned(),
         }
     }
@@ -220,6 +220,13 @@ async fn connect(target: &Target) -> anyhow::Result<Client> {
     };
     let first = match attempt(target, ClientLifecycleMode::Initialize).await? {
         Ok(client) => return Ok(client),
+        Err(ClientInitializeError::ConnectionClosed(_) | ClientInitializeError::TransportError { .. })
+            if matches!(target.place, Place::Command(_)) =>
+        {
+            bail!(
+                "it ended before it answered; what it said of it stands above, or comes when you run it by hand"
+            )
+        }
         Err(first) => first,
     };
     match attempt(target, modern).await? {
@@ -315,22 +322,34 @@ async fn all_pages(target: &Target, client: &Client) -> anyhow::Result<String> {
     for _ in 0..PAGES_MAX {
         let mut params = PaginatedRequestParams::default();
         params.cursor.clone_from(&cursor);
-        let page = client.list_tools(Some(params)).await.map_err(|error| {
+        let request = ClientRequest::ListToolsRequest(ListToolsRequest {
+            method: Default::default(),
+            params: Some(params),
+            extensions: Default::default(),
+        });
+        let page = client.send_request(request).await.map_err(|error| {
             anyhow::anyhow!(
                 "it does not list its tools: {}",
                 target.without_secrets(&causes(&error))
             )
         })?;
-        tools.extend(page.tools);
+        // Not as typed tools: one that lacks what it should have must not hide the others.
+        let mut page = serde_json::to_value(&page)?;
+        let Some(serde_json::Value::Array(listed)) = page.get_mut("tools").map(serde_json::Value::take)
+        else {
+            bail!("what it answers to `tools/list` is no list of tools");
+        };
+        tools.extend(listed);
         if tools.len() > TOOLS_MAX {
             bail!("it lists more than {TOOLS_MAX} tools");
         }
-        match page.next_cursor {
+        let next = page.get("nextCursor").and_then(serde_json::Value::as_str);
+        match next {
             None => return Ok(serde_json::to_string(&serde_json::json!({ "tools": tools }))?),
-            Some(next) if cursor.as_ref() == Some(&next) => {
+            Some(next) if cursor.as_deref() == Some(next) => {
                 bail!("its list of tools never ends: a page names itself as the next")
             }
-            Some(next) => cursor = Some(next),
+            Some(next) => cursor = Some(next.to_owned()),
         }
     }
     bail!("its list of tools has more than {PAGES_MAX} pages")

@@ -116,31 +116,29 @@ fn entry(out: &mut String, tool: &Described, key: &Key, fits: bool) -> bool {
         let _ = writeln!(out, "  # {}", one_line(&quoted));
         return false;
     }
-    match tool.effect {
-        Effect::Reads => {
-            let _ = writeln!(out, "  {quoted}:\n    validate: schema");
-            true
-        }
-        Effect::Unknown => {
-            let _ = writeln!(
-                out,
-                "  {quoted}:\n    validate: schema\n    limits:\n      - window: minute\n        max: {CALLS_A_MINUTE}"
-            );
-            true
-        }
+    // Where there is no schema, nothing could be checked against it, and every call would be denied.
+    let checks = tool.listed.input_schema.is_some().then_some("validate: schema");
+    let limit = format!("limits:\n  - window: minute\n    max: {CALLS_A_MINUTE}");
+    let limit = (tool.effect != Effect::Reads).then_some(limit.as_str());
+    let body: Vec<&str> = checks.into_iter().chain(limit).flat_map(str::lines).collect();
+    let mark = match tool.effect {
+        Effect::Reads | Effect::Unknown => "",
         Effect::Destroys => {
-            let _ = writeln!(
-                out,
-                "  # Left out: the server says that it destroys (destructiveHint). To allow it, take the marks away:\n\
-                 \x20 # {quoted}:\n\
-                 \x20 #   validate: schema\n\
-                 \x20 #   limits:\n\
-                 \x20 #     - window: minute\n\
-                 \x20 #       max: {CALLS_A_MINUTE}"
+            out.push_str(
+                "  # Left out: the server says that it destroys (destructiveHint). To allow it, take the marks away:\n",
             );
-            false
+            "# "
         }
+    };
+    if body.is_empty() {
+        let _ = writeln!(out, "  {mark}{quoted}: {{}}");
+    } else {
+        let _ = writeln!(out, "  {mark}{quoted}:");
     }
+    for line in body {
+        let _ = writeln!(out, "  {mark}  {line}");
+    }
+    tool.effect != Effect::Destroys
 }
 
 /// How a tool's name becomes a key of `tools`.

@@ -1,5 +1,6 @@
 //! What a server says of its tools, read as the gate reads it.
 
+use crate::commands::explain::value::json_text;
 use anyhow::{Context, bail};
 use callgate_core::call::ListedTool;
 use callgate_core::json::Json;
@@ -7,6 +8,7 @@ use callgate_core::name::ToolName;
 use callgate_wire::list::{Tool, ToolList, result_of};
 use callgate_wire::{Bounds, Decoded, JsonKind, Kind, RawJson, decode};
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 /// A tool with what a person wants to know of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +52,11 @@ pub(crate) struct Summary<'t> {
     description: Option<&'t str>,
     effect: Effect,
     parameters: &'t [Parameter],
+    /// As the server sent it, so that the whole can be given to `--tools` and to test files.
+    #[serde(rename = "inputSchema", skip_serializing_if = "Option::is_none")]
+    input_schema: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    annotations: Option<Box<RawValue>>,
 }
 
 impl Described {
@@ -59,8 +66,16 @@ impl Described {
             description: self.description.as_deref(),
             effect: self.effect,
             parameters: &self.parameters,
+            input_schema: self.listed.input_schema.as_deref().and_then(raw),
+            annotations: Some(&self.listed.annotations)
+                .filter(|annotations| **annotations != Json::Null)
+                .and_then(|annotations| raw(&json_text(annotations))),
         }
     }
+}
+
+fn raw(text: &str) -> Option<Box<RawValue>> {
+    RawValue::from_string(text.to_owned()).ok()
 }
 
 /// Reads a response to `tools/list`, its result, or the bare list of tools.

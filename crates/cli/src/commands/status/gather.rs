@@ -3,8 +3,8 @@
 use super::super::ledger::time::Micros;
 use super::super::ledger::{Progress, first_since};
 use callgate_core::limit::StoreTime;
-use callgate_ledger::record::{Denial, ReloadEffect, Start, Status as Ended};
-use callgate_ledger::{Body, Kind, RunId};
+use callgate_ledger::record::{Denial, ReloadEffect, Start, Status as Ended, SuppressedKind};
+use callgate_ledger::{Body, RunId};
 use callgate_store::{ReadError, Reader, RunStatus, SystemClock};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -66,6 +66,8 @@ pub(super) struct Denied {
     pub(super) rule: Option<String>,
     pub(super) reason: String,
     pub(super) count: u64,
+    /// Whether each has a record; else they came too fast, and only their number and reason are known.
+    pub(super) recorded: bool,
 }
 
 /// A limit with something in its window.
@@ -168,6 +170,7 @@ struct Sums {
     tools: BTreeMap<(String, String), (u64, u64)>,
     denied: BTreeMap<(String, Option<String>, String), u64>,
     reloads: BTreeMap<String, Option<ReloadEffect>>,
+    counted: BTreeMap<String, u64>,
     suppressed: u64,
     auth_failures: u64,
 }
@@ -207,8 +210,17 @@ fn span(reader: &Reader, since: Micros) -> anyhow::Result<Span> {
             rule,
             reason,
             count,
+            recorded: true,
         })
         .collect();
+    span.denials
+        .extend(sums.counted.into_iter().map(|(reason, count)| Denied {
+            server: String::new(),
+            rule: None,
+            reason,
+            count,
+            recorded: false,
+        }));
     span.denials.sort_by_key(|denied| std::cmp::Reverse(denied.count));
     for (server, effect) in sums.reloads {
         let words = match effect {
@@ -247,7 +259,9 @@ fn add(body: Body, calls: &mut Calls, sums: &mut Sums) {
         Body::AuthFailure(_) => sums.auth_failures += 1,
         Body::Suppressed(body) => {
             sums.suppressed += body.count.get();
-            if body.of.as_str() == Kind::Denial.as_str() {
+            if body.of == SuppressedKind::Denial {
+                let reason = body.reason.map(|reason| reason.to_string()).unwrap_or_default();
+                *sums.counted.entry(reason).or_default() += body.count.get();
                 calls.denied += body.count.get();
             }
         }

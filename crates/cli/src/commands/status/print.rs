@@ -76,13 +76,16 @@ fn calls(status: &Status, out: &mut Out) -> anyhow::Result<()> {
         heading("Denials by rule", out)?;
     }
     for denied in status.denials.iter().take(ROWS_MAX) {
-        let rule = denied.rule.as_deref().unwrap_or("no rule");
+        let whose = if denied.recorded {
+            let rule = denied.rule.as_deref().unwrap_or("no rule");
+            format!("{}  {}", clean(&denied.server), clean(rule))
+        } else {
+            "too fast to be recorded one by one".to_owned()
+        };
         out.line(&format!(
-            "  {:>8}  {}  {}: {}",
+            "  {:>8}  {whose}: {}",
             denied.count,
-            clean(&denied.server),
-            clean(rule),
-            denied.reason
+            clean(&denied.reason)
         ))?;
     }
     rest(status.denials.len(), out)

@@ -181,8 +181,10 @@ fn describe(step: &Step, repeat: u64, surprise: &str) -> String {
     let what = match &step.what {
         What::Tool(name) | What::Method(name) => text::clean(name),
     };
-    let arguments = step.args.as_ref().map(value::shown).unwrap_or_default();
-    let mut out = format!("line {}: {what} {}", step.line, text::clean(&arguments));
+    let mut out = format!("line {}: {what}", step.line);
+    if let Some(arguments) = &step.args {
+        let _ = write!(out, " {}", text::clean(&value::shown(arguments)));
+    }
     let _ = write!(out, " at {} s", Duration::from_nanos(step.at).as_secs_f64());
     if step.times > 1 {
         let _ = write!(out, ", time {repeat} of {}", step.times);

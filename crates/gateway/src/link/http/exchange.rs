@@ -2,7 +2,7 @@
 
 use super::{HttpLink, SESSION_ID, standing};
 use crate::link::{Link, Passage, PassageKind, Style};
-use crate::session::{Origin, Seen, Session};
+use crate::session::{Departure, Origin, Seen, Session};
 use bytes::{Bytes, BytesMut};
 use callgate_core::refusal::Reason;
 use callgate_wire::mcp::Era;
@@ -51,12 +51,17 @@ async fn post(session: &Arc<Session>, passage: Passage) {
             .fail_unsent(&key, "the request could not be built, so it was not sent")
             .await;
     };
+    let asked = Asked {
+        key: &key,
+        era: era_of(style),
+        departure: &passage.departure,
+    };
     let response = tokio::select! {
         response = link.endpoint.client.request(request) => response,
-        () = session.client_left(&key, era_of(style)) => return session.abandon(&key),
+        () = asked.left(session) => return session.abandon(&key),
     };
     match response {
-        Ok(response) => receive(session, link, response, &key, style).await,
+        Ok(response) => receive(session, link, response, &asked, style).await,
         Err(cause) => {
             tracing::warn!(server = %session.gate().server, %cause, "the server did not answer");
             if cause.is_connect() {
@@ -101,19 +106,49 @@ fn mirrored_headers(session: &Session, passage: &Passage) -> Vec<(HeaderName, He
     let Kind::Request(request) = message.kind() else {
         return mirrored;
     };
-    let Ok(expected) = headers::expected(request, &session.header_params(request)) else {
+    let params = session.header_params(request);
+    let Ok(expected) = headers::expected(request, &params) else {
         return mirrored;
     };
+    // What the tool's schema names is written from the body that was judged; what it does not name is passed on.
+    let is_unknown = |name: &str| {
+        params
+            .iter()
+            .all(|param| !param.header().eq_ignore_ascii_case(name))
+    };
+    let sent = passage
+        .mirrored
+        .iter()
+        .filter(|(name, _)| is_unknown(name))
+        .cloned();
     let own = expected
         .iter()
         .map(|header| (header.header.to_string(), header.encoded().into_owned()));
-    for (name, value) in passage.mirrored.iter().cloned().chain(own) {
+    for (name, value) in sent.chain(own) {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name.as_str()), HeaderValue::try_from(value)) {
             mirrored.retain(|(earlier, _)| *earlier != name);
             mirrored.push((name, value));
         }
     }
     mirrored
+}
+
+/// A request whose answer is awaited.
+pub(super) struct Asked<'a> {
+    key: &'a IdKey,
+    era: Era,
+    departure: &'a Departure,
+}
+
+impl Asked<'_> {
+    /// Resolves once nobody waits for the answer: the client has closed its stream, where that cancels, or the
+    /// request was cancelled or given up. A task that waited on would pile up behind a server that hangs.
+    async fn left(&self, session: &Session) {
+        tokio::select! {
+            () = session.client_left(self.key, self.era) => {}
+            () = self.departure.ended() => {}
+        }
+    }
 }
 
 const fn era_of(style: Style) -> Era {
@@ -127,7 +162,7 @@ async fn receive(
     session: &Arc<Session>,
     link: &HttpLink,
     response: Response<Incoming>,
-    key: &IdKey,
+    asked: &Asked<'_>,
     style: Style,
 ) {
     let status = response.status();
@@ -135,14 +170,14 @@ async fn receive(
         link.lock().session_id = response.headers().get(SESSION_ID).cloned();
     }
     if let Some((reason, text)) = failure_of(status, &response) {
-        return session.fail(key, reason, &text).await;
+        return session.fail(asked.key, reason, &text).await;
     }
     match content_kind(&response) {
-        ContentKind::Events => receive_events(session, link, response, key, era_of(style)).await,
-        ContentKind::Json => receive_json(session, response, key, status).await,
+        ContentKind::Events => receive_events(session, link, response, asked).await,
+        ContentKind::Json => receive_json(session, response, asked, status).await,
         ContentKind::Other => {
             let text = format!("the server answered with HTTP {} and no JSON", status.as_u16());
-            session.fail(key, Reason::UpstreamProtocol, &text).await;
+            session.fail(asked.key, Reason::UpstreamProtocol, &text).await;
         }
     }
 }
@@ -204,9 +239,19 @@ fn failure_of(status: StatusCode, response: &Response<Incoming>) -> Option<(Reas
     }
 }
 
-async fn receive_json(session: &Arc<Session>, response: Response<Incoming>, key: &IdKey, status: StatusCode) {
+async fn receive_json(
+    session: &Arc<Session>,
+    response: Response<Incoming>,
+    asked: &Asked<'_>,
+    status: StatusCode,
+) {
+    let key = asked.key;
     let bytes_max = session.gate().settings.bounds.message_bytes_max;
-    match collect(response.into_body(), bytes_max).await {
+    let collected = tokio::select! {
+        collected = collect(response.into_body(), bytes_max) => collected,
+        () = asked.left(session) => return session.abandon(key),
+    };
+    match collected {
         Ok(body) => {
             let origin = Origin::Reply {
                 to: key,
@@ -257,33 +302,45 @@ async fn receive_events(
     session: &Arc<Session>,
     link: &HttpLink,
     response: Response<Incoming>,
-    key: &IdKey,
-    era: Era,
+    asked: &Asked<'_>,
 ) {
+    let key = asked.key;
     let bytes_max = session.gate().settings.bounds.message_bytes_max;
-    let mut parser = Parser::new(bytes_max);
     let mut body = response.into_body();
-    let mut last_id = String::new();
-    for attempt in 0..=RESUME_MAX {
-        match pump(session, &mut body, &mut parser, Some((key, era))).await {
+    let mut last_event_id = String::new();
+    let mut in_vain = 0;
+    loop {
+        let mut parser = Parser::new(bytes_max);
+        match pump(session, &mut body, &mut parser, Some(asked)).await {
             Pumped::Answered | Pumped::Left => return,
             Pumped::TooLarge => return session.fail(key, Reason::TooLarge, TOO_LARGE).await,
             Pumped::Ended => {}
         }
-        // A stream that was taken up and brought nothing new has not moved.
-        if !parser.last_event_id().is_empty() {
-            last_id = parser.last_event_id().to_owned();
-        }
-        if era == Era::Modern || last_id.is_empty() || attempt == RESUME_MAX || !session.waits_for(key) {
-            break;
-        }
-        let asked = parser.retry().map(Duration::from_millis);
-        tokio::time::sleep(asked.unwrap_or(RESUME_DELAY).min(RESUME_DELAY_MAX)).await;
-        let Some(resumed) = resume(link, &last_id).await else {
-            break;
+        // A stream that told something before it broke off is a server that lets its client poll.
+        in_vain = if parser.last_event_id().is_empty() {
+            in_vain + 1
+        } else {
+            0
         };
+        if !parser.last_event_id().is_empty() {
+            parser.last_event_id().clone_into(&mut last_event_id);
+        }
+        if asked.era == Era::Modern || last_event_id.is_empty() || in_vain > RESUME_MAX {
+            break;
+        }
+        let delay = parser
+            .retry()
+            .map_or(RESUME_DELAY, Duration::from_millis)
+            .min(RESUME_DELAY_MAX);
+        let resumed = tokio::select! {
+            resumed = async {
+                tokio::time::sleep(delay).await;
+                resume(link, &last_event_id).await
+            } => resumed,
+            () = asked.left(session) => return session.abandon(key),
+        };
+        let Some(resumed) = resumed else { break };
         body = resumed;
-        parser = Parser::new(bytes_max);
     }
     session.fail(key, Reason::UpstreamUnreachable, BROKE_OFF).await;
 }
@@ -315,15 +372,15 @@ pub(super) async fn pump(
     session: &Arc<Session>,
     body: &mut Incoming,
     parser: &mut Parser,
-    request: Option<(&IdKey, Era)>,
+    request: Option<&Asked<'_>>,
 ) -> Pumped {
     loop {
         let frame = match request {
             None => body.frame().await,
-            Some((key, era)) => tokio::select! {
+            Some(asked) => tokio::select! {
                 frame = body.frame() => frame,
-                () = session.client_left(key, era) => {
-                    session.abandon(key);
+                () = asked.left(session) => {
+                    session.abandon(asked.key);
                     return Pumped::Left;
                 }
             },
@@ -343,7 +400,10 @@ pub(super) async fn pump(
             let Some(data) = event.data.filter(|data| !data.is_empty()) else {
                 continue;
             };
-            let origin = request.map_or(Origin::Shared, |(to, _)| Origin::Reply { to, status: 200 });
+            let origin = request.map_or(Origin::Shared, |asked| Origin::Reply {
+                to: asked.key,
+                status: 200,
+            });
             if session.on_server(data.into(), origin).await == Seen::Answered && request.is_some() {
                 return Pumped::Answered;
             }

@@ -12,6 +12,9 @@ use std::time::Duration;
 /// How long to wait before a stream that ended is opened again.
 const REOPEN_DELAY: Duration = Duration::from_secs(1);
 
+/// The longest that a server may ask to wait.
+const REOPEN_DELAY_MAX: Duration = Duration::from_secs(60);
+
 /// Opens the stream, once a session, and keeps it open for as long as the server offers one.
 pub(super) fn open(session: &Arc<Session>) {
     let Link::Http(link) = session.link() else { return };
@@ -45,5 +48,6 @@ async fn follow(session: &Arc<Session>) -> Option<Duration> {
     let mut parser = Parser::new(bytes_max);
     let mut body = response.into_body();
     while pump(session, &mut body, &mut parser, None).await == Pumped::TooLarge {}
-    Some(parser.retry().map_or(REOPEN_DELAY, Duration::from_millis))
+    let asked = parser.retry().map_or(REOPEN_DELAY, Duration::from_millis);
+    Some(asked.clamp(REOPEN_DELAY, REOPEN_DELAY_MAX))
 }

@@ -77,6 +77,15 @@ impl Refused {
         }
     }
 
+    /// The reason code in the ledger.
+    pub(super) const fn code(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Origin => "origin",
+            Self::Token => "token",
+        }
+    }
+
     pub(super) const fn text(self) -> &'static str {
         match self {
             Self::Host => "this Host is not served here",
@@ -147,6 +156,8 @@ impl Guard {
 mod tests {
     use super::*;
 
+    type Case = (&'static [(&'static str, &'static str)], Result<(), Refused>);
+
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
@@ -165,7 +176,7 @@ mod tests {
     #[test]
     fn only_its_own_host_and_origin_come_in() {
         let guard = guard(None);
-        let cases: [(&[(&str, &str)], Result<(), Refused>); 9] = [
+        let cases: [Case; 9] = [
             (&[("host", "127.0.0.1:8080")], Ok(())),
             (&[("host", "LOCALHOST:8080")], Ok(())),
             (

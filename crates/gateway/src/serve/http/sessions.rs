@@ -143,6 +143,25 @@ impl Sessions {
         }
     }
 
+    /// Waits until no request is in flight.
+    pub(super) async fn drained(&self) {
+        loop {
+            let sessions: Vec<Arc<Session>> = {
+                let state = self.lock();
+                state
+                    .open
+                    .values()
+                    .chain(&state.stateless)
+                    .map(|held| Arc::clone(&held.session))
+                    .collect()
+            };
+            if sessions.iter().all(|session| session.in_flight() == 0) {
+                return;
+            }
+            futures_util::future::join_all(sessions.iter().map(|session| session.drained())).await;
+        }
+    }
+
     pub(super) async fn close_all(&self) {
         let held: Vec<Held> = {
             let mut state = self.lock();
