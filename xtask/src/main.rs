@@ -1,6 +1,7 @@
 //! `cargo xtask`: what a developer of Callgate runs.
 
 mod bench;
+mod docs;
 mod shell;
 mod test;
 
@@ -11,6 +12,8 @@ cargo xtask COMMAND
 
   test            install what the tests need, then run every check and every test
   test --quick    without the checks of format and lints
+  docs            make the pages that come from the source
+  docs --check    whether they still are what the source says
   bench           what a call costs through the gate, beside the server alone and nginx
   bench --quick   the same in half a minute, with less certainty
     --json FILE     the numbers as JSON too
@@ -23,6 +26,8 @@ fn main() -> ExitCode {
         ["test"] => test::run(test::Scope::All),
         ["test", "--quick"] => test::run(test::Scope::TestsOnly),
         ["bench", flags @ ..] => bench::run(flags),
+        ["docs"] => docs::run(docs::Mode::Write),
+        ["docs", "--check"] => docs::run(docs::Mode::Check),
         _ => {
             shell::say(HELP);
             return ExitCode::from(2);

@@ -19,7 +19,19 @@ pub(crate) fn complain(error: &anyhow::Error) {
     } else {
         "error"
     };
-    say(&format!("{label}: {error:#}"));
+    say(&format!("{label}: {}", told(error)));
+}
+
+/// An error and its causes, none of them said twice.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
 }
 
 /// A warning, on stderr.
@@ -35,4 +47,18 @@ pub(crate) fn warn(text: &str) {
 /// A line on stderr. A closed stderr is no reason to end.
 pub(crate) fn say(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_that_its_error_names_is_not_said_twice() {
+        let cause = anyhow::anyhow!("permission denied");
+        let named = cause.context("cannot read x: permission denied; make it readable");
+        assert_eq!(told(&named), "cannot read x: permission denied; make it readable");
+        let unnamed = anyhow::anyhow!("no such file").context("cannot read x");
+        assert_eq!(told(&unnamed), "cannot read x: no such file");
+    }
 }
