@@ -1,7 +1,7 @@
 //! Ways in which a call or a list would have passed unjudged.
 
 use crate::support::{OPEN, before, before_echo, begun, call, cancel, recorded, request};
-use callgate_testkit::{Answer, Script, Stdio, StdioServer};
+use callgate_testkit::{Answer, Room, Script, Stdio, StdioServer};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -93,17 +93,34 @@ fn a_list_that_counts_against_a_limit_is_filtered_as_ever() {
     assert_eq!(refused.reason(), Some("rate_limited"), "{}", refused.raw);
 }
 
+fn changing(room: &Room) -> StdioServer {
+    let script = Script::path("changing.py").into_os_string();
+    StdioServer::command(room, ["python3".into(), script])
+}
+
 #[test]
 fn a_list_that_changed_while_it_was_read_judges_no_later_call() {
-    let (_room, _server, gate) = before(OPEN, |room| {
-        let script = Script::path("changing.py").into_os_string();
-        StdioServer::command(room, ["python3".into(), script])
-    });
+    let (_room, _server, gate) = before(OPEN, |room| changing(room).arg("early"));
     let mut client = begun(&gate, "2025-06-18");
     assert_eq!(client.call("stays", json!({})).text(), "it ran");
     let denied = client.call("gone", json!({}));
     assert!(denied.is_denied(), "{}", denied.raw);
     assert_eq!(client.call("stays", json!({})).text(), "it ran");
+}
+
+#[test]
+fn an_outdated_list_judges_no_call_while_the_next_one_is_read() {
+    let (_room, _server, gate) = before(OPEN, changing);
+    let mut client = begun(&gate, "2025-06-18");
+    assert_eq!(client.call("gone", json!({})).text(), "it ran");
+    assert_eq!(client.call("retire", json!({})).text(), "it ran");
+    let stays = client.start_call("stays", json!({}));
+    // The list takes a second.
+    std::thread::sleep(Duration::from_millis(300));
+    let gone = client.start_call("gone", json!({}));
+    let denied = client.answer(gone);
+    assert!(denied.is_denied(), "{}", denied.raw);
+    assert_eq!(client.answer(stays).text(), "it ran");
 }
 
 #[test]

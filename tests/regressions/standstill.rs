@@ -14,7 +14,7 @@ fn mirrored(method: &str, tool: &str) -> Vec<(String, String)> {
 }
 
 /// A modern call with a token for its progress.
-fn with_progress(tool: &str, arguments: Value, token: &str) -> String {
+fn with_progress(tool: &str, arguments: &Value, token: &str) -> String {
     let mut params = modern(json!({"name": tool, "arguments": arguments}));
     params["_meta"]["progressToken"] = token.into();
     json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string()
@@ -33,7 +33,7 @@ fn a_client_over_http_that_does_not_read_holds_up_no_other() {
     let gate = gate.http();
     let idle = gate.client().modern();
     // More than the sockets hold: 10,000 times 4 KiB.
-    let body = with_progress("progress", json!({"steps": 10_000, "ms": 0}), &"t".repeat(4_096));
+    let body = with_progress("progress", &json!({"steps": 10_000, "ms": 0}), &"t".repeat(4_096));
     let _unread = idle.send("POST", &mirrored("tools/call", "progress"), body.as_bytes());
     server
         .log()

@@ -1,7 +1,7 @@
 //! What the tests share beside the testkit.
 
 #[path = "../blackbox/support/record.rs"]
-#[allow(dead_code, reason = "shared with the other black-box tests")]
+#[expect(dead_code, reason = "shared with the other black-box tests")]
 pub(crate) mod record;
 
 pub(crate) use record::Record;

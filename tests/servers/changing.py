@@ -1,37 +1,53 @@
 #!/usr/bin/env python3
-"""A server whose list changes while it is being told: the first list names `gone`, those after it do not."""
+"""A server that gives up its tool `gone`: when `retire` is called or, with `early`, while it first tells its list.
+The first list comes at once, each one after it late."""
 import json
 import sys
+import time
 
-
-def tool(name):
-    return {"name": name, "inputSchema": {"type": "object"}}
-
-
-LISTS = [[tool("stays"), tool("gone")], [tool("stays")]]
-HANDSHAKE = {
-    "protocolVersion": "2025-06-18",
-    "capabilities": {"tools": {"listChanged": True}},
-    "serverInfo": {"name": "changing", "version": "1"},
-}
+has_gone = True
+times_listed = 0
 
 
 def say(message):
     print(json.dumps({"jsonrpc": "2.0", **message}), flush=True)
 
 
+def retire():
+    global has_gone
+    has_gone = False
+    say({"method": "notifications/tools/list_changed"})
+
+
+def handshake(_params):
+    return {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {"tools": {"listChanged": True}},
+        "serverInfo": {"name": "changing", "version": "1"},
+    }
+
+
+def told(_params):
+    global times_listed
+    times_listed += 1
+    names = ["stays", "retire"] + (["gone"] if has_gone else [])
+    if times_listed > 1:
+        time.sleep(1)
+    elif "early" in sys.argv:
+        # What is about to be told is old already.
+        retire()
+    return {"tools": [{"name": name, "inputSchema": {"type": "object"}} for name in names]}
+
+
+def called(params):
+    if params["name"] == "retire":
+        retire()
+    return {"content": [{"type": "text", "text": "it ran"}]}
+
+
+METHODS = {"initialize": handshake, "tools/list": told, "tools/call": called}
+
 for line in sys.stdin:
     message = json.loads(line)
-    if "id" not in message:
-        continue
-    if message["method"] == "initialize":
-        result = HANDSHAKE
-    elif message["method"] == "tools/list":
-        result = {"tools": LISTS[0]}
-        if len(LISTS) > 1:
-            # What is about to be told is old already.
-            LISTS.pop(0)
-            say({"method": "notifications/tools/list_changed"})
-    else:
-        result = {"content": [{"type": "text", "text": "it ran"}]}
-    say({"id": message["id"], "result": result})
+    if "id" in message:
+        say({"id": message["id"], "result": METHODS[message["method"]](message["params"])})
