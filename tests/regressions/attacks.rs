@@ -124,6 +124,16 @@ fn an_outdated_list_judges_no_call_while_the_next_one_is_read() {
 }
 
 #[test]
+fn a_list_that_changed_while_it_was_read_denies_no_call_that_waited_for_it() {
+    let (_room, _server, gate) = before(OPEN, |room| changing(room).arg("early"));
+    let mut client = begun(&gate, "2025-06-18");
+    let ids: Vec<u64> = (0..5).map(|_| client.start_call("stays", json!({}))).collect();
+    for id in ids {
+        assert_eq!(client.answer(id).text(), "it ran");
+    }
+}
+
+#[test]
 fn one_element_of_a_batch_that_is_cancelled_takes_no_other_answer_with_it() {
     let (room, server, gate) = before_echo(OPEN);
     let mut client = begun(&gate, "2025-03-26");

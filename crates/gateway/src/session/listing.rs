@@ -40,6 +40,8 @@ pub(super) struct Catalogue {
     changes: AtomicU64,
     /// Whether the server answered the last listing with an error.
     was_refused: AtomicBool,
+    /// Whether the last listing came to nothing.
+    has_failed: AtomicBool,
     last_read: StdMutex<Option<Instant>>,
     /// One listing at a time.
     turn: Mutex<()>,
@@ -107,8 +109,12 @@ impl Session {
         let queued = Instant::now();
         let _turn = self.catalogue.turn.lock().await;
         if self.catalogue.read_at().is_some_and(|at| at > queued) {
-            // Read while this call waited: what came of it holds for this call too.
-            return self.catalogue.fresh();
+            // Read while this call waited: what came of it holds for this call too, unless the list has changed
+            // since and has to be read again.
+            let tools = self.catalogue.fresh();
+            if tools.is_some() || self.catalogue.has_failed.load(Ordering::Acquire) {
+                return tools;
+            }
         }
         if let Some(tools) = self.catalogue.fresh()
             && (tools.get(name).is_some() || !self.may_relist())
@@ -126,6 +132,7 @@ impl Session {
             .last_read
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.catalogue.has_failed.store(read.is_err(), Ordering::Release);
         match read {
             Ok(tools) => {
                 let tools = Arc::new(tools);
