@@ -237,7 +237,7 @@ fn verify_names_the_record_that_was_tampered_with() {
             None,
         ),
         (
-            "UPDATE checkpoint SET note = replace(note, 'A', 'B')".to_owned(),
+            "UPDATE checkpoint SET note = substr(note, 1, length(note) - 10) || CASE substr(note, -10, 1) WHEN 'A' THEN 'B' ELSE 'A' END || substr(note, -9)".to_owned(),
             None,
         ),
     ];
