@@ -119,6 +119,22 @@ fn a_broken_policy_leaves_the_old_one_in_force_until_it_is_mended() {
 }
 
 #[test]
+fn a_policy_that_is_no_text_leaves_the_old_one_in_force_and_is_recorded() {
+    let (room, _server, gate) = before_echo(STRICT);
+    let mut client = begun(&gate);
+    std::fs::write(gate.policy_path(), [LOOSE.as_bytes(), b"# \xff\n"].concat()).unwrap();
+    let _ = client.stderr_line("is not UTF-8 text; the policy in force stays");
+    assert!(!may_add(&mut client));
+    let record = Record::once(&room, "it is recorded", |record| record.reloads().len() == 1);
+    assert!(
+        record
+            .reloads()
+            .iter()
+            .all(|reload| reload.effect.as_str() == "rejected")
+    );
+}
+
+#[test]
 fn with_tighten_a_looser_policy_waits_and_a_tighter_one_does_not() {
     let (room, server, _) = before_echo(LOOSE);
     let gate = gate(&room, LOOSE).before(&server).flags(&["--reload", "tighten"]);

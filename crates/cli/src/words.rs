@@ -1,5 +1,6 @@
 //! How the program speaks: data on stdout, everything else on stderr, colour on a terminal only.
 
+use callgate_policy::Style;
 use std::io::{IsTerminal, Write};
 
 /// The exit code of whatever could not be done.
@@ -11,6 +12,15 @@ pub(crate) const FOUND_WRONG: u8 = 2;
 pub(crate) fn stderr_has_colour() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && std::io::stderr().is_terminal()
 }
+
+/// How findings look on a terminal.
+pub(crate) const COLOURED: Style = Style {
+    error: "\u{1b}[1;31m",
+    warning: "\u{1b}[1;33m",
+    frame: "\u{1b}[34m",
+    hint: "\u{1b}[36m",
+    reset: "\u{1b}[0m",
+};
 
 /// An error with its causes, on stderr.
 pub(crate) fn complain(error: &anyhow::Error) {

@@ -1,6 +1,6 @@
 //! Reading a policy file for `run`, with its warnings said.
 
-use crate::words::{say, stderr_has_colour};
+use crate::words::{COLOURED, say, stderr_has_colour};
 use anyhow::{Context, bail};
 use callgate_core::call::ListedTool;
 use callgate_policy::{Diagnostic, LoadOptions, Loaded, Style};
@@ -58,15 +58,6 @@ impl PolicyFile {
         }
     }
 }
-
-/// The colours of a terminal.
-const COLOURED: Style = Style {
-    error: "\u{1b}[1;31m",
-    warning: "\u{1b}[1;33m",
-    frame: "\u{1b}[34m",
-    hint: "\u{1b}[36m",
-    reset: "\u{1b}[0m",
-};
 
 fn style() -> Style {
     if stderr_has_colour() {

@@ -25,19 +25,19 @@ pub(super) fn watch(args: &RunArgs, gate: Arc<Gate>, mut policy: PolicyFile) {
     let mut lists = gate.lists();
     tokio::spawn(async move {
         // What was last read, in force or not.
-        let mut seen = policy.text.clone();
+        let mut seen = policy.text.clone().into_bytes();
         // Kept across listings, which would otherwise put the next look off for good.
-        let mut next = Box::pin(next_text(policy.path.clone(), seen.clone()));
+        let mut next = Box::pin(next_content(policy.path.clone(), seen.clone()));
         loop {
             tokio::select! {
                 changed = lists.changed() => match changed {
                     Ok(()) => policy.compare(&lists.borrow_and_update()),
                     Err(_) => return,
                 },
-                text = &mut next, if mode != Reload::Off => {
-                    seen.clone_from(&text);
-                    next.set(next_text(policy.path.clone(), seen.clone()));
-                    if let Some(taken) = take(&gate, &policy.path, text, mode) {
+                content = &mut next, if mode != Reload::Off => {
+                    seen.clone_from(&content);
+                    next.set(next_content(policy.path.clone(), seen.clone()));
+                    if let Some(taken) = take(&gate, &policy.path, content, mode) {
                         policy = taken;
                         policy.compare(&lists.borrow());
                     }
@@ -47,32 +47,32 @@ pub(super) fn watch(args: &RunArgs, gate: Arc<Gate>, mut policy: PolicyFile) {
     });
 }
 
-/// Waits until the file reads otherwise than `seen`.
-async fn next_text(path: PathBuf, seen: String) -> String {
+/// Waits until the file holds other bytes than `seen`, whether they are text or not.
+async fn next_content(path: PathBuf, seen: Vec<u8>) -> Vec<u8> {
     loop {
         tokio::time::sleep(INTERVAL).await;
         // A file that is away for a moment, as while it is being replaced, is no change.
-        let Ok(text) = tokio::fs::read_to_string(&path).await else {
+        let Ok(content) = tokio::fs::read(&path).await else {
             continue;
         };
-        if text == seen {
+        if content == seen {
             continue;
         }
         // Half a file may have been read while it was being written: it has to read the same twice.
         tokio::time::sleep(INTERVAL / 5).await;
-        if tokio::fs::read_to_string(&path)
-            .await
-            .is_ok_and(|again| again == text)
-        {
-            return text;
+        if tokio::fs::read(&path).await.is_ok_and(|again| again == content) {
+            return content;
         }
     }
 }
 
 /// Puts a changed policy in force, or leaves the one that is; either is recorded.
-fn take(gate: &Gate, path: &Path, text: String, mode: Reload) -> Option<PolicyFile> {
+fn take(gate: &Gate, path: &Path, content: Vec<u8>, mode: Reload) -> Option<PolicyFile> {
     let before = gate.program();
-    let policy = match PolicyFile::compile(path, text) {
+    let compiled = String::from_utf8(content)
+        .map_err(|_| anyhow::anyhow!("the policy {} is not UTF-8 text", path.display()))
+        .and_then(|text| PolicyFile::compile(path, text));
+    let policy = match compiled {
         Ok(policy) => policy,
         Err(error) => {
             tracing::error!("{error:#}; the policy in force stays");

@@ -1,5 +1,6 @@
 //! Reading a policy file, and all that is found in it.
 
+use crate::words::COLOURED;
 use anyhow::{Context, bail};
 use callgate_policy::{Diagnostic, LoadOptions, Loaded, Severity, Style};
 use std::io::IsTerminal;
@@ -68,13 +69,7 @@ impl Checked {
 pub(crate) fn style_of_stdout() -> Style {
     let is_wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     if is_wanted && std::io::stdout().is_terminal() {
-        Style {
-            error: "\u{1b}[1;31m",
-            warning: "\u{1b}[1;33m",
-            frame: "\u{1b}[34m",
-            hint: "\u{1b}[36m",
-            reset: "\u{1b}[0m",
-        }
+        COLOURED
     } else {
         Style::PLAIN
     }
