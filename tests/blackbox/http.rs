@@ -208,6 +208,19 @@ fn the_server_asks_the_client_on_the_stream_of_its_call() {
 }
 
 #[test]
+fn a_session_whose_server_died_is_gone_and_its_client_can_begin_anew() {
+    let (_room, _server, gate) = crate::misbehaving_servers::misbehaving(OPEN, "dies");
+    let gate = gate.http();
+    let mut client = begun(&gate);
+    assert!(client.call("echo", json!({"text": "hi"})).is_tool_error());
+    until("the session is gone", || {
+        (client.reply("tools/list", json!({})).status == 404).then_some(())
+    });
+    let mut again = begun(&gate);
+    assert_eq!(again.reply("tools/list", json!({})).status, 200);
+}
+
+#[test]
 fn many_calls_are_in_flight_at_once_and_none_waits_for_another() {
     let (_room, _server, gate) = before_http(OPEN, &[]);
     let mut client = begun(&gate);

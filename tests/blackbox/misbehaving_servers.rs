@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// A short deadline for tool calls.
 const IMPATIENT: &str = "version: \"1\"\ndefault: allow\ntimeout: 1s\ntools: {}\n";
 
-fn misbehaving(policy: &str, mischief: &str) -> (Room, StdioServer, Gate) {
+pub(crate) fn misbehaving(policy: &str, mischief: &str) -> (Room, StdioServer, Gate) {
     before(policy, |room| StdioServer::echo(room).mischief(mischief))
 }
 

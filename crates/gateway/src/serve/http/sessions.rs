@@ -60,6 +60,15 @@ struct Held {
     child: Option<(watch::Sender<End>, JoinHandle<()>)>,
 }
 
+impl Held {
+    /// Whether its child has ended, and all that waited for it has been told.
+    fn has_ended(&self) -> bool {
+        self.child
+            .as_ref()
+            .is_some_and(|(_, keeper)| keeper.is_finished())
+    }
+}
+
 impl Sessions {
     pub(super) fn new(gate: Arc<Gate>, upstream: Upstream) -> Self {
         Self {
@@ -110,12 +119,7 @@ impl Sessions {
     /// The session of all requests that name none. Its child is started again where it has ended.
     pub(super) fn stateless(&self) -> Result<Arc<Session>, SpawnError> {
         let mut state = self.lock();
-        let has_ended = |held: &Held| {
-            held.child
-                .as_ref()
-                .is_some_and(|(_, keeper)| keeper.is_finished())
-        };
-        if let Some(held) = state.stateless.as_ref().filter(|held| !has_ended(held)) {
+        if let Some(held) = state.stateless.as_ref().filter(|held| !held.has_ended()) {
             return Ok(Arc::clone(&held.session));
         }
         let held = self.connect(None, Ids::Mint)?;
@@ -124,8 +128,12 @@ impl Sessions {
         Ok(session)
     }
 
+    /// A session that is open. One whose server has ended is not: its client has to begin anew.
     pub(super) fn find(&self, id: &str) -> Option<Arc<Session>> {
         let mut state = self.lock();
+        if state.open.get(id).is_some_and(Held::has_ended) {
+            state.open.remove(id);
+        }
         let held = state.open.get_mut(id)?;
         held.used = Instant::now();
         Some(Arc::clone(&held.session))
