@@ -5,6 +5,7 @@
 //! outcome, so that both are given exactly once.
 
 mod answers;
+mod ending;
 mod exchange;
 mod inbound;
 mod listing;
