@@ -6,6 +6,7 @@
 //! [`NOT_RUN`], with the reason.
 
 mod desk;
+mod links;
 mod odd;
 mod page;
 mod shown;

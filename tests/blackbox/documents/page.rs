@@ -27,9 +27,7 @@ impl Page {
 
     /// All pages of the repository.
     pub(super) fn all() -> Vec<Self> {
-        let mut names = Vec::new();
-        gather(repository(), "", &mut names);
-        names.iter().map(|name| Self::read(name)).collect()
+        names().iter().map(|name| Self::read(name)).collect()
     }
 
     pub(super) fn of(name: &str, text: &str) -> Self {
@@ -59,6 +57,13 @@ impl Page {
             blocks,
         }
     }
+}
+
+/// The paths of all pages of the repository.
+pub(super) fn names() -> Vec<String> {
+    let mut names = Vec::new();
+    gather(repository(), "", &mut names);
+    names
 }
 
 fn gather(folder: &Path, under: &str, names: &mut Vec<String>) {
