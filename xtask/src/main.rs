@@ -14,6 +14,7 @@ cargo xtask COMMAND
 
   test            install what the tests need, then run every check and every test
   test --quick    the tests alone, without the other checks
+  check           the checks alone: format, lints, spelling, dependencies, instructions
   deny            the dependencies, with what is known of their weaknesses, which is fetched
   docs            make the pages that come from the source
   docs --check    whether they still are what the source says
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         ["test", "--quick"] => test::run(test::Scope::TestsOnly),
         ["deny"] => test::deny().map(|()| ExitCode::SUCCESS),
         ["instructions"] => instructions::run().map(|()| ExitCode::SUCCESS),
+        ["check"] => test::run(test::Scope::ChecksOnly),
         ["bench", flags @ ..] => bench::run(flags),
         ["docs"] => docs::run(docs::Mode::Write),
         ["docs", "--check"] => docs::run(docs::Mode::Check),

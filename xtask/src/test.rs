@@ -12,8 +12,10 @@ use tally::Tally;
 /// How much is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
-    /// Format, lints, spelling, dependencies, instructions, tests.
+    /// Checks and tests.
     All,
+    /// Format, lints, spelling, dependencies, instructions.
+    ChecksOnly,
     /// Tests alone.
     TestsOnly,
 }
@@ -32,9 +34,16 @@ pub(crate) fn run(scope: Scope) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     install()?;
     let mut tally = Tally::default();
-    if scope == Scope::All {
+    if scope != Scope::TestsOnly {
         check(&mut tally);
     }
+    if scope != Scope::ChecksOnly {
+        test(&mut tally)?;
+    }
+    Ok(tally.close(started))
+}
+
+fn test(tally: &mut Tally) -> anyhow::Result<()> {
     let tests: [&[&str]; 3] = [
         &["cargo", "build", "--workspace", "--bins"],
         &["cargo", "test", "--workspace", "--all-targets", "--no-fail-fast"],
@@ -48,7 +57,7 @@ pub(crate) fn run(scope: Scope) -> anyhow::Result<ExitCode> {
             tally.fail(&format!("`{}` ran no test", words.join(" ")), &[]);
         }
     }
-    Ok(tally.close(started))
+    Ok(())
 }
 
 /// Fails with the reason as its text.
@@ -120,8 +129,9 @@ fn checked(words: &[&str]) -> anyhow::Result<()> {
     let mut printed = Vec::new();
     let Ran { is_success, stderr } = follow(words, |line| printed.push(line.to_owned()))?;
     if !is_success {
-        printed.extend(stderr);
-        bail!("`{}` failed\n{}", words.join(" "), printed.join("\n"));
+        // What was found comes before its summary, wherever each was written.
+        let (found, summary) = (stderr.join("\n"), printed.join("\n"));
+        bail!("`{}` failed\n{found}\n{summary}", words.join(" "));
     }
     Ok(())
 }

@@ -211,7 +211,7 @@ fn telling(said: &[String], room: usize) -> Vec<&str> {
     if after.len() <= room {
         kept.extend(after);
     } else if room > 0 {
-        let head = room / 2;
+        let head = room * 2 / 3;
         kept.extend(after.iter().take(head));
         kept.push("…");
         kept.extend(after.iter().skip(after.len() - (room - head - 1)));
@@ -328,7 +328,7 @@ test result: FAILED. 10 passed; 2 failed; 2 ignored; 0 measured; 0 filtered out
     #[test]
     fn the_beginning_and_the_end_of_a_long_output_are_kept() {
         let said: Vec<String> = (0..10).map(|number| number.to_string()).collect();
-        assert_eq!(telling(&said, 5), ["0", "1", "…", "8", "9"]);
+        assert_eq!(telling(&said, 5), ["0", "1", "2", "…", "9"]);
         assert_eq!(telling(&said, 0), [""; 0]);
     }
 
