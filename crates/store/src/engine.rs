@@ -10,6 +10,7 @@ use crate::clock::{Base, Clock, from_micros};
 use crate::counters::KnownKeys;
 use crate::error::{Failure, OpenError};
 use crate::folder::Folder;
+use crate::in_force;
 use crate::options::{RunInfo, StoreOptions};
 use crate::refusals::{Refusals, Space};
 use crate::schema;
@@ -156,9 +157,9 @@ impl Engine {
             policies: info
                 .policies
                 .iter()
-                .map(|(server, digest)| PolicyInUse {
-                    policy: Digest(*digest),
-                    server: server.as_str().into(),
+                .map(|policy| PolicyInUse {
+                    policy: Digest(policy.digest),
+                    server: policy.server.as_str().into(),
                 })
                 .collect(),
             version: Text::new(&info.version),
@@ -170,7 +171,11 @@ impl Engine {
                 "INSERT INTO run (run, pid, label, started) VALUES (?1, ?2, ?3, ?4)",
                 params![id.as_bytes(), std::process::id(), label, batch.at()?],
             )?;
-            Ok(batch.conn.last_insert_rowid())
+            let row = batch.conn.last_insert_rowid();
+            for policy in &info.policies {
+                in_force::put(batch.conn, row, policy, batch.now)?;
+            }
+            Ok(row)
         })?;
         Ok(())
     }

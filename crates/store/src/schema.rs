@@ -23,7 +23,8 @@ const CACHE_KIBIBYTES: i32 = 4_096;
 /// - `node`: the tree's nodes above its leaves; behind an archived part, those that the tree is grown from.
 /// - `checkpoint`, `signer`: signed checkpoints, and the keys that ever signed.
 /// - `open_call`: intents without an outcome. `slot`: the places they hold.
-/// - `limit_key`: whose history, with running totals of exactly the rows in `limit_entry`.
+/// - `limit_key`: whose history, how long it is kept, and running totals of exactly the rows in `limit_entry`.
+/// - `limit_in_force`: what the policies of each run look at; `length` is a window's, `places` those in flight.
 /// - `recorded`: values that a policy opted in; rows may be erased, the leaf has only their salted hash.
 /// - `archived_open`: calls whose intent was moved to an archive before they had an outcome.
 /// - `denied`: denials counted by rule.
@@ -54,6 +55,10 @@ CREATE TABLE limit_key (
 CREATE TABLE limit_entry (
   key INTEGER NOT NULL, at INTEGER NOT NULL, amount BLOB NOT NULL,
   PRIMARY KEY (key, at)) STRICT, WITHOUT ROWID;
+CREATE TABLE limit_in_force (
+  run INTEGER NOT NULL, server TEXT NOT NULL, counter TEXT NOT NULL, scope TEXT NOT NULL, tool TEXT,
+  length INTEGER, calendar INTEGER NOT NULL, max BLOB, places INTEGER) STRICT;
+CREATE INDEX limit_in_force_key ON limit_in_force (counter, scope);
 CREATE TABLE recorded (intent INTEGER PRIMARY KEY, salt BLOB NOT NULL, content TEXT NOT NULL) STRICT;
 CREATE TABLE archived_open (call BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
 CREATE TABLE denied (

@@ -4,8 +4,10 @@ use crate::admission::{Admission, AdmitRequest, Settlement};
 use crate::engine::Engine;
 use crate::error::{Failure, StoreError};
 use crate::event::Event;
+use crate::in_force::PolicyInForce;
 use crate::keeper::Activity;
 use callgate_ledger::CallId;
+use callgate_ledger::record::Reload;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -32,6 +34,10 @@ pub(crate) enum Message {
     Settle(CallId, Settlement),
     Record(Box<Event>),
     RecordNow(Box<Event>, oneshot::Sender<Result<(), StoreError>>),
+    Reload(
+        Box<(PolicyInForce, Reload)>,
+        oneshot::Sender<Result<(), StoreError>>,
+    ),
 }
 
 /// An answer on its way. Where nobody takes it, the call was never forwarded, and is settled as that.
@@ -225,6 +231,7 @@ impl Writer {
                     Message::Admit(request, _) => admissions.push_back(batch.admit(request)?),
                     Message::Settle(call, settlement) => batch.settle(*call, settlement)?,
                     Message::Record(event) | Message::RecordNow(event, _) => batch.record(event)?,
+                    Message::Reload(reload, _) => batch.reload(&reload.0, &reload.1)?,
                 }
             }
             let due = batch.suppressed_due();
@@ -267,7 +274,7 @@ impl Writer {
                     // Where nobody waits any more, the claim settles the call as it is dropped.
                     drop(answer.send(Ok(claim)));
                 }
-                Message::RecordNow(_, answer) => drop(answer.send(Ok(()))),
+                Message::RecordNow(_, answer) | Message::Reload(_, answer) => drop(answer.send(Ok(()))),
                 Message::Settle(..) | Message::Record(_) => {}
             }
         }
@@ -287,7 +294,9 @@ impl Writer {
         for message in messages.into_iter().chain(later) {
             match message {
                 Message::Admit(_, answer) => drop(answer.send(Err(error.clone()))),
-                Message::RecordNow(_, answer) => drop(answer.send(Err(error.clone()))),
+                Message::RecordNow(_, answer) | Message::Reload(_, answer) => {
+                    drop(answer.send(Err(error.clone())));
+                }
                 Message::Record(_) if events >= WAITING_EVENTS_MAX => {
                     tracing::warn!("an event was lost, because the store cannot be written");
                 }

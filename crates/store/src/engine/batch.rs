@@ -6,10 +6,11 @@ use crate::clock::micros;
 use crate::counters::{Limits, stored};
 use crate::error::Failure;
 use crate::event::{Event, Refused};
+use crate::in_force::{self, PolicyInForce};
 use crate::refusals::{Bound, Refusals, Space, Tally};
 use crate::secrets::{FingerprintKey, random};
 use callgate_core::limit::{StoreTime, Verdict, admit};
-use callgate_ledger::record::{Body, Denial, Status};
+use callgate_ledger::record::{Body, Denial, Reload, Status};
 use callgate_ledger::{CallId, Digest, Record, Uint53, leaf_hash};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use sha2::{Digest as _, Sha256};
@@ -28,7 +29,7 @@ pub(crate) struct Batch<'t> {
     refusals: &'t mut Refusals,
     buffer: &'t mut Vec<u8>,
     run: Run,
-    now: StoreTime,
+    pub(super) now: StoreTime,
     next: i64,
     space: Space,
     opened: HashMap<CallId, Open>,
@@ -180,6 +181,12 @@ impl<'t> Batch<'t> {
             },
         };
         self.append(event.body(), intent).map(drop)
+    }
+
+    /// Records a reload, and judges calls to come by what it put in force.
+    pub(crate) fn reload(&mut self, policy: &PolicyInForce, record: &Reload) -> Result<(), Failure> {
+        in_force::put(self.conn, self.run.row, policy, self.now)?;
+        self.append(record.clone().into(), None).map(drop)
     }
 
     fn refuse(&mut self, denial: Denial) -> Result<(), Failure> {
