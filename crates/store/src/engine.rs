@@ -1,9 +1,11 @@
 //! What is done inside transactions. One thread a process owns an [`Engine`].
 
 mod batch;
+mod open;
 mod reap;
 
 pub(crate) use batch::{Batch, Ended, intent_of};
+pub(crate) use open::count_open;
 pub(crate) use reap::{Life, life};
 
 use crate::clock::{Base, Clock, from_micros};
@@ -18,6 +20,7 @@ use crate::secrets::{FingerprintKey, random};
 use callgate_core::limit::{Charge, StoreTime};
 use callgate_ledger::record::{PolicyInUse, Start};
 use callgate_ledger::{CallId, Digest, RunId, Text};
+use open::OpenBlocks;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::HashMap;
 use std::fs::File;
@@ -45,6 +48,8 @@ pub(crate) struct Engine {
     run: Run,
     /// Calls that this run admitted and has not settled.
     open: HashMap<CallId, Open>,
+    /// The same, as the database holds it.
+    blocks: OpenBlocks,
     known: KnownKeys,
     pub(crate) refusals: Refusals,
     space: (Space, Option<Instant>),
@@ -133,6 +138,7 @@ impl Engine {
             secret,
             run: Run { id, row: 0 },
             open: HashMap::new(),
+            blocks: OpenBlocks::default(),
             known: KnownKeys::default(),
             refusals: Refusals::default(),
             space: (Space::Enough, None),
@@ -212,6 +218,7 @@ impl Engine {
                     self.open.remove(&call);
                 }
                 self.open.extend(ended.opened);
+                self.blocks.commit(ended.turned);
                 unlocked?;
                 Ok(value)
             }

@@ -2,7 +2,7 @@
 
 use crate::clock::{Base, Clock, from_micros};
 use crate::counters::{amount_of, stored, sum_after, unstored};
-use crate::engine::{Life, intent_of, life, tail};
+use crate::engine::{Life, count_open, intent_of, life, tail};
 use crate::error::{Failure, OpenError, ReadError};
 use crate::folder::Folder;
 use crate::in_force::Looks;
@@ -235,7 +235,7 @@ impl Reader {
         }
         let following = self
             .conn
-            .prepare_cached("SELECT seq, leaf, record FROM ledger WHERE intent = ?1 ORDER BY seq")?
+            .prepare_cached(schema::FOLLOWING)?
             .query_map([number], |row| Ok(Entry::of(row)?.1))?
             .collect::<Result<_, _>>()?;
         let values = self
@@ -426,11 +426,9 @@ impl Reader {
     /// # Errors
     /// [`ReadError`] where they cannot be read.
     pub fn runs(&self) -> Result<Vec<RunState>, ReadError> {
-        let mut select = self.conn.prepare_cached(
-            "SELECT run, pid, label, started, ended,
-               (SELECT count(*) FROM open_call WHERE open_call.run = run.id)
-             FROM run ORDER BY id DESC",
-        )?;
+        let mut select = self
+            .conn
+            .prepare_cached("SELECT run, pid, label, started, ended, id FROM run ORDER BY id DESC")?;
         let mut rows = select.query([])?;
         let mut runs = Vec::new();
         while let Some(row) = rows.next()? {
@@ -451,7 +449,7 @@ impl Reader {
                 label: row.get(2)?,
                 started: from_micros(unstored(row.get(3)?)?),
                 status,
-                open_calls: unstored(row.get(5)?)?,
+                open_calls: count_open(&self.conn, row.get(5)?)?,
             });
         }
         Ok(runs)

@@ -76,6 +76,15 @@ pub(crate) struct Queue {
 struct QueueState {
     messages: VecDeque<Message>,
     stop: Option<&'static str>,
+    writer: Waiting,
+}
+
+/// Whether the writer has to be woken, which costs a system call.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    #[default]
+    No,
+    ForWork,
 }
 
 /// What the writer got from the queue.
@@ -97,8 +106,11 @@ impl Queue {
             return Err(message);
         }
         state.messages.push_back(message);
+        let writer = std::mem::take(&mut state.writer);
         drop(state);
-        self.changed.notify_one();
+        if writer == Waiting::ForWork {
+            self.changed.notify_one();
+        }
         Ok(())
     }
 
@@ -113,6 +125,7 @@ impl Queue {
         let mut state = self.state();
         let until = pause.map(|pause| Instant::now() + pause);
         while state.messages.is_empty() && state.stop.is_none() {
+            state.writer = Waiting::ForWork;
             let Some(until) = until else {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
@@ -127,6 +140,7 @@ impl Queue {
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }
+        state.writer = Waiting::No;
         let count = state.messages.len().min(BATCH_MAX);
         let messages: Vec<Message> = state.messages.drain(..count).collect();
         let stop = state.stop.filter(|_| state.messages.is_empty());
