@@ -172,3 +172,28 @@ pub(crate) fn set_meta(conn: &Connection, name: &str, value: &dyn rusqlite::ToSq
     .execute(rusqlite::params![name, value])?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_follows_an_intent_is_found_without_going_through_the_ledger() {
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch(TABLES).unwrap();
+        let mut select = conn.prepare(&format!("EXPLAIN QUERY PLAN {FOLLOWING}")).unwrap();
+        let steps: Vec<String> = select
+            .query_map([1], |row| row.get(3))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        assert!(
+            steps.iter().any(|step| step.contains("INDEX ledger_intent")),
+            "{steps:?}"
+        );
+        assert!(
+            !steps.iter().any(|step| step.starts_with("SCAN ledger")),
+            "{steps:?}"
+        );
+    }
+}
