@@ -5,6 +5,8 @@
 //! target folder, once (`support/deps.rs`).
 
 #[cfg(test)]
+mod documents;
+#[cfg(test)]
 mod http;
 #[cfg(test)]
 mod judged_is_forwarded;

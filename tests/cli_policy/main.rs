@@ -7,7 +7,6 @@
     reason = "a test that cannot be set up has failed"
 )]
 
-mod docs;
 mod explain;
 mod scan;
 mod server;

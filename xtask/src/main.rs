@@ -2,8 +2,10 @@
 
 mod bench;
 mod docs;
+mod instructions;
 mod shell;
 mod test;
+mod tools;
 
 use std::process::ExitCode;
 
@@ -11,9 +13,11 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   test            install what the tests need, then run every check and every test
-  test --quick    without the checks of format and lints
+  test --quick    the tests alone, without the other checks
+  deny            the dependencies, with what is known of their weaknesses, which is fetched
   docs            make the pages that come from the source
   docs --check    whether they still are what the source says
+  instructions    whether a decision takes as many instructions with a thousand rules as with one
   bench           what a call costs through the gate, beside the server alone and nginx
   bench --quick   the same in half a minute, with less certainty
     --json FILE     the numbers as JSON too
@@ -26,6 +30,8 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["test"] => test::run(test::Scope::All),
         ["test", "--quick"] => test::run(test::Scope::TestsOnly),
+        ["deny"] => test::deny().map(|()| ExitCode::SUCCESS),
+        ["instructions"] => instructions::run().map(|()| ExitCode::SUCCESS),
         ["bench", flags @ ..] => bench::run(flags),
         ["docs"] => docs::run(docs::Mode::Write),
         ["docs", "--check"] => docs::run(docs::Mode::Check),

@@ -1,4 +1,7 @@
 //! What one decision costs, and that it does not grow with the policy.
+//!
+//! With the arguments `count RULES TIMES` it makes so many decisions and does nothing else, for
+//! `cargo xtask instructions`, which counts them.
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up has to stop")]
 
 use callgate_core::amount::Amount;
@@ -20,7 +23,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 fn main() {
-    divan::main();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["count", rules, times] => count(rules.parse().unwrap(), times.parse().unwrap()),
+        _ => divan::main(),
+    }
+}
+
+fn count(rules: usize, times: usize) {
+    let program = program(rules, &[]);
+    with_call(&program, |call| {
+        for _ in 0..times {
+            let _ = black_box(decide(black_box(&program), black_box(call)));
+        }
+    });
 }
 
 fn label(id: &str) -> Label {
@@ -80,6 +97,13 @@ fn program(tools: usize, limits: &[LimitRule]) -> Program {
 }
 
 fn measure(bencher: Bencher<'_, '_>, program: &Program) {
+    with_call(program, |call| {
+        bencher.bench_local(|| decide(black_box(program), black_box(call)));
+    });
+}
+
+/// Hands over a call that passes, of the tool in the middle of a program.
+fn with_call(program: &Program, then: impl FnOnce(&Call<'_>)) {
     let name = program.exact.keys().nth(program.exact.len() / 2).unwrap().clone();
     let server = ServerName::new("shop").unwrap();
     let caller = Caller {
@@ -114,7 +138,7 @@ fn measure(bencher: Bencher<'_, '_>, program: &Program) {
         matches!(decide(program, &call), Decision::Admit(_)),
         "the benchmark's call passes"
     );
-    bencher.bench_local(|| decide(black_box(program), black_box(&call)));
+    then(&call);
 }
 
 #[divan::bench]

@@ -1,11 +1,14 @@
 //! A policy, compiled: an index from a tool to what is asked of its calls.
 
+mod by_name;
+
+pub use by_name::RulesByName;
+
 use crate::amount::Amount;
 use crate::condition::{Checks, Condition};
 use crate::limit::Window;
 use crate::name::{CounterName, RuleId, ToolName};
 use crate::path::Path;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +22,7 @@ pub struct Program {
     /// Tools that are hidden, whatever else is said.
     pub hide: ToolPatterns,
     /// Rules for tools by exact name.
-    pub exact: BTreeMap<ToolName, Arc<ToolRules>>,
+    pub exact: RulesByName<ToolName>,
     /// Rules for tools by glob, the pattern with the most literal characters first. Exactly one applies,
     /// and only where no exact key does.
     pub globs: Vec<(ToolPattern, Arc<ToolRules>)>,
@@ -229,7 +232,7 @@ pub struct MethodTable {
     /// What happens to methods that are neither listed nor protocol housekeeping.
     pub default: Default,
     /// Rules by exact method.
-    pub exact: BTreeMap<Arc<str>, Arc<ToolRules>>,
+    pub exact: RulesByName<Arc<str>>,
     /// Rules by glob, the most literal characters first.
     pub globs: Vec<(ToolPattern, Arc<ToolRules>)>,
 }
@@ -244,12 +247,12 @@ impl Program {
                 texts: Vec::new(),
                 set: globset::GlobSet::empty(),
             },
-            exact: BTreeMap::new(),
+            exact: RulesByName::new(),
             globs: Vec::new(),
             everywhere: Arc::new(ToolRules::default()),
             methods: MethodTable {
                 default: Default::Deny,
-                exact: BTreeMap::new(),
+                exact: RulesByName::new(),
                 globs: Vec::new(),
             },
             timeout: None,

@@ -201,7 +201,7 @@ fn known<'s>(schema: &'s Value, segments: &'s [Segment]) -> Known<'s> {
 fn validations(loaded: &Loaded, tools: &[ListedTool], findings: &mut Findings) {
     let program = &loaded.program;
     for tool in tools {
-        let own = program.exact.get(&tool.name).or_else(|| {
+        let own = program.exact.get(tool.name.as_str()).or_else(|| {
             let matched = program
                 .globs
                 .iter()

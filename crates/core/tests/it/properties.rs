@@ -112,9 +112,12 @@ fn program(kinds: &[RuleKind]) -> Program {
             kind: kind.clone(),
         })
         .collect();
-    for value in program.exact.values_mut() {
-        *value = Arc::new(rules.clone());
-    }
+    let rules = Arc::new(rules);
+    program.exact = program
+        .exact
+        .keys()
+        .map(|name| (name.clone(), Arc::clone(&rules)))
+        .collect();
     program
 }
 

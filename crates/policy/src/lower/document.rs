@@ -13,8 +13,8 @@ use crate::shape::Shape;
 use crate::tree::{Node, Value};
 use crate::vocabulary::{DOCUMENT, METHOD, TOOL};
 use callgate_core::name::ToolName;
-use callgate_core::program::{Default, MethodTable, Mode, Program, ToolPatterns, ToolRules};
-use std::collections::{BTreeMap, BTreeSet};
+use callgate_core::program::{Default, MethodTable, Mode, Program, RulesByName, ToolPatterns};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A program, and what else was learned on the way.
@@ -294,7 +294,7 @@ impl Context<'_> {
             Default::Deny if judged => Default::Deny,
             Default::Deny | Default::Allow => Default::Allow,
         };
-        let mut exact: BTreeMap<Arc<str>, Arc<ToolRules>> = BTreeMap::new();
+        let mut exact = RulesByName::new();
         let mut keyed = Vec::new();
         let counters = Counters::default();
         match fields.value("methods") {

@@ -1,0 +1,189 @@
+//! Every example of the documents is run.
+//!
+//! A page is gone through from top to bottom in one folder, as a reader would: policies are written and validated,
+//! commands are run and print what the page says, client configurations are started and spoken to. What a block is
+//! tells how it is run; blocks that need more than that stand in [`ODD`], and those that cannot be run in
+//! [`NOT_RUN`], with the reason.
+
+mod desk;
+mod links;
+mod odd;
+mod page;
+mod shown;
+
+use desk::Desk;
+use page::{Block, Page};
+use std::collections::BTreeSet;
+
+/// A page, and the first line of a block on it.
+type Place = (&'static str, &'static str);
+
+/// Runs a block at a desk.
+type Run = fn(&Desk, &Block);
+
+/// Blocks whose run is a story of its own.
+const ODD: &[(Place, Run)] = &[
+    (("README.md", "DECISION TOOL "), odd::the_demo),
+    (("README.md", r#"{"content":[{"type":"text""#), odd::a_denial),
+    (("docs/answers.md", r#"{"jsonrpc":"2.0","id":7,"#), odd::a_limit),
+    (
+        ("docs/answers.md", r#"{"jsonrpc":"2.0","id":null,"#),
+        odd::a_malformed_message,
+    ),
+    (
+        ("docs/ledger-format.md", r#"{"first":0,"kind":"export""#),
+        odd::an_export,
+    ),
+    (("docs/ledger.md", "error: record 9: "), odd::a_changed_record),
+    (
+        ("docs/migrating.md", "intercept -c policy.yaml "),
+        odd::the_same_command_line,
+    ),
+    (("docs/migrating.md", "warning[no-default]"), odd::no_default),
+    (("docs/run.md", "callgate: listening on "), odd::listening),
+    (
+        ("docs/run.md", "callgate run -c policy.yaml --upstream "),
+        odd::headers,
+    ),
+    (("docs/run.md", "WARN the policy was reloaded"), odd::reloads),
+    (("docs/run.md", "error[unknown-key]"), odd::a_misspelt_key),
+];
+
+/// Blocks that no test can run.
+const NOT_RUN: &[(Place, &str)] = &[
+    (("README.md", "cargo xtask test"), "it is what runs this"),
+    (("docs/index.md", "  agent ── MCP client "), "a drawing"),
+];
+
+/// What is to be done with a block.
+enum Way {
+    /// A policy or a test file, which is valid.
+    File,
+    /// Commands, with what they print.
+    Session,
+    /// Commands.
+    Script,
+    /// A client's configuration with servers to start.
+    ClientConfig,
+    Odd(Run),
+    NotRun,
+}
+
+/// `None` where nobody has said.
+fn way(page: &Page, block: &Block) -> Option<Way> {
+    let is_here = |place: &Place| place.0 == page.name && block.text.starts_with(place.1);
+    if let Some((_, run)) = ODD.iter().find(|(place, _)| is_here(place)) {
+        return Some(Way::Odd(*run));
+    }
+    if NOT_RUN.iter().any(|(place, _)| is_here(place)) {
+        return Some(Way::NotRun);
+    }
+    match block.language.as_str() {
+        "yaml" => Some(Way::File),
+        "json" if block.text.contains("\"mcpServers\"") => Some(Way::ClientConfig),
+        "sh" => Some(Way::Script),
+        "console" => Some(Way::Session),
+        "text" if block.text.starts_with("$ ") => Some(Way::Session),
+        _ => None,
+    }
+}
+
+/// Runs all blocks of a page; how many there were.
+#[track_caller]
+fn run(name: &str) -> usize {
+    let page = Page::read(name);
+    let desk = Desk::new(name);
+    for block in &page.blocks {
+        match way(&page, block) {
+            Some(Way::File) => desk.validate(block),
+            Some(Way::Session) => desk.session(block),
+            Some(Way::Script) => desk.script(block),
+            Some(Way::ClientConfig) => desk.client_config(block),
+            Some(Way::Odd(run)) => run(&desk, block),
+            Some(Way::NotRun) => {}
+            None => panic!(
+                "{}: it is neither run nor listed as one that cannot be run",
+                block.place
+            ),
+        }
+    }
+    page.blocks.len()
+}
+
+/// One test a page, so that pages are run side by side.
+macro_rules! pages {
+    ($($test:ident: $name:literal,)*) => {
+        const PAGES: &[&str] = &[$($name),*];
+        $(
+            #[test]
+            fn $test() {
+                assert!(run($name) > 0, "no example was found on {}", $name);
+            }
+        )*
+    };
+}
+
+pages! {
+    the_examples_of_the_readme_work: "README.md",
+    the_examples_of_the_security_page_work: "SECURITY.md",
+    the_examples_of_answers_work: "docs/answers.md",
+    the_examples_of_getting_started_work: "docs/getting-started.md",
+    the_examples_of_the_index_work: "docs/index.md",
+    the_examples_of_the_ledger_format_work: "docs/ledger-format.md",
+    the_examples_of_the_ledger_work: "docs/ledger.md",
+    the_examples_of_limits_work: "docs/limits.md",
+    the_examples_of_migrating_work: "docs/migrating.md",
+    the_examples_of_the_policy_language_work: "docs/policy.md",
+    the_examples_of_running_work: "docs/run.md",
+    the_examples_of_testing_policies_work: "docs/testing-policies.md",
+}
+
+#[test]
+fn every_page_with_an_example_is_run() {
+    let found: BTreeSet<String> = Page::all()
+        .into_iter()
+        .filter(|page| !page.blocks.is_empty())
+        .map(|page| page.name)
+        .collect();
+    let run: BTreeSet<String> = PAGES.iter().map(|&name| name.to_owned()).collect();
+    assert_eq!(found, run);
+}
+
+#[test]
+fn every_listed_example_is_on_its_page() {
+    let pages = Page::all();
+    let places = ODD
+        .iter()
+        .map(|(place, _)| place)
+        .chain(NOT_RUN.iter().map(|(place, _)| place));
+    for (name, first) in places {
+        let page = pages.iter().find(|page| page.name == *name).unwrap();
+        let count = page
+            .blocks
+            .iter()
+            .filter(|block| block.text.starts_with(first))
+            .count();
+        assert_eq!(count, 1, "{name}: blocks that begin with `{first}`");
+    }
+}
+
+#[test]
+fn a_block_of_a_kind_that_nobody_knows_is_neither_run_nor_left_out() {
+    let page = Page::of("docs/new.md", "Look:\n\n```toml\na = 1\n```\n");
+    assert!(way(&page, &page.blocks[0]).is_none());
+}
+
+#[test]
+fn the_page_on_tests_shows_the_files_that_it_runs() {
+    let page = Page::read("docs/testing-policies.md");
+    for name in ["policy.yaml", "policy.test.yaml"] {
+        let path = desk::repository().join("docs/examples/payments").join(name);
+        let text = std::fs::read_to_string(path).unwrap();
+        assert!(
+            page.blocks
+                .iter()
+                .any(|block| block.text.trim_end() == text.trim_end()),
+            "{name}"
+        );
+    }
+}

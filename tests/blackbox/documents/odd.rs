@@ -1,0 +1,266 @@
+//! Blocks that are run each in a way of its own.
+
+use super::desk::Desk;
+use super::page::Block;
+use super::shown::assert_shown;
+use crate::support::{OPEN, Record};
+use callgate_testkit::{PATIENCE, Process, Stdio};
+use serde_json::json;
+
+/// The program's output, shortened on the page.
+pub(super) fn the_demo(desk: &Desk, block: &Block) {
+    let printed = desk.said("callgate demo");
+    // What comes before the table and after the last line that is shown is the demo's, and not the page's.
+    let lines: Vec<&str> = printed
+        .lines()
+        .skip_while(|line| !line.starts_with("DECISION TOOL"))
+        .collect();
+    let last = lines.iter().position(|line| line.starts_with("verified "));
+    let lines = &lines[..=last.expect("the verified ledger")];
+    assert_shown(&block.place, &block.text, &lines.join("\n"));
+}
+
+/// A result of a denied call, as it is sent.
+pub(super) fn a_denial(desk: &Desk, block: &Block) {
+    let mut client = begun(desk);
+    let answer = client.call("list_notes", json!({"folder": "/home/ana/.ssh"}));
+    let shown = format!(
+        "{{\"jsonrpc\":\"2.0\",\"id\":{},\"result\":{}}}",
+        answer.json["id"],
+        block.text.trim_end()
+    );
+    assert_answer(block, &shown, &answer.raw);
+}
+
+/// The third note of a minute, refused with the time to wait.
+pub(super) fn a_limit(desk: &Desk, block: &Block) {
+    let mut client = begun(desk);
+    for _ in 0..2 {
+        client.start_call("send_note", json!({"to": "bo@example.org", "text": "hi"}));
+    }
+    let call = json!({"name": "send_note", "arguments": {"to": "bo@example.org", "text": "hi"}});
+    client.send(&json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": call}).to_string());
+    let answer = client.answer(7);
+    let left = answer.json["result"]["_meta"]["callgate/retryAfterMs"]
+        .as_u64()
+        .expect("a time to wait");
+    assert!((50_000..=60_000).contains(&left), "{}", answer.raw);
+    // The milliseconds since the first note are this run's own.
+    let sent = answer
+        .raw
+        .replace(
+            &format!("\"callgate/retryAfterMs\":{left}"),
+            "\"callgate/retryAfterMs\":60000",
+        )
+        .replace(
+            &format!("try again in {} s", left.div_ceil(1_000)),
+            "try again in 60 s",
+        );
+    assert_answer(block, block.text.trim_end(), &sent);
+}
+
+/// A call whose arguments have a key twice.
+pub(super) fn a_malformed_message(desk: &Desk, block: &Block) {
+    let mut client = begun(desk);
+    client.send(TWICE);
+    let answer = client.answer(json!(null));
+    assert_answer(block, block.text.trim_end(), &answer.raw);
+}
+
+const TWICE: &str = concat!(
+    r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"send_note","#,
+    r#""arguments":{"to":"bo","to":"eve"}}}"#
+);
+
+/// An export that verifies; by its bytes it is also compared where the format is tested.
+pub(super) fn an_export(desk: &Desk, block: &Block) {
+    desk.room.write("example.jsonl", &block.text);
+    let printed = desk.said("python3 tests/verify_ledger.py example.jsonl");
+    assert!(
+        printed.contains("records 0 to 2 (exclusive) are whole"),
+        "{}: {printed}",
+        block.place
+    );
+}
+
+/// The ledger that the page on it shows: a session of seven calls, three of them let through.
+pub(super) fn keep_a_ledger(desk: &Desk) {
+    let mut process = desk.notes_gate("--checkpoint-out kept.txt");
+    process.lives_in(&desk.room);
+    let mut client = Stdio::on(process);
+    client.initialize("2025-06-18");
+    assert_eq!(client.tools(), ["list_notes", "send_note"]);
+    client.send(TWICE);
+    let _ = client.answer(json!(null));
+    let note = |to: &str| json!({"to": to, "text": "hi"});
+    let listed = client.start_call("list_notes", json!({"folder": "/home/ana/notes"}));
+    recorded(desk, 4);
+    assert!(
+        client
+            .call("list_notes", json!({"folder": "/home/ana/.ssh"}))
+            .is_denied()
+    );
+    assert!(client.call("delete_notes", json!({})).is_denied());
+    let first = client.start_call("send_note", note("bo@example.org"));
+    recorded(desk, 7);
+    let second = client.start_call("send_note", note("bo@example.org"));
+    recorded(desk, 8);
+    assert!(client.call("send_note", note("bo@example.org")).is_denied());
+    assert!(client.call("send_note", note("eve@example.com")).is_denied());
+    recorded(desk, 10);
+    client.notify("notifications/roots/list_changed", json!({}));
+    for id in [listed, first, second] {
+        assert!(!client.answer(id).is_tool_error());
+    }
+    client.close_stdin();
+    assert!(client.ended_within(PATIENCE).is_some());
+}
+
+fn recorded(desk: &Desk, count: usize) {
+    let _ = Record::once(&desk.room, "so many records", |record| record.0.len() >= count);
+}
+
+/// A word of a record is another one, in a copy of the ledger.
+pub(super) fn a_changed_record(desk: &Desk, block: &Block) {
+    desk.said("cp -a state changed");
+    let database = rusqlite::Connection::open(desk.at("changed/callgate.db")).unwrap();
+    let changed = database
+        .execute(
+            "UPDATE ledger SET record = CAST(replace(CAST(record AS TEXT), 'colleagues', 'companions') AS BLOB)
+             WHERE seq = 9",
+            [],
+        )
+        .unwrap();
+    assert_eq!(changed, 1);
+    drop(database);
+    let command = "callgate ledger --state-dir changed verify --checkpoint kept.txt --key";
+    let (printed, code) = desk.ran(&format!("{command} \"$(callgate ledger key)\""));
+    assert_shown(&block.place, &block.text, &printed);
+    assert_eq!(code, Some(2), "{printed}");
+}
+
+/// Two command lines, of which the second is this program's, and else the same.
+pub(super) fn the_same_command_line(desk: &Desk, block: &Block) {
+    let (theirs, ours) = block.text.trim_end().split_once('\n').unwrap();
+    assert_eq!(
+        theirs.strip_prefix("intercept -c"),
+        ours.strip_prefix("callgate  -c"),
+        "{}: they differ by more than the name",
+        block.place
+    );
+    with_credentials(desk, block, ours);
+}
+
+/// Each line starts a gate that gives the server its credentials.
+pub(super) fn headers(desk: &Desk, block: &Block) {
+    desk.room.write(
+        "headers.txt",
+        "# what the server asks for\n\nAuthorization: Bearer ${env:API_KEY}\n",
+    );
+    for line in block.text.lines() {
+        with_credentials(desk, block, line);
+    }
+}
+
+fn with_credentials(desk: &Desk, block: &Block, line: &str) {
+    desk.room.write("policy.yaml", OPEN);
+    let before = desk.upstream().log().notes().len();
+    let process = Process::start(&mut desk.shell(&format!("exec {line}")));
+    desk.speak(&block.place, Stdio::on(process), None);
+    let notes = desk.upstream().log().notes();
+    let sent = &notes[before..];
+    assert!(!sent.is_empty());
+    for note in sent.iter().filter(|note| note.starts_with("POST ")) {
+        assert!(
+            note.to_lowercase()
+                .contains("authorization: bearer of-the-environment"),
+            "{}: {note}",
+            block.place
+        );
+    }
+}
+
+/// What every start says of a policy without `default`.
+pub(super) fn no_default(desk: &Desk, block: &Block) {
+    desk.room.write(
+        "policy.yaml",
+        "version: \"1\"\ntools:\n  send_note:\n    rules: [{name: few, rate_limit: 10/hour}]\n",
+    );
+    let (printed, _) = desk.ran("callgate run -c policy.yaml -- python3 /opt/notes/server.py");
+    assert!(
+        printed.contains(&block.text),
+        "{}: the page shows\n{}\n--- but this was printed\n{printed}\n---",
+        block.place,
+        block.text
+    );
+}
+
+/// Where a gate says that it listens.
+pub(super) fn listening(desk: &Desk, block: &Block) {
+    let process = desk.notes_gate("--transport http --port 0");
+    let line = process.stderr_line("listening on");
+    let port = |line: &str| {
+        let (_, rest) = line.split_once("127.0.0.1:").unwrap();
+        rest.split('/').next().unwrap().to_owned()
+    };
+    let (shown, printed) = (block.text.trim_end(), line.trim_end());
+    assert_eq!(
+        printed.replace(&port(printed), &port(shown)),
+        shown,
+        "{}",
+        block.place
+    );
+}
+
+/// A limit is taken out of a policy, then a brace is lost, then all is put back.
+pub(super) fn reloads(desk: &Desk, block: &Block) {
+    let policy = Desk::notes_policy();
+    let (looser, _) = policy.split_once("    limits:").unwrap();
+    desk.room.write("live.yaml", &policy);
+    let command = "exec callgate run -c live.yaml -- python3 /opt/notes/server.py";
+    let mut client = Stdio::on(Process::start(&mut desk.shell(command)));
+    client.initialize("2025-06-18");
+    let steps = [
+        looser.to_owned(),
+        format!("{looser}    limits: {{\n"),
+        policy.clone(),
+    ];
+    for (line, text) in block.text.lines().zip(steps) {
+        desk.room.write("live.yaml", &text);
+        let (level, words) = line.split_once(' ').unwrap();
+        let said = client.stderr_line(words);
+        assert!(
+            said.ends_with(words) && said.contains(level),
+            "{}: the page shows\n{line}\n--- but this was printed\n{said}",
+            block.place
+        );
+    }
+    assert_eq!(block.text.lines().count(), 3);
+}
+
+/// A key that the policy's reader does not know.
+pub(super) fn a_misspelt_key(desk: &Desk, block: &Block) {
+    desk.room.write(
+        "policy.yaml",
+        "version: \"1\"\ndefault: deny\ntools:\n  send_note:\n    limts:\n      - {window: minute, max: 2}\n",
+    );
+    let (printed, code) = desk.ran("callgate run -c policy.yaml -- python3 /opt/notes/server.py");
+    assert_shown(&block.place, &block.text, &printed);
+    assert_eq!(code, Some(1), "{}", block.place);
+}
+
+/// A client of a gate in front of the server with notes.
+fn begun(desk: &Desk) -> Stdio {
+    let mut client = Stdio::on(desk.notes_gate(""));
+    client.initialize("2025-06-18");
+    client
+}
+
+#[track_caller]
+fn assert_answer(block: &Block, shown: &str, sent: &str) {
+    assert!(
+        sent.trim_end() == shown,
+        "{}: the page shows\n{shown}\n--- but this was sent\n{sent}\n---",
+        block.place
+    );
+}
