@@ -204,6 +204,28 @@ tools:
 }
 
 #[test]
+fn gates_with_different_windows_on_one_counter_forget_nothing_that_either_needs() {
+    let policy = |window: &str, max: u32| {
+        format!(
+            "version: \"1\"\ndefault: deny\ntools:\n  echo: {{limits: [{{counter: n, scope: server, window: {window}, max: {max}}}]}}\n"
+        )
+    };
+    let room = Room::new();
+    let started = |number, text: &str| {
+        let (gate, _log) = one_of_many(&room, text, number, &[]);
+        begun(&gate.flags(&["--reload", "off"]))
+    };
+    let mut short = started(0, &policy("1s", 100));
+    let mut long = started(1, &policy("1h", 3));
+    let passes = |client: &mut Stdio| !client.call("echo", json!({"text": "hi"})).is_denied();
+    assert!(passes(&mut short) && passes(&mut short));
+    std::thread::sleep(Duration::from_millis(1_100));
+    // This look is through the short window, in which nothing is left.
+    assert!(passes(&mut short));
+    assert!(!passes(&mut long), "three calls were within the hour");
+}
+
+#[test]
 fn concurrent_calls_are_capped_and_the_place_is_given_back() {
     let policy =
         "version: \"1\"\ndefault: allow\ntools:\n  sleep: {limits: [{concurrent: 2, scope: server}]}\n";

@@ -28,6 +28,14 @@ struct Plan {
     sample: Duration,
     json: Option<PathBuf>,
     only: Option<String>,
+    case: Option<String>,
+}
+
+impl Plan {
+    /// Whether a case is wanted; its name is as the table prints it.
+    fn wants(&self, case: &str) -> bool {
+        self.case.as_deref().is_none_or(|word| case.contains(word))
+    }
 }
 
 /// How calls are sent.
@@ -61,7 +69,11 @@ pub(crate) fn run(flags: &[&str]) -> anyhow::Result<ExitCode> {
     let mut table = Table::default();
     http(&plan, &programs, &mut table)?;
     over_stdio(&plan, &programs, &mut table)?;
-    let facts = extra::measure(&programs, plan.is_quick)?;
+    let facts = if plan.case.is_none() {
+        extra::measure(&programs, plan.is_quick)?
+    } else {
+        Vec::new()
+    };
     table.print(&facts)?;
     if let Some(path) = &plan.json {
         let text = serde_json::to_string_pretty(&table.json(&facts))?;
@@ -105,6 +117,7 @@ fn plan(flags: &[&str]) -> anyhow::Result<Plan> {
         sample: Duration::from_millis(if is_quick { 400 } else { 1_500 }),
         json: None,
         only: None,
+        case: None,
     };
     let mut flags = flags.iter().copied();
     while let Some(flag) = flags.next() {
@@ -112,6 +125,7 @@ fn plan(flags: &[&str]) -> anyhow::Result<Plan> {
             "--quick" | "--built" => {}
             "--json" => plan.json = Some(flags.next().context("--json names a file")?.into()),
             "--only" => plan.only = Some(flags.next().context("--only names a word")?.to_owned()),
+            "--case" => plan.case = Some(flags.next().context("--case names a word")?.to_owned()),
             other => bail!("bench does not know {other}"),
         }
     }
@@ -142,6 +156,9 @@ fn http(plan: &Plan, programs: &Programs, table: &mut Table) -> anyhow::Result<(
     for (size, size_name) in SIZES {
         for &load in loads {
             let case = format!("HTTP {size_name} {}", load.name());
+            if !plan.wants(&case) {
+                continue;
+            }
             shell::say(&case);
             let mut rows: Vec<Row> = subjects
                 .iter()
@@ -185,6 +202,9 @@ fn over_stdio(plan: &Plan, programs: &Programs, table: &mut Table) -> anyhow::Re
     for (size, size_name) in SIZES {
         for &load in loads {
             let case = format!("stdio {size_name} {}", load.name());
+            if !plan.wants(&case) {
+                continue;
+            }
             shell::say(&case);
             let mut rows: Vec<Row> = subjects
                 .iter()

@@ -22,7 +22,8 @@ cargo xtask COMMAND
   bench           what a call costs through the gate, beside the server alone and nginx
   bench --quick   the same in half a minute, with less certainty
     --json FILE     the numbers as JSON too
-    --only WORD     only the rows of subjects whose name has this word, and their yardsticks";
+    --only WORD     only the rows of subjects whose name has this word, and their yardsticks
+    --case WORDS    only the cases whose name has these words, such as 'HTTP 200 B c=64'";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

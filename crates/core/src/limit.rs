@@ -1,9 +1,11 @@
 //! Limits as arithmetic: windows, keys, reservations, and whether they fit.
 
 mod admit;
+mod in_force;
 mod memory;
 
 pub use admit::{Charge, Counters, Totals, Verdict, admit, cutoff, entry_time, period};
+pub use in_force::{Bound, LimitInForce};
 pub use memory::{MemoryCounters, SumOutOfRange};
 
 use crate::amount::Amount;
@@ -34,6 +36,29 @@ pub enum CalendarUnit {
     Hour,
     /// A day.
     Day,
+}
+
+impl Window {
+    /// How far it looks back at most.
+    #[must_use]
+    pub const fn length(self) -> Duration {
+        match self {
+            Self::Sliding(length) => length,
+            Self::Calendar(unit) => unit.length(),
+        }
+    }
+}
+
+impl CalendarUnit {
+    /// Its length.
+    #[must_use]
+    pub const fn length(self) -> Duration {
+        match self {
+            Self::Minute => Duration::from_secs(60),
+            Self::Hour => Duration::from_secs(3_600),
+            Self::Day => Duration::from_secs(86_400),
+        }
+    }
 }
 
 /// Up to so many entries a key are kept at their own times.

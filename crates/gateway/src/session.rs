@@ -28,7 +28,7 @@ use callgate_ledger::CallId;
 use callgate_wire::IdKey;
 use callgate_wire::mcp::{Era, Version};
 use listing::Catalogue;
-use pending::Pending;
+use pending::{Pending, Target};
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -72,6 +72,14 @@ struct State {
     client: Option<Version>,
     server: ServerEra,
     is_closed: bool,
+}
+
+impl State {
+    /// Whether so many requests of the client are in flight. Those of Callgate's own take no place of theirs.
+    fn has_pending(&self, count: usize) -> bool {
+        let is_client = |pending: &&Pending| matches!(pending.target, Target::Client { .. });
+        self.pending.len() >= count && self.pending.values().filter(is_client).count() >= count
+    }
 }
 
 /// A request that left and ended without an answer.

@@ -48,7 +48,7 @@ pub(crate) struct Limits<'t> {
 /// One key's history, as far as this transaction knows and changed it.
 #[derive(Debug)]
 struct History {
-    /// How far back anyone looked: entries are kept so long.
+    /// How long entries are kept: as far back as any policy in force looks.
     keep: u64,
     used: Amount,
     entries: u64,
@@ -56,9 +56,19 @@ struct History {
     cutoff: u64,
     /// Whether entries that nobody looks back to are taken out already.
     expired: Expired,
+    /// What was summed up in windows shorter than `keep`.
+    sums: Vec<Sum>,
     /// Entries that were changed, and their amounts.
     changed: BTreeMap<u64, Amount>,
     row: Row,
+}
+
+/// The sum and number of the entries later than `cutoff`.
+#[derive(Debug, Clone, Copy)]
+struct Sum {
+    cutoff: u64,
+    used: Amount,
+    entries: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +121,7 @@ impl<'t> Limits<'t> {
         if rest == Amount::ZERO {
             history.entries = history.entries.saturating_sub(1);
         }
+        history.sums.clear();
         history.changed.insert(charge.at.0, rest);
         history.row = Row::Changed;
         Ok(())
@@ -202,6 +213,7 @@ impl<'t> Limits<'t> {
             entries: unstored(entries)?,
             cutoff: 0,
             expired: Expired::No,
+            sums: Vec::new(),
             changed: BTreeMap::new(),
             row: Row::AsStored,
         };
@@ -270,6 +282,24 @@ impl<'t> Limits<'t> {
     }
 }
 
+impl Limits<'_> {
+    /// What a window holds that is shorter than the history: summed up once a transaction, and then kept.
+    fn sum(&mut self, id: i64, cutoff: u64) -> Result<Totals, Failure> {
+        let known = self.history(id)?.sums.iter().find(|sum| sum.cutoff == cutoff);
+        if let Some(Sum { used, entries, .. }) = known.copied() {
+            return Ok(Totals { used, entries });
+        }
+        self.write_one(id)?;
+        let (used, entries) = sum_after(self.conn, id, Some(cutoff))?;
+        self.history(id)?.sums.push(Sum {
+            cutoff,
+            used,
+            entries,
+        });
+        Ok(Totals { used, entries })
+    }
+}
+
 const OUT_OF_RANGE: Failure = Failure::Damaged("a limit's sum is out of range");
 
 impl Counters for Limits<'_> {
@@ -281,17 +311,15 @@ impl Counters for Limits<'_> {
         let now = self.now.0;
         let history = self.history(id)?;
         history.cutoff = cutoff.0;
-        // Two limits may look back differently on one key, so entries stay for the longest look.
-        if look_back > history.keep || (history.entries == 0 && look_back < history.keep) {
+        // Whoever looks further than any policy said must not lose what comes from now on.
+        if look_back > history.keep {
             history.keep = look_back;
             history.row = Row::Changed;
         }
         let floor = now.saturating_sub(history.keep);
         self.expire(id, floor)?;
         if cutoff.0 > floor {
-            self.write_one(id)?;
-            let (used, entries) = sum_after(self.conn, id, Some(cutoff.0))?;
-            return Ok(Totals { used, entries });
+            return self.sum(id, cutoff.0);
         }
         let history = self.history(id)?;
         Ok(Totals {
@@ -306,8 +334,11 @@ impl Counters for Limits<'_> {
         let sum = entry.unwrap_or_default().plus(amount).ok_or(OUT_OF_RANGE)?;
         let history = self.history(id)?;
         history.used = history.used.plus(amount).ok_or(OUT_OF_RANGE)?;
-        if entry.is_none() {
-            history.entries += 1;
+        let new = u64::from(entry.is_none());
+        history.entries += new;
+        for known in history.sums.iter_mut().filter(|known| at.0 > known.cutoff) {
+            known.used = known.used.plus(amount).ok_or(OUT_OF_RANGE)?;
+            known.entries += new;
         }
         history.changed.insert(at.0, sum);
         history.row = Row::Changed;
@@ -366,7 +397,7 @@ pub(crate) fn sum_after(conn: &Connection, id: i64, cutoff: Option<u64>) -> Resu
     Ok(sum)
 }
 
-/// Takes out keys that nobody used for as long as anyone looks back, among some that follow `after`. Gives
+/// Takes out keys whose history has nothing left to keep, among some that follow `after`. Gives
 /// where to go on, and 0 at the end.
 pub(crate) fn sweep(conn: &Connection, now: StoreTime, after: i64) -> Result<i64, Failure> {
     let keys: Vec<(i64, i64)> = conn
@@ -449,7 +480,9 @@ impl<'k> KeyParts<'k> {
             self.counter,
             amount_bytes(Amount::ZERO)
         ])?;
-        Ok(conn.last_insert_rowid())
+        let id = conn.last_insert_rowid();
+        crate::in_force::keep(conn, Some(id))?;
+        Ok(id)
     }
 }
 

@@ -1,15 +1,18 @@
 //! What is done inside transactions. One thread a process owns an [`Engine`].
 
 mod batch;
+mod open;
 mod reap;
 
 pub(crate) use batch::{Batch, Ended, intent_of};
+pub(crate) use open::count_open;
 pub(crate) use reap::{Life, life};
 
 use crate::clock::{Base, Clock, from_micros};
 use crate::counters::KnownKeys;
 use crate::error::{Failure, OpenError};
 use crate::folder::Folder;
+use crate::in_force;
 use crate::options::{RunInfo, StoreOptions};
 use crate::refusals::{Refusals, Space};
 use crate::schema;
@@ -17,6 +20,7 @@ use crate::secrets::{FingerprintKey, random};
 use callgate_core::limit::{Charge, StoreTime};
 use callgate_ledger::record::{PolicyInUse, Start};
 use callgate_ledger::{CallId, Digest, RunId, Text};
+use open::OpenBlocks;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::HashMap;
 use std::fs::File;
@@ -44,6 +48,8 @@ pub(crate) struct Engine {
     run: Run,
     /// Calls that this run admitted and has not settled.
     open: HashMap<CallId, Open>,
+    /// The same, as the database holds it.
+    blocks: OpenBlocks,
     known: KnownKeys,
     pub(crate) refusals: Refusals,
     space: (Space, Option<Instant>),
@@ -132,6 +138,7 @@ impl Engine {
             secret,
             run: Run { id, row: 0 },
             open: HashMap::new(),
+            blocks: OpenBlocks::default(),
             known: KnownKeys::default(),
             refusals: Refusals::default(),
             space: (Space::Enough, None),
@@ -156,9 +163,9 @@ impl Engine {
             policies: info
                 .policies
                 .iter()
-                .map(|(server, digest)| PolicyInUse {
-                    policy: Digest(*digest),
-                    server: server.as_str().into(),
+                .map(|policy| PolicyInUse {
+                    policy: Digest(policy.digest),
+                    server: policy.server.as_str().into(),
                 })
                 .collect(),
             version: Text::new(&info.version),
@@ -170,7 +177,11 @@ impl Engine {
                 "INSERT INTO run (run, pid, label, started) VALUES (?1, ?2, ?3, ?4)",
                 params![id.as_bytes(), std::process::id(), label, batch.at()?],
             )?;
-            Ok(batch.conn.last_insert_rowid())
+            let row = batch.conn.last_insert_rowid();
+            for policy in &info.policies {
+                in_force::put(batch.conn, row, policy, batch.now)?;
+            }
+            Ok(row)
         })?;
         Ok(())
     }
@@ -207,6 +218,7 @@ impl Engine {
                     self.open.remove(&call);
                 }
                 self.open.extend(ended.opened);
+                self.blocks.commit(ended.turned);
                 unlocked?;
                 Ok(value)
             }

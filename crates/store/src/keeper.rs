@@ -6,7 +6,7 @@ use crate::error::{Failure, OpenError};
 use crate::folder::Folder;
 use crate::options::StoreOptions;
 use crate::schema;
-use callgate_ledger::{Checkpoint, Frontier, Hash, NodeId, Signer, Uint53, VerifierKey};
+use callgate_ledger::{Checkpoint, Frontier, Hash, NodeId, Signer, Uint53, VerifierKey, node_hash};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write as _;
@@ -20,7 +20,10 @@ const CHECKPOINT_PERIOD: Duration = Duration::from_secs(1);
 /// After how many records a checkpoint is signed before that.
 const CHECKPOINT_RECORDS: i64 = 1_000;
 /// How many leaves enter the tree in one transaction, so that no call waits long for it.
-const LEAVES_MAX: i64 = 128;
+const LEAVES_MAX: i64 = 2_048;
+/// The lowest level whose nodes are stored. Those below are made of at most 32 leaves, which lie with the
+/// records, and storing them would cost every call more than they ever save.
+pub(crate) const STORED_LEVEL_MIN: u8 = 6;
 /// After how many records the WAL is moved to the database. Each time costs a writer one sync.
 const SHORTEN_RECORDS: i64 = 5_000;
 /// How long a process waits for its turn.
@@ -105,6 +108,8 @@ pub(crate) struct Keeper {
     out: Option<(PathBuf, File)>,
     /// How many records there were when the WAL was shortened last.
     shortened: i64,
+    /// The tree as this process has grown it; another one may have grown it further.
+    grown: Frontier,
 }
 
 impl Keeper {
@@ -144,6 +149,7 @@ impl Keeper {
             origin,
             out,
             shortened: 0,
+            grown: Frontier::new(),
         })
     }
 
@@ -214,6 +220,7 @@ impl Keeper {
                 None
             };
             self.write(&nodes, to, note.as_deref())?;
+            self.grown = frontier.clone();
             if let Some(note) = note {
                 return self.hand_out(&note);
             }
@@ -241,6 +248,9 @@ impl Keeper {
     fn frontier(&self) -> Result<Frontier, Failure> {
         let size = schema::meta_number(&self.conn, "tree_size")?.unwrap_or(0);
         let size = unstored(size)?;
+        if self.grown.size() == size {
+            return Ok(self.grown.clone());
+        }
         let nodes = Frontier::node_ids(size)
             .map(|id| node(&self.conn, id)?.ok_or(Failure::Damaged("a node of the tree is missing")))
             .collect::<Result<Vec<_>, _>>()?;
@@ -312,12 +322,12 @@ impl Keeper {
     }
 }
 
-/// Adds leaves and gives the nodes above them that are complete now; leaves themselves lie in the ledger.
+/// Adds leaves and gives those nodes that are complete now and stored.
 fn grow(frontier: &mut Frontier, leaves: &[Hash]) -> Vec<(NodeId, Hash)> {
     let mut nodes = Vec::with_capacity(leaves.len());
     for leaf in leaves {
         frontier.push_with(*leaf, |id, hash| {
-            if id.level > 0 {
+            if id.level >= STORED_LEVEL_MIN {
                 nodes.push((id, hash));
             }
         });
@@ -325,8 +335,8 @@ fn grow(frontier: &mut Frontier, leaves: &[Hash]) -> Vec<(NodeId, Hash)> {
     nodes
 }
 
-/// A node of the tree; `None` where it is not kept. A leaf lies with its record, or alone where the tree is
-/// grown from it and its record was moved to an archive.
+/// A node of the tree; `None` where it is not kept, nor what it is made of. A leaf lies with its record; a
+/// node below those that are stored is there by itself where its records were moved to an archive.
 pub(crate) fn node(conn: &Connection, id: NodeId) -> Result<Option<Hash>, Failure> {
     let place = stored(id.index)?;
     if id.level == 0 {
@@ -342,5 +352,19 @@ pub(crate) fn node(conn: &Connection, id: NodeId) -> Result<Option<Hash>, Failur
         .prepare_cached("SELECT hash FROM node WHERE level = ?1 AND place = ?2")?
         .query_row(params![id.level, place], |row| row.get(0))
         .optional()?;
-    Ok(hash.map(Hash))
+    if let Some(hash) = hash {
+        return Ok(Some(Hash(hash)));
+    }
+    if id.level == 0 || id.level >= STORED_LEVEL_MIN {
+        return Ok(None);
+    }
+    let child = |side: u64| NodeId {
+        level: id.level - 1,
+        index: 2 * id.index + side,
+    };
+    let Some(left) = node(conn, child(0))? else {
+        return Ok(None);
+    };
+    let right = node(conn, child(1))?;
+    Ok(right.map(|right| node_hash(&left, &right)))
 }

@@ -1,6 +1,6 @@
 //! How a store is opened.
 
-use callgate_core::name::ServerName;
+use crate::in_force::PolicyInForce;
 use callgate_ledger::record;
 use std::path::PathBuf;
 
@@ -37,8 +37,8 @@ pub struct RunInfo {
     pub label: String,
     /// How the process serves.
     pub mode: record::Mode,
-    /// The policies in force, each by its SHA-256.
-    pub policies: Vec<(ServerName, [u8; 32])>,
+    /// The policies in force.
+    pub policies: Vec<PolicyInForce>,
     /// The program's version.
     pub version: String,
 }

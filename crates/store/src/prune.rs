@@ -4,7 +4,7 @@ use crate::clock::micros;
 use crate::counters::stored;
 use crate::error::{Failure, ReadError};
 use crate::folder::Folder;
-use crate::keeper::node;
+use crate::keeper::{STORED_LEVEL_MIN, node};
 use crate::options::Durability;
 use crate::reader::Reader;
 use crate::schema;
@@ -171,7 +171,7 @@ fn take_out(dir: &Path, first: u64, end: u64) -> Result<(), PruneError> {
 }
 
 /// Takes out the records from `from` up to `to`. What a verifier has to know of them stays: the calls that
-/// are open there, and the leaf that the tree is grown from.
+/// are open there, and what the tree is grown from.
 fn take_out_some(conn: &Connection, from: u64, to: u64) -> Result<(), Failure> {
     let transaction = Transaction::new_unchecked(conn, TransactionBehavior::Immediate)?;
     let first: Option<i64> = transaction
@@ -195,11 +195,11 @@ fn take_out_some(conn: &Connection, from: u64, to: u64) -> Result<(), Failure> {
             follow_open(&transaction, &record)?;
         }
     }
-    for id in Frontier::node_ids(to).filter(|id| id.level == 0) {
-        let leaf = node(&transaction, id)?.ok_or(Failure::Damaged("a leaf is missing"))?;
+    for id in Frontier::node_ids(to).filter(|id| id.level < STORED_LEVEL_MIN) {
+        let hash = node(&transaction, id)?.ok_or(Failure::Damaged("a leaf is missing"))?;
         transaction
-            .prepare_cached("INSERT OR REPLACE INTO node VALUES (0, ?1, ?2)")?
-            .execute(params![stored(id.index)?, leaf.as_bytes()])?;
+            .prepare_cached("INSERT OR REPLACE INTO node VALUES (?1, ?2, ?3)")?
+            .execute(params![id.level, stored(id.index)?, hash.as_bytes()])?;
     }
     for sql in [
         "DELETE FROM recorded WHERE intent >= ?1 AND intent < ?2",

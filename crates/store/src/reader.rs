@@ -1,14 +1,15 @@
 //! The reading side of a state folder: for it no gate has to run, and gates may.
 
 use crate::clock::{Base, Clock, from_micros};
-use crate::counters::{stored, sum_after, unstored};
-use crate::engine::{Life, intent_of, life, tail};
+use crate::counters::{amount_of, stored, sum_after, unstored};
+use crate::engine::{Life, count_open, intent_of, life, tail};
 use crate::error::{Failure, OpenError, ReadError};
 use crate::folder::Folder;
+use crate::in_force::Looks;
 use crate::keeper::node;
 use crate::schema::{self, SCHEMA_VERSION};
 use callgate_core::amount::Amount;
-use callgate_core::limit::StoreTime;
+use callgate_core::limit::{StoreTime, Window, cutoff};
 use callgate_ledger::Prefix;
 use callgate_ledger::{Body, CallId, Frontier, Hash, NodeId, Record, RunId, TreeReader, VerifierKey};
 use rusqlite::{Connection, OptionalExtension as _, Row};
@@ -81,12 +82,24 @@ pub struct LimitInUse {
     pub tool: String,
     /// The counter.
     pub counter: String,
-    /// How far back the longest window on it looks.
-    pub window: Duration,
-    /// What is used within that window.
-    pub used: Amount,
+    /// The windows that gates look at it through, the shortest first.
+    pub windows: Vec<WindowInUse>,
     /// How many calls hold a place of it.
     pub in_flight: u32,
+    /// How many places there are, where they are limited.
+    pub places: Option<u32>,
+    id: i64,
+}
+
+/// A window on a limit's history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WindowInUse {
+    /// The window.
+    pub window: Window,
+    /// How much may be used within it, as far as a gate says.
+    pub max: Option<Amount>,
+    /// What is used within it.
+    pub used: Amount,
 }
 
 /// A run of a gate.
@@ -222,7 +235,7 @@ impl Reader {
         }
         let following = self
             .conn
-            .prepare_cached("SELECT seq, leaf, record FROM ledger WHERE intent = ?1 ORDER BY seq")?
+            .prepare_cached(schema::FOLLOWING)?
             .query_map([number], |row| Ok(Entry::of(row)?.1))?
             .collect::<Result<_, _>>()?;
         let values = self
@@ -332,31 +345,69 @@ impl Reader {
     pub fn limits(&self, clock: &dyn Clock) -> Result<Vec<LimitInUse>, ReadError> {
         let now = self.now(clock)?;
         let mut select = self.conn.prepare_cached(
-            "SELECT server, scope, value, tool, counter, keep, id,
+            "SELECT id, server, scope, value, tool, counter, keep,
                (SELECT coalesce(sum(places), 0) FROM slot WHERE key = id)
              FROM limit_key ORDER BY server, tool, counter, scope, value",
         )?;
         let mut rows = select.query([])?;
         let mut limits = Vec::new();
         while let Some(row) = rows.next()? {
-            let keep = unstored(row.get(5)?)?;
-            let (used, entries) = sum_after(&self.conn, row.get(6)?, Some(now.0.saturating_sub(keep)))?;
+            let (id, keep) = (row.get(0)?, Duration::from_nanos(unstored(row.get(6)?)?));
             let in_flight = row.get(7)?;
-            if entries == 0 && in_flight == 0 {
+            let longest = cutoff(Window::Sliding(keep), now).0;
+            if in_flight == 0 && sum_after(&self.conn, id, Some(longest))?.1 == 0 {
                 continue;
             }
+            let looks = Looks::at(&self.conn, id)?;
             limits.push(LimitInUse {
-                server: row.get(0)?,
-                scope: row.get(1)?,
-                value: row.get(2)?,
-                tool: row.get(3)?,
-                counter: row.get(4)?,
-                window: Duration::from_nanos(keep),
-                used,
+                id,
+                server: row.get(1)?,
+                scope: row.get(2)?,
+                value: row.get(3)?,
+                tool: row.get(4)?,
+                counter: row.get(5)?,
+                windows: self.windows_in_use(id, keep, looks.windows, now)?,
                 in_flight,
+                places: looks.places,
             });
         }
         Ok(limits)
+    }
+
+    fn windows_in_use(
+        &self,
+        id: i64,
+        keep: Duration,
+        mut windows: Vec<(Window, Option<Amount>)>,
+        now: StoreTime,
+    ) -> Result<Vec<WindowInUse>, ReadError> {
+        if windows.is_empty() && !keep.is_zero() {
+            windows.push((Window::Sliding(keep), None));
+        }
+        windows
+            .into_iter()
+            .map(|(window, max)| {
+                let (used, _) = sum_after(&self.conn, id, Some(cutoff(window, now).0))?;
+                Ok(WindowInUse { window, max, used })
+            })
+            .collect()
+    }
+
+    /// What a limit's history holds, the oldest first: at which time how much.
+    ///
+    /// # Errors
+    /// [`ReadError`] where it cannot be read.
+    pub fn history(&self, limit: &LimitInUse) -> Result<Vec<(StoreTime, Amount)>, ReadError> {
+        let mut select = self
+            .conn
+            .prepare_cached("SELECT at, amount FROM limit_entry WHERE key = ?1 ORDER BY at")?;
+        let mut rows = select.query([limit.id])?;
+        let mut entries = Vec::new();
+        while let Some(row) = rows.next()? {
+            let amount: Vec<u8> = row.get(1)?;
+            entries.push((StoreTime(unstored(row.get(0)?)?), amount_of(&amount)?));
+        }
+        Ok(entries)
     }
 
     /// The store's present time.
@@ -375,11 +426,9 @@ impl Reader {
     /// # Errors
     /// [`ReadError`] where they cannot be read.
     pub fn runs(&self) -> Result<Vec<RunState>, ReadError> {
-        let mut select = self.conn.prepare_cached(
-            "SELECT run, pid, label, started, ended,
-               (SELECT count(*) FROM open_call WHERE open_call.run = run.id)
-             FROM run ORDER BY id DESC",
-        )?;
+        let mut select = self
+            .conn
+            .prepare_cached("SELECT run, pid, label, started, ended, id FROM run ORDER BY id DESC")?;
         let mut rows = select.query([])?;
         let mut runs = Vec::new();
         while let Some(row) = rows.next()? {
@@ -400,7 +449,7 @@ impl Reader {
                 label: row.get(2)?,
                 started: from_micros(unstored(row.get(3)?)?),
                 status,
-                open_calls: unstored(row.get(5)?)?,
+                open_calls: count_open(&self.conn, row.get(5)?)?,
             });
         }
         Ok(runs)

@@ -19,15 +19,17 @@ const CACHE_KIBIBYTES: i32 = 4_096;
 
 /// - `meta`: one value a name: the log's origin, the boot and its offset.
 /// - `run`: each run of a process; `ended` is empty while it lives or is not yet found gone.
-/// - `ledger`: each record, its leaf hash, and for records that follow an intent that intent's number.
-/// - `node`: the tree's nodes above its leaves; behind an archived part, those that the tree is grown from.
+/// - `ledger`: each record, its leaf hash, and for records that follow an intent that intent's number; those
+///   that follow it closely are found without an index, see [`FOLLOWING`].
+/// - `node`: the tree's nodes from some level on; behind an archived part, those that the tree is grown from.
 /// - `checkpoint`, `signer`: signed checkpoints, and the keys that ever signed.
-/// - `open_call`: intents without an outcome. `slot`: the places they hold.
-/// - `limit_key`: whose history, with running totals of exactly the rows in `limit_entry`.
+/// - `open_call`: intents without an outcome, as bits by their numbers. `slot`: the places they hold.
+/// - `limit_key`: whose history, how long it is kept, and running totals of exactly the rows in `limit_entry`.
+/// - `limit_in_force`: what the policies of each run look at; `length` is a window's, `places` those in flight.
 /// - `recorded`: values that a policy opted in; rows may be erased, the leaf has only their salted hash.
 /// - `archived_open`: calls whose intent was moved to an archive before they had an outcome.
 /// - `denied`: denials counted by rule.
-const TABLES: &str = "
+pub(crate) const TABLES: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
 CREATE TABLE run (
   id INTEGER PRIMARY KEY AUTOINCREMENT, run BLOB NOT NULL UNIQUE, pid INTEGER NOT NULL,
@@ -36,13 +38,15 @@ CREATE INDEX run_live ON run (id) WHERE ended IS NULL;
 CREATE TABLE ledger (
   seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, intent INTEGER,
   leaf BLOB NOT NULL, record BLOB NOT NULL) STRICT;
-CREATE INDEX ledger_intent ON ledger (intent) WHERE intent IS NOT NULL;
+CREATE INDEX ledger_intent ON ledger (intent) WHERE intent IS NOT NULL AND seq - intent > 512;
 CREATE TABLE node (
   level INTEGER NOT NULL, place INTEGER NOT NULL, hash BLOB NOT NULL,
   PRIMARY KEY (level, place)) STRICT, WITHOUT ROWID;
 CREATE TABLE checkpoint (size INTEGER PRIMARY KEY, note TEXT NOT NULL) STRICT;
 CREATE TABLE signer (vkey TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
-CREATE TABLE open_call (intent INTEGER PRIMARY KEY, run INTEGER NOT NULL, call BLOB NOT NULL) STRICT;
+CREATE TABLE open_call (
+  run INTEGER NOT NULL, block INTEGER NOT NULL, calls BLOB NOT NULL,
+  PRIMARY KEY (run, block)) STRICT, WITHOUT ROWID;
 CREATE TABLE slot (
   key INTEGER NOT NULL, intent INTEGER NOT NULL, places INTEGER NOT NULL,
   PRIMARY KEY (key, intent)) STRICT, WITHOUT ROWID;
@@ -54,12 +58,22 @@ CREATE TABLE limit_key (
 CREATE TABLE limit_entry (
   key INTEGER NOT NULL, at INTEGER NOT NULL, amount BLOB NOT NULL,
   PRIMARY KEY (key, at)) STRICT, WITHOUT ROWID;
+CREATE TABLE limit_in_force (
+  run INTEGER NOT NULL, server TEXT NOT NULL, counter TEXT NOT NULL, scope TEXT NOT NULL, tool TEXT,
+  length INTEGER, calendar INTEGER NOT NULL, max BLOB, places INTEGER) STRICT;
+CREATE INDEX limit_in_force_key ON limit_in_force (counter, scope);
 CREATE TABLE recorded (intent INTEGER PRIMARY KEY, salt BLOB NOT NULL, content TEXT NOT NULL) STRICT;
 CREATE TABLE archived_open (call BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
 CREATE TABLE denied (
   server TEXT NOT NULL, rule TEXT NOT NULL, reason TEXT NOT NULL, count INTEGER NOT NULL,
   PRIMARY KEY (server, rule, reason)) STRICT, WITHOUT ROWID;
 ";
+
+/// The records that follow an intent, in the order of the log. Most outcomes come soon: looking through so
+/// many records costs less than an entry in an index for each call.
+pub(crate) const FOLLOWING: &str = "
+SELECT seq, leaf, record FROM ledger WHERE seq > ?1 AND seq <= ?1 + 512 AND intent = ?1
+UNION ALL SELECT seq, leaf, record FROM ledger WHERE intent = ?1 AND seq - intent > 512 ORDER BY seq";
 
 /// Opens the database for writing and makes its tables where they are missing. The caller holds the write
 /// lock, so that of two processes that start at once one makes them.
@@ -157,4 +171,29 @@ pub(crate) fn set_meta(conn: &Connection, name: &str, value: &dyn rusqlite::ToSq
     )?
     .execute(rusqlite::params![name, value])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_follows_an_intent_is_found_without_going_through_the_ledger() {
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch(TABLES).unwrap();
+        let mut select = conn.prepare(&format!("EXPLAIN QUERY PLAN {FOLLOWING}")).unwrap();
+        let steps: Vec<String> = select
+            .query_map([1], |row| row.get(3))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        assert!(
+            steps.iter().any(|step| step.contains("INDEX ledger_intent")),
+            "{steps:?}"
+        );
+        assert!(
+            !steps.iter().any(|step| step.starts_with("SCAN ledger")),
+            "{steps:?}"
+        );
+    }
 }

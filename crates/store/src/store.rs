@@ -5,10 +5,12 @@ use crate::clock::{Clock, SystemClock};
 use crate::engine::Engine;
 use crate::error::{OpenError, StoreError};
 use crate::event::Event;
+use crate::in_force::PolicyInForce;
 use crate::keeper::{Activity, Keeper};
 use crate::options::{StopReason, StoreOptions};
 use crate::secrets::{Fingerprint, FingerprintKey};
 use crate::writer::{Message, Queue, Writer};
+use callgate_ledger::record::Reload;
 use callgate_ledger::{CallId, VerifierKey};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -125,6 +127,19 @@ impl Store {
         let (answer, answered) = oneshot::channel();
         self.queue
             .push(Message::RecordNow(Box::new(event), answer))
+            .map_err(|_| StoreError::Closed)?;
+        answered.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Puts another policy in force, and records the reload. It has to be committed before a call is judged by
+    /// that policy: histories are kept for the windows of the policies in force, and not longer.
+    ///
+    /// # Errors
+    /// [`StoreError`] where it could not be written; the policy before has to stay.
+    pub async fn reload(&self, policy: PolicyInForce, record: Reload) -> Result<(), StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.queue
+            .push(Message::Reload(Box::new((policy, record)), answer))
             .map_err(|_| StoreError::Closed)?;
         answered.await.map_err(|_| StoreError::Closed)?
     }

@@ -4,8 +4,10 @@ use crate::admission::{Admission, AdmitRequest, Settlement};
 use crate::engine::Engine;
 use crate::error::{Failure, StoreError};
 use crate::event::Event;
+use crate::in_force::PolicyInForce;
 use crate::keeper::Activity;
 use callgate_ledger::CallId;
+use callgate_ledger::record::Reload;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -32,6 +34,10 @@ pub(crate) enum Message {
     Settle(CallId, Settlement),
     Record(Box<Event>),
     RecordNow(Box<Event>, oneshot::Sender<Result<(), StoreError>>),
+    Reload(
+        Box<(PolicyInForce, Reload)>,
+        oneshot::Sender<Result<(), StoreError>>,
+    ),
 }
 
 /// An answer on its way. Where nobody takes it, the call was never forwarded, and is settled as that.
@@ -70,6 +76,15 @@ pub(crate) struct Queue {
 struct QueueState {
     messages: VecDeque<Message>,
     stop: Option<&'static str>,
+    writer: Waiting,
+}
+
+/// Whether the writer has to be woken, which costs a system call.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    #[default]
+    No,
+    ForWork,
 }
 
 /// What the writer got from the queue.
@@ -91,8 +106,11 @@ impl Queue {
             return Err(message);
         }
         state.messages.push_back(message);
+        let writer = std::mem::take(&mut state.writer);
         drop(state);
-        self.changed.notify_one();
+        if writer == Waiting::ForWork {
+            self.changed.notify_one();
+        }
         Ok(())
     }
 
@@ -107,6 +125,7 @@ impl Queue {
         let mut state = self.state();
         let until = pause.map(|pause| Instant::now() + pause);
         while state.messages.is_empty() && state.stop.is_none() {
+            state.writer = Waiting::ForWork;
             let Some(until) = until else {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
@@ -121,6 +140,7 @@ impl Queue {
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }
+        state.writer = Waiting::No;
         let count = state.messages.len().min(BATCH_MAX);
         let messages: Vec<Message> = state.messages.drain(..count).collect();
         let stop = state.stop.filter(|_| state.messages.is_empty());
@@ -225,6 +245,7 @@ impl Writer {
                     Message::Admit(request, _) => admissions.push_back(batch.admit(request)?),
                     Message::Settle(call, settlement) => batch.settle(*call, settlement)?,
                     Message::Record(event) | Message::RecordNow(event, _) => batch.record(event)?,
+                    Message::Reload(reload, _) => batch.reload(&reload.0, &reload.1)?,
                 }
             }
             let due = batch.suppressed_due();
@@ -267,7 +288,7 @@ impl Writer {
                     // Where nobody waits any more, the claim settles the call as it is dropped.
                     drop(answer.send(Ok(claim)));
                 }
-                Message::RecordNow(_, answer) => drop(answer.send(Ok(()))),
+                Message::RecordNow(_, answer) | Message::Reload(_, answer) => drop(answer.send(Ok(()))),
                 Message::Settle(..) | Message::Record(_) => {}
             }
         }
@@ -287,7 +308,9 @@ impl Writer {
         for message in messages.into_iter().chain(later) {
             match message {
                 Message::Admit(_, answer) => drop(answer.send(Err(error.clone()))),
-                Message::RecordNow(_, answer) => drop(answer.send(Err(error.clone()))),
+                Message::RecordNow(_, answer) | Message::Reload(_, answer) => {
+                    drop(answer.send(Err(error.clone())));
+                }
                 Message::Record(_) if events >= WAITING_EVENTS_MAX => {
                     tracing::warn!("an event was lost, because the store cannot be written");
                 }

@@ -4,13 +4,14 @@
 //! it, and neither tells a watcher of the file. A policy that does not load leaves the one in force.
 
 use super::policy::PolicyFile;
+use super::setup::in_force;
 use crate::args::{Reload, RunArgs};
 use callgate_core::looser::{Loosening, looser};
 use callgate_core::program::Program;
 use callgate_gateway::Gate;
 use callgate_ledger::record::{self, ReloadEffect};
 use callgate_ledger::{Digest, Text};
-use callgate_store::Event;
+use callgate_store::{Event, StoreError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +38,7 @@ pub(super) fn watch(args: &RunArgs, gate: Arc<Gate>, mut policy: PolicyFile) {
                 content = &mut next, if mode != Reload::Off => {
                     seen.clone_from(&content);
                     next.set(next_content(policy.path.clone(), seen.clone()));
-                    if let Some(taken) = take(&gate, &policy.path, content, mode) {
+                    if let Some(taken) = take(&gate, &policy.path, content, mode).await {
                         policy = taken;
                         policy.compare(&lists.borrow());
                     }
@@ -67,7 +68,7 @@ async fn next_content(path: PathBuf, seen: Vec<u8>) -> Vec<u8> {
 }
 
 /// Puts a changed policy in force, or leaves the one that is; either is recorded.
-fn take(gate: &Gate, path: &Path, content: Vec<u8>, mode: Reload) -> Option<PolicyFile> {
+async fn take(gate: &Gate, path: &Path, content: Vec<u8>, mode: Reload) -> Option<PolicyFile> {
     let before = gate.program();
     let compiled = String::from_utf8(content)
         .map_err(|_| anyhow::anyhow!("the policy {} is not UTF-8 text", path.display()))
@@ -76,7 +77,8 @@ fn take(gate: &Gate, path: &Path, content: Vec<u8>, mode: Reload) -> Option<Poli
         Ok(policy) => policy,
         Err(error) => {
             tracing::error!("{error:#}; the policy in force stays");
-            record(gate, &before, None, ReloadEffect::Rejected, Some("does not load"));
+            let rejected = reload(gate, &before, None, ReloadEffect::Rejected, Some("does not load"));
+            gate.recorder().store().record(Event::Reload(rejected));
             return None;
         }
     };
@@ -89,27 +91,37 @@ fn take(gate: &Gate, path: &Path, content: Vec<u8>, mode: Reload) -> Option<Poli
         (false, Reload::Tighten) => ReloadEffect::Waiting,
         (false, Reload::Any | Reload::Off) => ReloadEffect::Looser,
     };
-    record(
-        gate,
-        &before,
-        Some(after),
-        effect,
-        (!looser.is_empty()).then_some(words.as_str()),
-    );
-    match effect {
-        ReloadEffect::Waiting => {
-            tracing::warn!(
-                "the policy was changed and is looser ({words}); --reload tighten keeps the old one, restart to put it in force"
-            );
-            return None;
-        }
-        ReloadEffect::Looser => tracing::warn!("the policy was reloaded and is looser: {words}"),
-        ReloadEffect::Tighter | ReloadEffect::Same | ReloadEffect::Rejected => {
-            tracing::info!("the policy was reloaded; nothing is allowed that was not");
+    let reason = (!looser.is_empty()).then_some(words.as_str());
+    let record = reload(gate, &before, Some(after), effect, reason);
+    if effect == ReloadEffect::Waiting {
+        gate.recorder().store().record(Event::Reload(record));
+        tracing::warn!(
+            "the policy was changed and is looser ({words}); --reload tighten keeps the old one, restart to put it in force"
+        );
+        return None;
+    }
+    put_in_force(gate, after, record).await?;
+    if effect == ReloadEffect::Looser {
+        tracing::warn!("the policy was reloaded and is looser: {words}");
+    } else {
+        tracing::info!("the policy was reloaded; nothing is allowed that was not");
+    }
+    Some(policy)
+}
+
+/// Puts a policy in force once the store knows it; `None` where the gate ends before that.
+async fn put_in_force(gate: &Gate, program: &Program, record: record::Reload) -> Option<()> {
+    loop {
+        let policy = in_force(&gate.server, program);
+        match gate.recorder().store().reload(policy, record.clone()).await {
+            Ok(()) => break,
+            Err(StoreError::Closed) => return None,
+            // Until the store can be written again every call is denied, so nothing passes by the old one.
+            Err(StoreError::Unavailable(_)) => tokio::time::sleep(INTERVAL).await,
         }
     }
-    gate.replace_program(after.clone());
-    Some(policy)
+    gate.replace_program(program.clone());
+    Some(())
 }
 
 fn words(looser: &[Loosening]) -> String {
@@ -120,18 +132,18 @@ fn words(looser: &[Loosening]) -> String {
         .join("; ")
 }
 
-fn record(
+fn reload(
     gate: &Gate,
     before: &Program,
     after: Option<&Program>,
     effect: ReloadEffect,
     reason: Option<&str>,
-) {
-    gate.recorder().store().record(Event::Reload(record::Reload {
+) -> record::Reload {
+    record::Reload {
         effect,
         from: Some(Digest(before.digest)),
         reason: reason.map(Text::new),
         server: Some(gate.server.as_str().into()),
         to: after.map(|program| Digest(program.digest)),
-    }));
+    }
 }

@@ -8,12 +8,13 @@ use anyhow::{Context, bail};
 use callgate_core::call::Caller;
 use callgate_core::json::Json;
 use callgate_core::name::{GrantId, ServerName, SessionId};
+use callgate_core::program::Program;
 use callgate_gateway::link::http::Endpoint;
 use callgate_gateway::recorder::Recorder;
 use callgate_gateway::serve::http::{Token, Upstream};
 use callgate_gateway::{Gate, Settings};
 use callgate_ledger::record;
-use callgate_store::{Durability, RunInfo, Store, StoreOptions, keyed_hash};
+use callgate_store::{Durability, PolicyInForce, RunInfo, Store, StoreOptions, keyed_hash};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -49,7 +50,7 @@ pub(super) fn plan(args: &RunArgs) -> anyhow::Result<Plan> {
         run: RunInfo {
             label: label(args),
             mode: record::Mode::Run,
-            policies: vec![(server.clone(), policy.loaded.program.digest)],
+            policies: vec![in_force(&server, &policy.loaded.program)],
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
     })?);
@@ -68,6 +69,15 @@ pub(super) fn plan(args: &RunArgs) -> anyhow::Result<Plan> {
         token,
         policy,
     })
+}
+
+/// A policy as the store knows it.
+pub(super) fn in_force(server: &ServerName, program: &Program) -> PolicyInForce {
+    PolicyInForce {
+        server: server.clone(),
+        digest: program.digest,
+        limits: program.limits_in_force(),
+    }
 }
 
 /// The caller of every call under `run`.

@@ -29,8 +29,13 @@ fn status_knows_gates_calls_denials_and_limits() {
     assert_eq!(told["denials"].as_array().unwrap().len(), 3);
     let limit = &told["limits"][0];
     assert_eq!(
-        (&limit["counter"], &limit["used"], &limit["window_s"]),
-        (&"executions".into(), &"2".into(), &3600.0.into())
+        (
+            &limit["counter"],
+            &limit["used"],
+            &limit["max"],
+            &limit["window_s"]
+        ),
+        (&"executions".into(), &"2".into(), &"2".into(), &3600.0.into())
     );
     let shown = good(&["status", "--state-dir", &folder.state()]);
     for words in [
@@ -38,6 +43,7 @@ fn status_knows_gates_calls_denials_and_limits() {
         "4 allowed, 3 denied",
         "/tools/execute_flow/deny_if/0: deny_if_matched",
         "Limits in use: 1",
+        "2 of 2 ",
     ] {
         assert!(shown.contains(words), "{words}: {shown}");
     }

@@ -336,13 +336,8 @@ pub fn period(window: Window) -> String {
     }
 }
 
-const fn unit_nanos(unit: CalendarUnit) -> u64 {
-    let seconds: u64 = match unit {
-        CalendarUnit::Minute => 60,
-        CalendarUnit::Hour => 3_600,
-        CalendarUnit::Day => 86_400,
-    };
-    seconds * 1_000_000_000
+fn unit_nanos(unit: CalendarUnit) -> u64 {
+    nanos(unit.length())
 }
 
 /// UTC's units are whole multiples from the epoch on, leap seconds not being counted in Unix time.

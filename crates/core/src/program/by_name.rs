@@ -56,6 +56,11 @@ impl<K: Borrow<str> + Clone + Hash + Ord> RulesByName<K> {
         self.ordered.is_empty()
     }
 
+    /// Names and their rules, in the order of names.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &Arc<ToolRules>)> {
+        self.ordered.iter()
+    }
+
     /// The names, in their order.
     pub fn keys(&self) -> impl Iterator<Item = &K> {
         self.ordered.keys()

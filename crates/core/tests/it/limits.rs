@@ -2,13 +2,16 @@
 
 use callgate_core::amount::Amount;
 use callgate_core::limit::{
-    CalendarUnit, Charge, Counters, EXACT_ENTRIES_MAX, LimitKey, Measure, MemoryCounters, Reservation,
+    Bound, CalendarUnit, Charge, Counters, EXACT_ENTRIES_MAX, LimitKey, Measure, MemoryCounters, Reservation,
     ScopeValue, Slot, StoreTime, Verdict, Window, admit,
 };
-use callgate_core::name::{CounterName, RuleId};
-use callgate_core::program::Mode;
+use callgate_core::name::{CounterName, RuleId, ToolName};
+use callgate_core::program::{
+    AmountSource, Label, LimitKind, LimitRule, Mode, Program, Scope, ToolPart, ToolRules,
+};
 use callgate_core::refusal::Reason;
 use proptest::prelude::*;
+use std::sync::Arc;
 use std::time::Duration;
 
 const SECOND: u64 = 1_000_000_000;
@@ -366,4 +369,71 @@ fn the_longest_bucket_of_two_windows_holds_for_both() {
     );
     assert!(try_one(&mut counters, now, &[short.clone(), long]).is_some());
     assert!(try_one(&mut counters, now + 10 * SECOND - 1, &[short]).is_none());
+}
+
+#[test]
+fn a_program_names_the_keys_that_its_limits_give_to_calls() {
+    let label = || Label {
+        id: RuleId::new("/limit"),
+        name: None,
+        on_deny: None,
+        mode: Mode::Enforce,
+    };
+    let limit = |scope: Scope, tool: ToolPart, seconds: u64| LimitRule {
+        label: label(),
+        counter: CounterName::new("calls").unwrap(),
+        tool,
+        scope,
+        kind: LimitKind::Window {
+            window: sliding(seconds),
+            amount: AmountSource::Fixed(Amount::ONE),
+            max: Some(Amount::units(seconds)),
+            min: None,
+        },
+    };
+    let own = ToolRules {
+        limits: vec![
+            limit(Scope::Tool, ToolPart::Called, 1),
+            limit(Scope::Session, ToolPart::Fixed("send".into()), 2),
+        ],
+        ..ToolRules::default()
+    };
+    let everywhere = ToolRules {
+        limits: vec![
+            limit(Scope::Tool, ToolPart::Called, 3),
+            limit(Scope::Global, ToolPart::Fixed("*".into()), 4),
+        ],
+        ..ToolRules::default()
+    };
+    let mut program = Program::deny_all();
+    program
+        .exact
+        .insert(ToolName::new("send").unwrap(), Arc::new(own));
+    program.everywhere = Arc::new(everywhere);
+    let named: Vec<_> = program
+        .limits_in_force()
+        .into_iter()
+        .map(|limit| {
+            let Bound::Window { window, .. } = limit.bound else {
+                panic!("no limit is on calls in flight")
+            };
+            (
+                limit.scope,
+                limit.tool.as_deref().map(str::to_owned),
+                window.length().as_secs(),
+            )
+        })
+        .collect();
+    let send = || Some("send".to_owned());
+    assert_eq!(
+        named,
+        [
+            (Scope::Tool, send(), 1),
+            (Scope::Session, send(), 2),
+            // Without a session it counts by the grant.
+            (Scope::Grant, send(), 2),
+            (Scope::Tool, None, 3),
+            (Scope::Global, Some("*".to_owned()), 4),
+        ]
+    );
 }

@@ -1,18 +1,17 @@
 //! A server behind a URL: Streamable HTTP, each message a POST, answers as JSON or as a stream of events.
 
 mod exchange;
+mod pool;
 mod standing;
 
 use super::{Passage, PassageKind};
 use crate::session::Session;
 use callgate_wire::mcp::Version;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Uri};
 use http_body_util::Full;
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use pool::{Body, Pool, Reply, SendError};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::Mutex as TurnMutex;
@@ -21,16 +20,16 @@ const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Idle connections to a server that are kept.
-const IDLE_MAX: usize = 256;
-
-type HttpClient = Client<HttpsConnector<HttpConnector>, Full<bytes::Bytes>>;
 
 /// Where a server is, and what it is told with each request. The headers may hold credentials.
 #[derive(Clone)]
 pub struct Endpoint {
-    client: HttpClient,
+    pool: Arc<Pool>,
+    /// Where connections go.
     uri: Uri,
+    /// What requests ask for: the path and query (RFC 9112, section 3.2.1).
+    target: Uri,
+    host: HeaderValue,
     headers: HeaderMap,
 }
 
@@ -57,7 +56,7 @@ pub enum EndpointError {
 }
 
 impl Endpoint {
-    /// An endpoint; one client with its connections is shared by all sessions made from it.
+    /// An endpoint; its connections are shared by all sessions made from it.
     ///
     /// # Errors
     /// [`EndpointError`] where the URL cannot be used.
@@ -70,6 +69,17 @@ impl Endpoint {
             return Err(EndpointError::Credentials);
         }
         let uri: Uri = parsed.as_str().parse().map_err(|_| EndpointError::NotAUrl)?;
+        let target: Uri = uri
+            .path_and_query()
+            .map_or("/", http::uri::PathAndQuery::as_str)
+            .parse()
+            .map_err(|_| EndpointError::NotAUrl)?;
+        // A port that is the scheme's own is no part of a parsed URL.
+        let host = uri
+            .authority()
+            .map(http::uri::Authority::as_str)
+            .unwrap_or_default();
+        let host = HeaderValue::try_from(host).map_err(|_| EndpointError::NotAUrl)?;
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.enforce_http(false);
@@ -79,11 +89,17 @@ impl Endpoint {
             .https_or_http()
             .enable_http1()
             .wrap_connector(connector);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_max_idle_per_host(IDLE_MAX)
-            .build(connector);
-        Ok(Self { client, uri, headers })
+        Ok(Self {
+            pool: Pool::new(connector),
+            uri,
+            target,
+            host,
+            headers,
+        })
+    }
+
+    async fn request(&self, request: Request<Body>) -> Result<Reply, SendError> {
+        self.pool.request(&self.uri, request).await
     }
 }
 
@@ -148,7 +164,7 @@ impl HttpLink {
             return;
         }
         if let Ok(request) = self.request(Method::DELETE, bytes::Bytes::new(), &[]) {
-            let ended = self.endpoint.client.request(request);
+            let ended = self.endpoint.request(request);
             let _ = tokio::time::timeout(Duration::from_secs(2), ended).await;
         }
         self.lock().session_id = None;
@@ -160,12 +176,13 @@ impl HttpLink {
         method: Method,
         body: bytes::Bytes,
         extra: &[(HeaderName, HeaderValue)],
-    ) -> Result<Request<Full<bytes::Bytes>>, http::Error> {
+    ) -> Result<Request<Body>, http::Error> {
         let mut request = Request::builder()
             .method(method)
-            .uri(self.endpoint.uri.clone())
+            .uri(self.endpoint.target.clone())
             .body(Full::new(body))?;
         let headers = request.headers_mut();
+        headers.insert(HOST, self.endpoint.host.clone());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(
             ACCEPT,

@@ -8,6 +8,7 @@ pub use guard::{Guard, Token, TokenError};
 pub use sessions::Upstream;
 
 use crate::gate::Gate;
+use crate::link::PassageKind;
 use crate::link::child::{End, wanted};
 use crate::recorder::Peer;
 use crate::session::{Entry, Intake, Session, Work};
@@ -17,6 +18,7 @@ use bytes::Bytes;
 use callgate_wire::mcp::{Era, Version, method, protocol_version};
 use callgate_wire::{Decoded, Kind, Malformed, decode, headers};
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -25,10 +27,13 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use sessions::{OpenError, Sessions};
 use std::convert::Infallible;
+use std::future::Future;
 use std::io;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
@@ -167,16 +172,17 @@ impl Desk {
             }
             Err(_) => return plain(StatusCode::BAD_REQUEST, "the body did not arrive whole"),
         };
-        let seen = match glance(&body, &parts.headers, &self.sessions.gate().settings.bounds) {
-            Ok(seen) => seen,
+        let admitted = self.admit(&body, &parts.headers);
+        let Admitted {
+            session,
+            intake,
+            receiver,
+            is_new,
+        } = match admitted {
+            Ok(admitted) => admitted,
             Err(refused) => return *refused,
         };
-        let session = match self.session_for(seen, &parts.headers).await {
-            Ok(session) => session,
-            Err(refused) => return *refused,
-        };
-        let is_new = seen == Seen::Initialize;
-        let mut response = self.exchange(&session, body, &parts.headers).await;
+        let mut response = exchange(&session, intake, receiver).await;
         if let (true, Some(id)) = (is_new, session.id()) {
             if response.status().is_success()
                 && let Ok(value) = http::HeaderValue::try_from(id.as_str())
@@ -189,11 +195,25 @@ impl Desk {
         response
     }
 
-    async fn session_for(
-        &self,
-        seen: Seen,
-        headers: &HeaderMap,
-    ) -> Result<Arc<Session>, Box<Response<Body>>> {
+    /// Decodes a body, finds its session, and has the session take it in.
+    fn admit(&self, body: &Bytes, headers: &HeaderMap) -> Result<Admitted, Box<Response<Body>>> {
+        let decoded = decode(body, &self.sessions.gate().settings.bounds);
+        let seen = glance(decoded.as_ref().ok(), headers)?;
+        let session = self.session_for(seen, headers)?;
+        let (sender, receiver) = mpsc::channel(QUEUE_MAX);
+        let entry = Entry {
+            headers: mirrored(headers),
+        };
+        let intake = session.accept_decoded(body, decoded, &Sink::Shared(sender), &entry);
+        Ok(Admitted {
+            session,
+            intake,
+            receiver,
+            is_new: seen == Seen::Initialize,
+        })
+    }
+
+    fn session_for(&self, seen: Seen, headers: &HeaderMap) -> Result<Arc<Session>, Box<Response<Body>>> {
         let refused = |status, text| Err(Box::new(plain(status, text)));
         match seen {
             Seen::Modern => match self.sessions.stateless() {
@@ -227,38 +247,6 @@ impl Desk {
         }
     }
 
-    /// Hands a body to its session and waits for the first of what comes back: an answer alone goes out as
-    /// JSON, anything before it opens a stream.
-    async fn exchange(&self, session: &Arc<Session>, body: Bytes, headers: &HeaderMap) -> Response<Body> {
-        let (sender, mut receiver) = mpsc::channel(QUEUE_MAX);
-        let sink = Sink::Shared(sender);
-        let intake = session.accept(
-            &body,
-            &sink,
-            &Entry {
-                headers: mirrored(headers),
-            },
-        );
-        let due = intake.answers_due;
-        drop(sink);
-        // A client that leaves must not take with it what it has begun: a request in the table is owed its end.
-        let carried = tokio::spawn(carry_out(Arc::clone(session), intake));
-        if due == 0 {
-            // What the client sends next must not overtake it.
-            let _ = carried.await;
-            return accepted();
-        }
-        match receiver.recv().await {
-            None => plain(StatusCode::BAD_GATEWAY, "the request was given up"),
-            Some(Outbound {
-                bytes,
-                end: sink::End::Last,
-                status,
-            }) => json(status, bytes),
-            Some(first) => event_stream(first, receiver),
-        }
-    }
-
     fn get(&self, headers: &HeaderMap) -> Response<Body> {
         let id = headers.get(SESSION_ID).and_then(|id| id.to_str().ok());
         let Some(id) = id else {
@@ -288,12 +276,93 @@ impl Desk {
     }
 }
 
+/// A body that its session has taken in.
+struct Admitted {
+    session: Arc<Session>,
+    intake: Intake,
+    receiver: mpsc::Receiver<Outbound>,
+    is_new: bool,
+}
+
+/// Sees a body through, and waits for the first of what comes back: an answer alone goes out as JSON, anything
+/// before it opens a stream.
+async fn exchange(
+    session: &Arc<Session>,
+    intake: Intake,
+    mut receiver: mpsc::Receiver<Outbound>,
+) -> Response<Body> {
+    let due = intake.answers_due;
+    let mut carried = Carried::new(carry_out(Arc::clone(session), intake));
+    if due == 0 {
+        // What the client sends next must not overtake it.
+        carried.await;
+        return accepted();
+    }
+    let first = tokio::select! {
+        biased;
+        first = receiver.recv() => first,
+        () = &mut carried => receiver.recv().await,
+    };
+    match first {
+        None => plain(StatusCode::BAD_GATEWAY, "the request was given up"),
+        Some(Outbound {
+            bytes,
+            end: sink::End::Last,
+            status,
+        }) => json(status, bytes),
+        Some(first) => event_stream(first, receiver),
+    }
+}
+
+/// Work that is done where it is waited for, and goes on by itself once nobody waits: a client that leaves must
+/// not take with it what it has begun, as a request in the table is owed its end.
+struct Carried(Option<BoxFuture<'static, ()>>);
+
+impl Carried {
+    fn new(work: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(Some(Box::pin(work)))
+    }
+}
+
+impl Future for Carried {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let Some(work) = &mut self.0 else {
+            return Poll::Ready(());
+        };
+        let polled = work.as_mut().poll(context);
+        if polled.is_ready() {
+            self.0 = None;
+        }
+        polled
+    }
+}
+
+impl Drop for Carried {
+    fn drop(&mut self) {
+        if let Some(work) = self.0.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(work);
+        }
+    }
+}
+
 /// Gives the answers that are due, sends what goes on, and releases each call as it is judged.
 async fn carry_out(session: Arc<Session>, intake: Intake) {
     for due in intake.answers {
         due.give().await;
     }
-    for passage in intake.passages {
+    let mut passages = intake.passages;
+    let last = passages.pop();
+    for passage in passages {
+        session.link().send(&session, passage).await;
+    }
+    if let Some(passage) = last {
+        if intake.work.is_empty() && passage.kind == PassageKind::Request {
+            return session.link().carry(&session, passage).await;
+        }
         session.link().send(&session, passage).await;
     }
     match <[Work; 1]>::try_from(intake.work) {
@@ -319,11 +388,7 @@ enum Seen {
 }
 
 /// Looks at a body and its headers: they must not tell two different stories.
-fn glance(
-    body: &Bytes,
-    sent: &HeaderMap,
-    bounds: &callgate_wire::Bounds,
-) -> Result<Seen, Box<Response<Body>>> {
+fn glance(decoded: Option<&Decoded<'_>>, sent: &HeaderMap) -> Result<Seen, Box<Response<Body>>> {
     let named = sent
         .get(headers::PROTOCOL_VERSION)
         .map(|value| value.to_str().unwrap_or_default());
@@ -336,7 +401,7 @@ fn glance(
         None => None,
     };
     // A body that cannot be read is refused, and recorded, by the session.
-    let Ok(Decoded::Single(message)) = decode(body, bounds) else {
+    let Some(Decoded::Single(message)) = decoded else {
         return Ok(Seen::Legacy);
     };
     let Kind::Request(request) = message.kind() else {

@@ -76,34 +76,57 @@ impl Intake {
 impl Session {
     /// Takes one unit from the client: a line, or the body of a request.
     pub fn accept(self: &Arc<Self>, unit: &Bytes, sink: &Sink, entry: &Entry) -> Intake {
+        self.accept_decoded(unit, decode(unit, &self.gate.settings.bounds), sink, entry)
+    }
+
+    /// As [`Session::accept`], for whoever has decoded the unit before.
+    pub(crate) fn accept_decoded(
+        self: &Arc<Self>,
+        unit: &Bytes,
+        decoded: Result<Decoded<'_>, Malformed>,
+        sink: &Sink,
+        entry: &Entry,
+    ) -> Intake {
         let mut intake = Intake::default();
-        let bounds = &self.gate.settings.bounds;
+        let decoded = match decoded {
+            Ok(decoded) => decoded,
+            Err(cause) => {
+                self.refuse_malformed(&cause, unit.len(), sink, &mut intake);
+                return intake;
+            }
+        };
         let lines = if self.link.needs_lines() {
             to_line(unit)
         } else {
             Cow::Borrowed(unit.as_ref())
         };
-        let compact = match lines {
-            Cow::Borrowed(_) => unit.clone(),
-            // Joining lines can make a message of what was none, so what came has to be one by itself.
-            Cow::Owned(joined) => match decode(unit, bounds) {
-                Ok(_) => Bytes::from(joined),
-                Err(cause) => {
-                    self.refuse_malformed(&cause, unit.len(), sink, &mut intake);
-                    return intake;
-                }
-            },
+        let joined = match lines {
+            Cow::Borrowed(_) => {
+                self.accept_messages(unit, &decoded, sink, entry, &mut intake);
+                return intake;
+            }
+            Cow::Owned(joined) => Bytes::from(joined),
         };
-        match decode(&compact, bounds) {
+        // What is judged is what is sent: the line, and not what it was joined from.
+        match decode(&joined, &self.gate.settings.bounds) {
             Err(cause) => self.refuse_malformed(&cause, unit.len(), sink, &mut intake),
-            Ok(Decoded::Single(message)) => {
-                self.accept_message(&compact, &message, sink, entry, &mut intake);
-            }
-            Ok(Decoded::Batch(messages)) => {
-                self.accept_batch(&compact, &messages, sink, entry, &mut intake);
-            }
+            Ok(decoded) => self.accept_messages(&joined, &decoded, sink, entry, &mut intake),
         }
         intake
+    }
+
+    fn accept_messages(
+        self: &Arc<Self>,
+        unit: &Bytes,
+        decoded: &Decoded<'_>,
+        sink: &Sink,
+        entry: &Entry,
+        intake: &mut Intake,
+    ) {
+        match decoded {
+            Decoded::Single(message) => self.accept_message(unit, message, sink, entry, intake),
+            Decoded::Batch(messages) => self.accept_batch(unit, messages, sink, entry, intake),
+        }
     }
 
     /// A line or body that was longer than may be.
@@ -327,7 +350,7 @@ impl Session {
                 "the server has ended; start a new session",
             ));
         }
-        if state.pending.len() >= self.gate.settings.pending_max {
+        if state.has_pending(self.gate.settings.pending_max) {
             return Err(refusal(
                 Reason::Overloaded,
                 "too many requests wait for an answer; wait for some to end before you send more",

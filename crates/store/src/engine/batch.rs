@@ -1,16 +1,19 @@
 //! One transaction: calls checked and written one after the other, in the order of the log.
 
+use super::open::{OpenBlocks, Turned, name_call, open_intents};
 use super::{Engine, Open, Places, Run};
 use crate::admission::{Admission, AdmitRequest, Admitted, Refund, Settlement};
 use crate::clock::micros;
 use crate::counters::{Limits, stored};
 use crate::error::Failure;
 use crate::event::{Event, Refused};
+use crate::in_force::{self, PolicyInForce};
 use crate::refusals::{Bound, Refusals, Space, Tally};
+use crate::schema::FOLLOWING;
 use crate::secrets::{FingerprintKey, random};
 use callgate_core::limit::{StoreTime, Verdict, admit};
-use callgate_ledger::record::{Body, Denial, Status};
-use callgate_ledger::{CallId, Digest, Record, Uint53, leaf_hash};
+use callgate_ledger::record::{Body, Denial, Reload, Status};
+use callgate_ledger::{CallId, Digest, Record, RunId, Uint53, leaf_hash};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use sha2::{Digest as _, Sha256};
 use std::collections::{HashMap, HashSet};
@@ -25,10 +28,12 @@ pub(crate) struct Batch<'t> {
     limits: Limits<'t>,
     secret: &'t FingerprintKey,
     open: &'t HashMap<CallId, Open>,
+    blocks: &'t OpenBlocks,
+    turned: Turned,
     refusals: &'t mut Refusals,
     buffer: &'t mut Vec<u8>,
     run: Run,
-    now: StoreTime,
+    pub(super) now: StoreTime,
     next: i64,
     space: Space,
     opened: HashMap<CallId, Open>,
@@ -41,6 +46,7 @@ pub(crate) struct Batch<'t> {
 pub(crate) struct Ended {
     pub(crate) opened: HashMap<CallId, Open>,
     pub(crate) closed: HashSet<CallId>,
+    pub(super) turned: Turned,
 }
 
 impl<'t> Batch<'t> {
@@ -50,6 +56,8 @@ impl<'t> Batch<'t> {
             limits: Limits::new(&engine.conn, &mut engine.known, &engine.secret, now),
             secret: &engine.secret,
             open: &engine.open,
+            blocks: &engine.blocks,
+            turned: Turned::default(),
             refusals: &mut engine.refusals,
             buffer: &mut engine.buffer,
             run: engine.run,
@@ -76,16 +84,14 @@ impl<'t> Batch<'t> {
                 Ok(Admission::Refused(refusal))
             }
             Verdict::Admitted { charges, shadow } => {
-                let call = self.name_call()?;
+                let call = name_call(self.run.id, self.next)?;
                 let values = match &request.values {
                     Some(content) => Some(self.keep_values(content)?),
                     None => None,
                 };
                 let intent = request.intent(call, &charges, &shadow, values, self.secret);
                 let seq = self.append(intent, None)?;
-                self.conn
-                    .prepare_cached("INSERT INTO open_call VALUES (?1, ?2, ?3)")?
-                    .execute(params![seq, self.run.row, call.as_bytes()])?;
+                self.turned.turn(self.blocks, seq, true)?;
                 let places = if request.slots.is_empty() {
                     Places::None
                 } else {
@@ -99,17 +105,6 @@ impl<'t> Batch<'t> {
                 }))
             }
         }
-    }
-
-    /// Half of a call's name is its run's, half its intent's number, so it is found without an index and
-    /// never given twice: a number that is given again after a failure was not seen by anyone.
-    fn name_call(&self) -> Result<CallId, Failure> {
-        let mut name = *self.run.id.as_bytes();
-        let seq = u64::try_from(self.next).map_err(|_| Failure::Damaged("a record's number is negative"))?;
-        for (to, from) in name.iter_mut().skip(8).zip(seq.to_be_bytes()) {
-            *to = from;
-        }
-        Ok(CallId(name))
     }
 
     fn keep_values(&self, content: &str) -> Result<Digest, Failure> {
@@ -132,32 +127,32 @@ impl<'t> Batch<'t> {
                 self.limits.refund(charge)?;
             }
         }
-        self.close_call(intent, open.places)?;
+        self.turned.turn(self.blocks, intent, false)?;
+        if open.places == Places::Held {
+            self.free_places(intent)?;
+        }
         self.append(settlement.body(call), Some(intent))?;
         self.closed.insert(call);
         Ok(())
     }
 
-    /// Closes a call of a run that is gone.
-    pub(super) fn close_gone(&mut self, intent: i64, call: CallId) -> Result<(), Failure> {
-        self.close_call(intent, Places::Held)?;
-        self.append(Settlement::unknown("process_gone").body(call), Some(intent))?;
+    /// Closes the calls of a run that is gone.
+    pub(super) fn close_gone(&mut self, row: i64, run: RunId) -> Result<(), Failure> {
+        for intent in open_intents(self.conn, row)? {
+            self.free_places(intent)?;
+            let body = Settlement::unknown("process_gone").body(name_call(run, intent)?);
+            self.append(body, Some(intent))?;
+        }
+        self.conn
+            .prepare_cached("DELETE FROM open_call WHERE run = ?1")?
+            .execute([row])?;
         Ok(())
     }
 
-    fn close_call(&self, intent: i64, places: Places) -> Result<(), Failure> {
-        let closed = self
-            .conn
-            .prepare_cached("DELETE FROM open_call WHERE intent = ?1")?
+    fn free_places(&self, intent: i64) -> Result<(), Failure> {
+        self.conn
+            .prepare_cached("DELETE FROM slot WHERE intent = ?1")?
             .execute([intent])?;
-        if closed != 1 {
-            return Err(Failure::Damaged("an open call is missing"));
-        }
-        if places == Places::Held {
-            self.conn
-                .prepare_cached("DELETE FROM slot WHERE intent = ?1")?
-                .execute([intent])?;
-        }
         Ok(())
     }
 
@@ -180,6 +175,12 @@ impl<'t> Batch<'t> {
             },
         };
         self.append(event.body(), intent).map(drop)
+    }
+
+    /// Records a reload, and judges calls to come by what it put in force.
+    pub(crate) fn reload(&mut self, policy: &PolicyInForce, record: &Reload) -> Result<(), Failure> {
+        in_force::put(self.conn, self.run.row, policy, self.now)?;
+        self.append(record.clone().into(), None).map(drop)
     }
 
     fn refuse(&mut self, denial: Denial) -> Result<(), Failure> {
@@ -217,12 +218,10 @@ impl<'t> Batch<'t> {
         }
         let mut accepted = false;
         let (mut outcome, mut ended) = (false, false);
-        let mut select = self
-            .conn
-            .prepare_cached("SELECT record FROM ledger WHERE intent = ?1 ORDER BY seq")?;
+        let mut select = self.conn.prepare_cached(FOLLOWING)?;
         let mut rows = select.query([intent])?;
         while let Some(row) = rows.next()? {
-            let bytes = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
+            let bytes = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
             let record =
                 Record::decode(bytes).map_err(|_| Failure::Damaged("a record cannot be read back"))?;
             if record.body.call() != Some(call) {
@@ -275,12 +274,14 @@ impl<'t> Batch<'t> {
     pub(super) fn finish(self) -> Result<Ended, Failure> {
         let conn = self.conn;
         self.limits.write()?;
+        self.turned.write(conn, self.run.row)?;
         for (tally, count) in self.denied {
             count_denied(conn, &tally, count)?;
         }
         Ok(Ended {
             opened: self.opened,
             closed: self.closed,
+            turned: self.turned,
         })
     }
 

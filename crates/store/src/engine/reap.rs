@@ -2,7 +2,7 @@
 
 use super::{Engine, remove_quietly};
 use crate::error::Failure;
-use callgate_ledger::{CallId, RunId};
+use callgate_ledger::RunId;
 use rusqlite::{OptionalExtension as _, params};
 use std::fs::{File, TryLockError};
 use std::io;
@@ -38,7 +38,7 @@ impl Engine {
             match life(&path)? {
                 Life::Lives => {}
                 Life::Gone(lock) => {
-                    self.close_run(row)?;
+                    self.close_run(row, run)?;
                     if lock.is_some() {
                         remove_quietly(&path);
                     }
@@ -63,7 +63,7 @@ impl Engine {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    fn close_run(&mut self, row: i64) -> Result<(), Failure> {
+    fn close_run(&mut self, row: i64, run: RunId) -> Result<(), Failure> {
         self.transact(|batch| {
             let ended: Option<Option<i64>> = batch
                 .conn
@@ -74,14 +74,7 @@ impl Engine {
             if ended != Some(None) {
                 return Ok(());
             }
-            let open: Vec<(i64, CallId)> = batch
-                .conn
-                .prepare_cached("SELECT intent, call FROM open_call WHERE run = ?1 ORDER BY intent")?
-                .query_map([row], |row| Ok((row.get(0)?, CallId(row.get(1)?))))?
-                .collect::<Result<_, _>>()?;
-            for (intent, call) in open {
-                batch.close_gone(intent, call)?;
-            }
+            batch.close_gone(row, run)?;
             batch
                 .conn
                 .prepare_cached("UPDATE run SET ended = ?2, how = 'gone' WHERE id = ?1")?

@@ -81,6 +81,45 @@ fn every_step_of_a_call_is_recorded_in_order() {
 }
 
 #[test]
+fn what_follows_a_call_is_found_however_late_it_comes() {
+    let (_outer, dir) = folder();
+    let store = Store::open(options(&dir)).unwrap();
+    let (soon, late) = (
+        admitted(&store, call()).unwrap(),
+        admitted(&store, call()).unwrap(),
+    );
+    let late_answer = |call| {
+        let late = Late {
+            after_us: 5_u32.into(),
+            call,
+            status: Status::Ok,
+        };
+        wait(store.record_now(Event::Late(late))).unwrap();
+    };
+    store.settle(soon.call, ended(Status::Unknown, Refund::Keep));
+    late_answer(soon.call);
+    late_answer(late.call);
+    for _ in 0..300 {
+        let between = admitted(&store, call()).unwrap();
+        store.settle(between.call, ok());
+    }
+    store.settle(late.call, ended(Status::Unknown, Refund::Keep));
+    for call in [soon.call, late.call] {
+        late_answer(call);
+    }
+    store.close(StopReason::Exit);
+    let reader = Reader::open(&dir).unwrap();
+    let following = |call| {
+        let records = reader.call(call).unwrap().unwrap().following;
+        let kinds = records.iter().map(|entry| entry.record().unwrap().kind());
+        kinds.collect::<Vec<_>>()
+    };
+    assert_eq!(following(soon.call), [Kind::Outcome, Kind::Late, Kind::Late]);
+    assert_eq!(following(late.call), [Kind::Outcome, Kind::Late]);
+    verified(&dir);
+}
+
+#[test]
 fn a_call_whose_admission_nobody_took_is_given_back() {
     let (_outer, dir) = folder();
     let store = Store::open(options(&dir)).unwrap();

@@ -1,10 +1,11 @@
 //! Invariant 4: a limit is never exceeded.
 
 use crate::support::{
-    Hands, admitted, at_most, call, ended, folder, in_flight, limited, ok, options, until, wait,
+    Hands, admitted, at_most, call, ended, folder, in_flight, limited, ok, options, options_with, policy,
+    until, wait,
 };
 use callgate_core::name::SessionId;
-use callgate_ledger::record::Status;
+use callgate_ledger::record::{Reload, ReloadEffect, Status};
 use callgate_store::{Admission, Reader, Refund, StopReason, Store};
 use std::time::Duration;
 
@@ -104,6 +105,102 @@ fn limits_of_two_lengths_on_one_key_do_not_disturb_each_other() {
 }
 
 #[test]
+fn a_history_is_kept_for_the_longest_window_that_any_gate_looks_through() {
+    let (_outer, dir) = folder();
+    let clock = Hands::at(1_000_000);
+    let open =
+        |windows: &[(u64, u64)]| Store::open_with_clock(options_with(&dir, windows), clock.clone()).unwrap();
+    let admit =
+        |store, max, seconds| admitted(store, limited(at_most(max, Duration::from_secs(seconds)))).is_some();
+    let (short, long) = (open(&[(10, 3)]), open(&[(35, 4)]));
+    for _ in 0..3 {
+        assert!(admit(&short, 3, 10));
+    }
+    clock.pass(Duration::from_secs(11));
+    assert!(admit(&short, 3, 10), "the short window is empty again");
+    assert!(!admit(&long, 4, 35), "the long one holds all four");
+    // Its own calls count also where it was not there while others came.
+    long.close(StopReason::Exit);
+    clock.pass(Duration::from_secs(11));
+    assert!(admit(&short, 3, 10));
+    let long = open(&[(35, 4)]);
+    assert!(!admit(&long, 4, 35), "a restart forgets nothing");
+    clock.pass(Duration::from_secs(13));
+    assert!(admit(&long, 4, 35), "the first three have left the long window");
+    for store in [short, long] {
+        store.close(StopReason::Exit);
+    }
+}
+
+#[test]
+fn a_reload_keeps_what_its_windows_need_and_no_more() {
+    let (_outer, dir) = folder();
+    let clock = Hands::at(1_000_000);
+    let store = Store::open_with_clock(options_with(&dir, &[(10, 3)]), clock.clone()).unwrap();
+    let admit =
+        |max, seconds| admitted(&store, limited(at_most(max, Duration::from_secs(seconds)))).is_some();
+    let reload = |windows: &[(u64, u64)]| {
+        let record = Reload {
+            effect: ReloadEffect::Tighter,
+            from: None,
+            reason: None,
+            server: None,
+            to: None,
+        };
+        wait(store.reload(policy(windows), record)).unwrap();
+    };
+    let kept = || {
+        let reader = Reader::open(&dir).unwrap();
+        let limits = reader.limits(&*clock).unwrap();
+        limits
+            .first()
+            .map_or(0, |limit| reader.history(limit).unwrap().len())
+    };
+    assert!(admit(3, 10));
+    clock.pass(Duration::from_secs(5));
+    reload(&[(10, 3), (35, 2)]);
+    clock.pass(Duration::from_secs(6));
+    assert!(admit(3, 10));
+    assert!(
+        !admit(2, 35),
+        "what was there at the reload counts in the longer window"
+    );
+    reload(&[(10, 3)]);
+    assert!(admit(3, 10));
+    assert_eq!(kept(), 1, "what no policy looks at any more is not kept");
+    store.close(StopReason::Exit);
+}
+
+#[test]
+fn a_limit_is_shown_with_its_windows_and_what_they_may_hold() {
+    let (_outer, dir) = folder();
+    let clock = Hands::at(1_000_000);
+    let store = Store::open_with_clock(options_with(&dir, &[(10, 3), (35, 4)]), clock.clone()).unwrap();
+    for _ in 0..2 {
+        assert!(admitted(&store, limited(at_most(4, Duration::from_secs(35)))).is_some());
+        clock.pass(Duration::from_secs(6));
+    }
+    let shown = || {
+        let limits = Reader::open(&dir).unwrap().limits(&*clock).unwrap();
+        let [limit] = limits.try_into().unwrap();
+        let windows = limit.windows.into_iter();
+        windows
+            .map(|shown| {
+                let max = shown.max.map(|max| max.to_string()).unwrap_or_default();
+                (shown.window.length().as_secs(), max, shown.used.to_string())
+            })
+            .collect::<Vec<_>>()
+    };
+    let expected = [
+        (10, "3".to_owned(), "1".to_owned()),
+        (35, "4".to_owned(), "2".to_owned()),
+    ];
+    assert_eq!(shown(), expected);
+    store.close(StopReason::Exit);
+    assert_eq!(shown(), expected, "also when no gate runs");
+}
+
+#[test]
 fn thousands_in_a_window_are_counted_never_over_and_at_most_a_sixtieth_late() {
     let (_outer, dir) = folder();
     let clock = Hands::at(1_000_000);
@@ -115,7 +212,7 @@ fn thousands_in_a_window_are_counted_never_over_and_at_most_a_sixtieth_late() {
     }
     assert!(!admit());
     let limits = Reader::open(&dir).unwrap().limits(&*clock).unwrap();
-    assert_eq!(limits[0].used.to_string(), "1300");
+    assert_eq!(limits[0].windows[0].used.to_string(), "1300");
     clock.pass(MINUTE - Duration::from_millis(1_300 - 1_100));
     assert!((0..1_300).filter(|_| admit()).count() <= 1_101);
     clock.pass(Duration::from_millis(1_200));

@@ -1,6 +1,7 @@
-//! Limits against a naive model, over two stores of one folder that stand for two processes.
+//! Limits against a naive model, over two stores of one folder that stand for two processes. They have
+//! different policies: one looks at the history through the short window alone.
 
-use crate::support::{Hands, admitted, at_most, ended, folder, limited, ok, options, records};
+use crate::support::{Hands, admitted, at_most, ended, folder, limited, ok, options, options_with, records};
 use callgate_core::amount::Amount;
 use callgate_ledger::CallId;
 use callgate_ledger::record::{Body, Status};
@@ -9,8 +10,11 @@ use proptest::prelude::*;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-const SHORT: u64 = 10;
-const LONG: u64 = 35;
+/// A window in seconds, and what it may hold.
+const SHORT: (u64, u64) = (10, 7);
+const LONG: (u64, u64) = (35, 13);
+/// The windows that each store's policy has.
+const POLICIES: [&[(u64, u64)]; 2] = [&[SHORT], &[SHORT, LONG]];
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -27,14 +31,11 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let admit = (
-        0..2_usize,
-        0..4_u64,
-        prop_oneof![Just((SHORT, 7)), Just((LONG, 13))],
-    );
+    let look = prop_oneof![Just((0, SHORT)), Just((1, SHORT)), Just((1, LONG))];
+    let admit = (look, 0..4_u64);
     prop_oneof![
         3 => (0..6_u64).prop_map(Step::Pass),
-        8 => admit.prop_map(|(store, amount, (window, max))| Step::Admit { store, amount, window, max }),
+        8 => admit.prop_map(|((store, (window, max)), amount)| Step::Admit { store, amount, window, max }),
         2 => any::<usize>().prop_map(Step::Refund),
         1 => any::<usize>().prop_map(Step::Keep),
         1 => (0..2_usize).prop_map(Step::Reopen),
@@ -56,8 +57,10 @@ proptest! {
     fn limits_decide_as_the_naive_model_does(steps in proptest::collection::vec(step(), 1..60)) {
         let (_outer, dir) = folder();
         let clock = Hands::at(1_000_000);
-        let open = || Store::open_with_clock(options(&dir), clock.clone()).unwrap();
-        let mut stores = [open(), open()];
+        let open = |store: usize| {
+            Store::open_with_clock(options_with(&dir, POLICIES[store]), clock.clone()).unwrap()
+        };
+        let mut stores = [open(0), open(1)];
         let mut now = 0;
         let mut taken: Vec<Taken> = Vec::new();
         for step in steps {
@@ -97,7 +100,7 @@ proptest! {
                     // Its open calls are closed as unknown, which keeps what they took.
                     taken.iter_mut().filter(|t| t.store == store).for_each(|t| t.call = None);
                     stores[store].close(StopReason::Exit);
-                    stores[store] = open();
+                    stores[store] = open(store);
                 }
             }
         }

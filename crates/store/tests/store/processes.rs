@@ -191,7 +191,10 @@ fn kill_at_any_moment_loses_no_intent_and_every_intent_gets_one_outcome() {
 
     let reader = Reader::open(&dir).unwrap();
     let limits = reader.limits(&SystemClock).unwrap();
-    let used: Vec<String> = limits.iter().map(|limit| limit.used.to_string()).collect();
+    let used: Vec<String> = limits
+        .iter()
+        .map(|limit| limit.windows[0].used.to_string())
+        .collect();
     assert_eq!(
         used,
         [intents.len().to_string()],

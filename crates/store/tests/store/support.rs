@@ -1,14 +1,14 @@
 //! What the store's tests share: requests, limits, runtimes, clocks.
 
 use callgate_core::amount::Amount;
-use callgate_core::limit::{LimitKey, Measure, Reservation, ScopeValue, Slot, Window};
+use callgate_core::limit::{Bound, LimitInForce, LimitKey, Measure, Reservation, ScopeValue, Slot, Window};
 use callgate_core::name::{CounterName, GrantId, RuleId, ServerName, ToolName};
-use callgate_core::program::Mode;
+use callgate_core::program::{Mode, Scope};
 use callgate_ledger::record::{Mode as ServeMode, Status};
 use callgate_ledger::{Kind, Record, Report, Verifier};
 use callgate_store::{
-    Admission, AdmitRequest, Admitted, Clock, Durability, Reader, Refund, RunInfo, Settlement, Store,
-    StoreOptions,
+    Admission, AdmitRequest, Admitted, Clock, Durability, PolicyInForce, Reader, Refund, RunInfo, Settlement,
+    Store, StoreOptions,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -24,10 +24,35 @@ pub(crate) fn options(dir: &Path) -> StoreOptions {
         run: RunInfo {
             label: "a test".to_owned(),
             mode: ServeMode::Run,
-            policies: vec![(ServerName::new("mail").unwrap(), [7; 32])],
+            policies: vec![policy(&[])],
             version: "0.1.0".to_owned(),
         },
     }
+}
+
+/// A policy with limits of these lengths in seconds, each by another rule, on the history of [`at_most`].
+pub(crate) fn policy(windows: &[(u64, u64)]) -> PolicyInForce {
+    let limit = |(seconds, max): &(u64, u64)| LimitInForce {
+        scope: Scope::Server,
+        tool: Some("send".into()),
+        counter: CounterName::new("calls").unwrap(),
+        bound: Bound::Window {
+            window: Window::Sliding(Duration::from_secs(*seconds)),
+            max: Some(Amount::units(*max)),
+        },
+    };
+    PolicyInForce {
+        server: ServerName::new("mail").unwrap(),
+        digest: [7; 32],
+        limits: windows.iter().map(limit).collect(),
+    }
+}
+
+/// [`options`] of a run that judges by [`policy`].
+pub(crate) fn options_with(dir: &Path, windows: &[(u64, u64)]) -> StoreOptions {
+    let mut options = options(dir);
+    options.run.policies = vec![policy(windows)];
+    options
 }
 
 /// A state folder that does not exist yet, below one that goes with the test.

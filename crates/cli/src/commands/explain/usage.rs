@@ -3,16 +3,19 @@
 use anyhow::{Context, bail};
 use callgate_core::amount::Amount;
 use callgate_core::call::WallTime;
-use callgate_core::limit::{Counters, LimitKey, ScopeValue, StoreTime, Totals};
+use callgate_core::limit::{Counters, LimitKey, MemoryCounters, ScopeValue, StoreTime, Totals};
 use callgate_store::{LimitInUse, Reader, SystemClock};
 use std::collections::BTreeSet;
-use std::convert::Infallible;
 use std::path::Path;
 
 /// What is in use, and what could not be told.
 #[derive(Debug, Default)]
 pub(crate) struct Usage {
+    reader: Option<Reader>,
     limits: Vec<LimitInUse>,
+    /// The histories that were asked for, and which those are.
+    histories: MemoryCounters,
+    read: BTreeSet<LimitKey>,
     now: Option<StoreTime>,
     server: Option<String>,
     /// Paths of scopes whose values the folder keeps as fingerprints.
@@ -41,9 +44,10 @@ impl Usage {
         };
         Ok(Self {
             now: Some(reader.now(&SystemClock)?),
+            reader: Some(reader),
             server,
             limits,
-            unknown: BTreeSet::new(),
+            ..Self::default()
         })
     }
 
@@ -69,7 +73,23 @@ impl Usage {
             .collect()
     }
 
-    fn find(&mut self, key: &LimitKey) -> Option<&LimitInUse> {
+    /// The histories, with that of `key` among them.
+    fn with(&mut self, key: &LimitKey) -> anyhow::Result<&mut MemoryCounters> {
+        if self.read.insert(key.clone())
+            && let Some(limit) = self.find(key)
+            && let Some(reader) = &self.reader
+        {
+            for (at, amount) in reader.history(&limit)? {
+                self.histories.add(key, at, amount)?;
+            }
+            for _ in 0..limit.in_flight {
+                self.histories.occupy(key)?;
+            }
+        }
+        Ok(&mut self.histories)
+    }
+
+    fn find(&mut self, key: &LimitKey) -> Option<LimitInUse> {
         let (scope, value) = match &key.scope {
             ScopeValue::Grant(grant) => ("grant", Some(grant.as_str())),
             ScopeValue::Session(session) => ("session", Some(session.as_str())),
@@ -83,38 +103,37 @@ impl Usage {
                 return None;
             }
         };
-        self.limits.iter().find(|limit| {
+        let found = self.limits.iter().find(|limit| {
             limit.server.as_deref() == key.server.as_ref().map(|server| server.as_str())
                 && limit.scope == scope
                 && (value.is_none() || limit.value.as_deref() == value)
                 && *limit.tool == *key.tool
                 && limit.counter == key.counter.as_str()
-        })
+        });
+        found.cloned()
     }
 }
 
 impl Counters for Usage {
-    type Error = Infallible;
+    type Error = anyhow::Error;
 
-    /// What is used in the longest window on the key; a shorter window may hold less.
-    fn totals(&mut self, key: &LimitKey, _cutoff: StoreTime) -> Result<Totals, Infallible> {
-        let used = self.find(key).map_or(Amount::ZERO, |limit| limit.used);
-        Ok(Totals { used, entries: 0 })
+    fn totals(&mut self, key: &LimitKey, cutoff: StoreTime) -> anyhow::Result<Totals> {
+        Ok(self.with(key)?.totals(key, cutoff)?)
     }
 
-    fn add(&mut self, _key: &LimitKey, _at: StoreTime, _amount: Amount) -> Result<(), Infallible> {
-        Ok(())
+    fn add(&mut self, key: &LimitKey, at: StoreTime, amount: Amount) -> anyhow::Result<()> {
+        Ok(self.with(key)?.add(key, at, amount)?)
     }
 
-    fn freed_by(&mut self, _key: &LimitKey, _need: Amount) -> Result<Option<StoreTime>, Infallible> {
-        Ok(None)
+    fn freed_by(&mut self, key: &LimitKey, need: Amount) -> anyhow::Result<Option<StoreTime>> {
+        Ok(self.with(key)?.freed_by(key, need)?)
     }
 
-    fn in_flight(&mut self, key: &LimitKey) -> Result<u32, Infallible> {
-        Ok(self.find(key).map_or(0, |limit| limit.in_flight))
+    fn in_flight(&mut self, key: &LimitKey) -> anyhow::Result<u32> {
+        Ok(self.with(key)?.in_flight(key)?)
     }
 
-    fn occupy(&mut self, _key: &LimitKey) -> Result<(), Infallible> {
-        Ok(())
+    fn occupy(&mut self, key: &LimitKey) -> anyhow::Result<()> {
+        Ok(self.with(key)?.occupy(key)?)
     }
 }

@@ -5,7 +5,7 @@ use super::super::ledger::{Progress, first_since};
 use callgate_core::limit::StoreTime;
 use callgate_ledger::record::{Denial, ReloadEffect, Start, Status as Ended, SuppressedKind};
 use callgate_ledger::{Body, RunId};
-use callgate_store::{ReadError, Reader, RunStatus, SystemClock};
+use callgate_store::{LimitInUse, ReadError, Reader, RunStatus, SystemClock, WindowInUse};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -70,7 +70,7 @@ pub(super) struct Denied {
     pub(super) recorded: bool,
 }
 
-/// A limit with something in its window.
+/// A limit with something in its window, or with calls in flight. One with several windows is there for each.
 #[derive(Debug, Serialize)]
 pub(super) struct Limit {
     pub(super) server: Option<String>,
@@ -78,9 +78,13 @@ pub(super) struct Limit {
     pub(super) counter: String,
     pub(super) scope: String,
     pub(super) value: Option<String>,
-    pub(super) used: String,
-    pub(super) window_s: f64,
+    pub(super) used: Option<String>,
+    /// How much may be used within the window, as far as a gate says.
+    pub(super) max: Option<String>,
+    pub(super) window_s: Option<f64>,
     pub(super) in_flight: u32,
+    /// How many may be in flight.
+    pub(super) places: Option<u32>,
 }
 
 /// The ledger's size and how far it is signed.
@@ -296,19 +300,27 @@ fn add_denial(denial: Denial, calls: &mut Calls, sums: &mut Sums) {
 
 fn limits(reader: &Reader) -> Result<Vec<Limit>, ReadError> {
     let limits = reader.limits(&SystemClock)?;
-    Ok(limits
-        .into_iter()
-        .map(|limit| Limit {
-            server: limit.server,
-            tool: limit.tool,
-            counter: limit.counter,
-            scope: limit.scope,
-            value: limit.value,
-            used: limit.used.to_string(),
-            window_s: limit.window.as_secs_f64(),
-            in_flight: limit.in_flight,
-        })
-        .collect())
+    Ok(limits.iter().flat_map(by_window).collect())
+}
+
+fn by_window(limit: &LimitInUse) -> Vec<Limit> {
+    let mut windows: Vec<Option<WindowInUse>> = limit.windows.iter().copied().map(Some).collect();
+    if windows.is_empty() {
+        windows.push(None);
+    }
+    let row = |window: Option<WindowInUse>| Limit {
+        server: limit.server.clone(),
+        tool: limit.tool.clone(),
+        counter: limit.counter.clone(),
+        scope: limit.scope.clone(),
+        value: limit.value.clone(),
+        used: window.map(|window| window.used.to_string()),
+        max: window.and_then(|window| window.max).map(|max| max.to_string()),
+        window_s: window.map(|window| window.window.length().as_secs_f64()),
+        in_flight: limit.in_flight,
+        places: limit.places,
+    };
+    windows.into_iter().map(row).collect()
 }
 
 fn ledger(reader: &Reader, dir: &Path) -> anyhow::Result<Ledger> {

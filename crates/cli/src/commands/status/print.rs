@@ -96,16 +96,19 @@ fn limits(status: &Status, out: &mut Out) -> anyhow::Result<()> {
     let paint = out.paint();
     if !status.limits.is_empty() {
         out.line(&paint.dim(&format!(
-            "  {:>10} {:>8}  {:<48} COUNTED BY",
+            "  {:>16} {:>8}  {:<42} COUNTED BY",
             "USED", "WINDOW", "SERVER TOOL COUNTER"
         )))?;
     }
     for limit in status.limits.iter().take(ROWS_MAX) {
-        let window = Duration::from_secs_f64(limit.window_s);
-        let window = if window.is_zero() {
-            "-".to_owned()
-        } else {
-            short(window)
+        let window = match limit.window_s {
+            None => "-".to_owned(),
+            Some(seconds) => short(Duration::from_secs_f64(seconds)),
+        };
+        let used = match (&limit.used, &limit.max) {
+            (None, _) => "-".to_owned(),
+            (Some(used), None) => used.clone(),
+            (Some(used), Some(max)) => format!("{used} of {max}"),
         };
         let what = [
             limit.server.as_deref().unwrap_or("*"),
@@ -119,13 +122,13 @@ fn limits(status: &Status, out: &mut Out) -> anyhow::Result<()> {
             .as_deref()
             .map(|value| format!(" {}", clean(value)))
             .unwrap_or_default();
-        let flight = match limit.in_flight {
-            0 => String::new(),
-            count => format!(", {count} in flight"),
+        let flight = match (limit.in_flight, limit.places) {
+            (0, _) => String::new(),
+            (count, None) => format!(", {count} in flight"),
+            (count, Some(places)) => format!(", {count} of {places} in flight"),
         };
         out.line(&format!(
-            "  {:>10} {window:>8}  {what:<48} {}{value}{flight}",
-            limit.used,
+            "  {used:>16} {window:>8}  {what:<42} {}{value}{flight}",
             clean(&limit.scope)
         ))?;
     }

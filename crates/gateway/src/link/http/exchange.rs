@@ -1,5 +1,6 @@
 //! One message by POST, and what comes back for it.
 
+use super::pool::{Reply, SendError};
 use super::{HttpLink, SESSION_ID, standing};
 use crate::link::{Link, Passage, PassageKind, Style};
 use crate::session::{Departure, Origin, Seen, Session};
@@ -10,9 +11,7 @@ use callgate_wire::sse::{Item, Parser};
 use callgate_wire::{Decoded, IdKey, Kind, decode, headers};
 use futures_util::future::BoxFuture;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
-use http::{Method, Response, StatusCode};
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use http::{HeaderMap, Method, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,19 +56,20 @@ async fn post(session: &Arc<Session>, passage: Passage) {
         departure: &passage.departure,
     };
     let response = tokio::select! {
-        response = link.endpoint.client.request(request) => response,
+        response = link.endpoint.request(request) => response,
         () = asked.left(session) => return session.abandon(&key),
     };
     match response {
-        Ok(response) => receive(session, link, response, &asked, style).await,
+        Ok(reply) => receive(session, link, reply, &asked, style).await,
         Err(cause) => {
             tracing::warn!(server = %session.gate().server, %cause, "the server did not answer");
-            if cause.is_connect() {
-                session
-                    .fail_unsent(&key, "the server could not be reached, so the call has not run")
-                    .await;
-            } else {
-                session.fail(&key, Reason::UpstreamUnreachable, BROKE_OFF).await;
+            match cause {
+                SendError::Unreachable(_) => {
+                    session
+                        .fail_unsent(&key, "the server could not be reached, so the call has not run")
+                        .await;
+                }
+                SendError::Broke(_) => session.fail(&key, Reason::UpstreamUnreachable, BROKE_OFF).await,
             }
         }
     }
@@ -81,7 +81,7 @@ async fn deliver(link: &HttpLink, passage: &Passage, session: &Arc<Session>) {
         return;
     };
     let timeout = session.gate().settings.timeout;
-    match tokio::time::timeout(timeout, link.endpoint.client.request(request)).await {
+    match tokio::time::timeout(timeout, link.endpoint.request(request)).await {
         Ok(Ok(_)) => {}
         Ok(Err(cause)) => {
             tracing::warn!(server = %session.gate().server, %cause, "a notification was not delivered")
@@ -158,23 +158,17 @@ const fn era_of(style: Style) -> Era {
     }
 }
 
-async fn receive(
-    session: &Arc<Session>,
-    link: &HttpLink,
-    response: Response<Incoming>,
-    asked: &Asked<'_>,
-    style: Style,
-) {
-    let status = response.status();
+async fn receive(session: &Arc<Session>, link: &HttpLink, reply: Reply, asked: &Asked<'_>, style: Style) {
+    let status = reply.status;
     if style == Style::Initialize && status.is_success() {
-        link.lock().session_id = response.headers().get(SESSION_ID).cloned();
+        link.lock().session_id = reply.headers.get(SESSION_ID).cloned();
     }
-    if let Some((reason, text)) = failure_of(status, &response) {
+    if let Some((reason, text)) = failure_of(status, &reply.headers) {
         return session.fail(asked.key, reason, &text).await;
     }
-    match content_kind(&response) {
-        ContentKind::Events => receive_events(session, link, response, asked).await,
-        ContentKind::Json => receive_json(session, response, asked, status).await,
+    match content_kind(&reply.headers) {
+        ContentKind::Events => receive_events(session, link, reply, asked).await,
+        ContentKind::Json => receive_json(session, reply, asked, status).await,
         ContentKind::Other => {
             let text = format!("the server answered with HTTP {} and no JSON", status.as_u16());
             session.fail(asked.key, Reason::UpstreamProtocol, &text).await;
@@ -189,9 +183,8 @@ enum ContentKind {
     Other,
 }
 
-fn content_kind(response: &Response<Incoming>) -> ContentKind {
-    let value = response
-        .headers()
+fn content_kind(headers: &HeaderMap) -> ContentKind {
+    let value = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
@@ -206,7 +199,7 @@ fn content_kind(response: &Response<Incoming>) -> ContentKind {
 }
 
 /// Statuses that are no answer to a call, in words that name what to do.
-fn failure_of(status: StatusCode, response: &Response<Incoming>) -> Option<(Reason, String)> {
+fn failure_of(status: StatusCode, headers: &HeaderMap) -> Option<(Reason, String)> {
     if status.is_success() {
         return None;
     }
@@ -223,12 +216,9 @@ fn failure_of(status: StatusCode, response: &Response<Incoming>) -> Option<(Reas
             format!("the server answered with a redirect (HTTP {code}), which is not followed"),
         )),
         // From 2026-07-28 on, and in some servers before, the error is in the body.
-        _ if content_kind(response) == ContentKind::Json => None,
+        _ if content_kind(headers) == ContentKind::Json => None,
         _ => {
-            let wait = response
-                .headers()
-                .get(RETRY_AFTER)
-                .and_then(|value| value.to_str().ok());
+            let wait = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
             let seconds = wait.and_then(|wait| wait.trim().parse::<u32>().ok());
             let retry = seconds.map_or_else(String::new, |seconds| format!("; it asks to wait {seconds} s"));
             Some((
@@ -239,16 +229,11 @@ fn failure_of(status: StatusCode, response: &Response<Incoming>) -> Option<(Reas
     }
 }
 
-async fn receive_json(
-    session: &Arc<Session>,
-    response: Response<Incoming>,
-    asked: &Asked<'_>,
-    status: StatusCode,
-) {
+async fn receive_json(session: &Arc<Session>, reply: Reply, asked: &Asked<'_>, status: StatusCode) {
     let key = asked.key;
     let bytes_max = session.gate().settings.bounds.message_bytes_max;
     let collected = tokio::select! {
-        collected = collect(response.into_body(), bytes_max) => collected,
+        collected = collect(reply, bytes_max) => collected,
         () = asked.left(session) => return session.abandon(key),
     };
     match collected {
@@ -277,13 +262,11 @@ enum BodyError {
 }
 
 /// The whole body; one that came in one piece is not copied.
-async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Bytes, BodyError> {
+async fn collect(mut reply: Reply, bytes_max: usize) -> Result<Bytes, BodyError> {
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|_| BodyError::Broke)?.into_data() else {
-            continue;
-        };
+    while let Some(data) = reply.data().await {
+        let data = data.map_err(|_| BodyError::Broke)?;
         if first.len().saturating_add(all.len()).saturating_add(data.len()) > bytes_max {
             return Err(BodyError::TooLarge);
         }
@@ -298,20 +281,14 @@ async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Bytes, BodyErro
 }
 
 /// Reads a stream of events until it has answered; one that breaks off is taken up again where it can be.
-async fn receive_events(
-    session: &Arc<Session>,
-    link: &HttpLink,
-    response: Response<Incoming>,
-    asked: &Asked<'_>,
-) {
+async fn receive_events(session: &Arc<Session>, link: &HttpLink, mut reply: Reply, asked: &Asked<'_>) {
     let key = asked.key;
     let bytes_max = session.gate().settings.bounds.message_bytes_max;
-    let mut body = response.into_body();
     let mut last_event_id = String::new();
     let mut in_vain = 0;
     loop {
         let mut parser = Parser::new(bytes_max);
-        match pump(session, &mut body, &mut parser, Some(asked)).await {
+        match pump(session, &mut reply, &mut parser, Some(asked)).await {
             Pumped::Answered | Pumped::Left => return,
             Pumped::TooLarge => return session.fail(key, Reason::TooLarge, TOO_LARGE).await,
             Pumped::Ended => {}
@@ -340,18 +317,18 @@ async fn receive_events(
             () = asked.left(session) => return session.abandon(key),
         };
         let Some(resumed) = resumed else { break };
-        body = resumed;
+        reply = resumed;
     }
     session.fail(key, Reason::UpstreamUnreachable, BROKE_OFF).await;
 }
 
-async fn resume(link: &HttpLink, last_event_id: &str) -> Option<Incoming> {
+async fn resume(link: &HttpLink, last_event_id: &str) -> Option<Reply> {
     let name = HeaderName::from_static("last-event-id");
     let value = HeaderValue::try_from(last_event_id).ok()?;
     let request = link.request(Method::GET, Bytes::new(), &[(name, value)]).ok()?;
-    let response = link.endpoint.client.request(request).await.ok()?;
-    let is_stream = response.status().is_success() && content_kind(&response) == ContentKind::Events;
-    is_stream.then(|| response.into_body())
+    let reply = link.endpoint.request(request).await.ok()?;
+    let is_stream = reply.status.is_success() && content_kind(&reply.headers) == ContentKind::Events;
+    is_stream.then_some(reply)
 }
 
 /// How a stream ended.
@@ -370,25 +347,24 @@ pub(super) enum Pumped {
 /// Hands over the events of a stream, for the request that it answers or for none.
 pub(super) async fn pump(
     session: &Arc<Session>,
-    body: &mut Incoming,
+    reply: &mut Reply,
     parser: &mut Parser,
     request: Option<&Asked<'_>>,
 ) -> Pumped {
     loop {
-        let frame = match request {
-            None => body.frame().await,
+        let data = match request {
+            None => reply.data().await,
             Some(asked) => tokio::select! {
-                frame = body.frame() => frame,
+                data = reply.data() => data,
                 () = asked.left(session) => {
                     session.abandon(asked.key);
                     return Pumped::Left;
                 }
             },
         };
-        let Some(Ok(frame)) = frame else {
+        let Some(Ok(data)) = data else {
             return Pumped::Ended;
         };
-        let Ok(data) = frame.into_data() else { continue };
         let mut items = Vec::new();
         parser.push(&data, |item| items.push(item));
         for item in items {

@@ -40,14 +40,13 @@ async fn follow(session: &Arc<Session>) -> Option<Duration> {
         return None;
     };
     let request = link.request(Method::GET, Bytes::new(), &[]).ok()?;
-    let response = link.endpoint.client.request(request).await.ok()?;
-    if !response.status().is_success() {
+    let mut reply = link.endpoint.request(request).await.ok()?;
+    if !reply.status.is_success() {
         return None;
     }
     let bytes_max = session.gate().settings.bounds.message_bytes_max;
     let mut parser = Parser::new(bytes_max);
-    let mut body = response.into_body();
-    while pump(session, &mut body, &mut parser, None).await == Pumped::TooLarge {}
+    while pump(session, &mut reply, &mut parser, None).await == Pumped::TooLarge {}
     let asked = parser.retry().map_or(REOPEN_DELAY, Duration::from_millis);
     Some(asked.clamp(REOPEN_DELAY, REOPEN_DELAY_MAX))
 }
