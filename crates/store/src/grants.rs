@@ -56,6 +56,9 @@ pub enum GrantError {
         /// The server.
         server: ServerName,
     },
+    /// There are as many grants as there may be.
+    #[error("there are {max} grants that are not revoked, and may not be more; revoke some", max = change::GRANTS_MAX)]
+    TooMany,
     /// It would have expired before it was made.
     #[error("a grant has to expire later than now")]
     Expired,

@@ -22,6 +22,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How many grants there are at most that are not revoked.
+pub(super) const GRANTS_MAX: u32 = 10_000;
+
 /// The grants of a state folder, which is made where it is missing and something is to be written. Gates may
 /// run meanwhile: a gateway admits no call any more under what was in force before a change.
 #[derive(Debug, Clone)]
@@ -129,6 +132,13 @@ impl Grants {
             if let Some(id) = taken {
                 let (label, id) = (new.label, id_of(&id)?);
                 return Err(GrantError::Taken { label, id }.into());
+            }
+            let known: u32 = batch
+                .conn
+                .prepare_cached("SELECT count(*) FROM caller_grant WHERE revoked IS NULL")?
+                .query_row([], |row| row.get(0))?;
+            if known >= GRANTS_MAX {
+                return Err(GrantError::TooMany.into());
             }
             let name: [u8; 8] = random()?;
             let id = id_of(&format!("{ID_PREFIX}{:016x}", u64::from_be_bytes(name)))?;

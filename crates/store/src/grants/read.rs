@@ -17,6 +17,8 @@ use std::sync::{Mutex, PoisonError};
 
 /// The name of the generation in `meta`.
 pub(super) const GENERATION: &str = "grants_generation";
+/// Of how many revoked grants a gateway knows the tokens.
+const REVOKED_KNOWN_MAX: u32 = 1_000;
 const COLUMNS: &str = "SELECT id, label, created, expires, revoked, token FROM caller_grant";
 
 /// A caller's right to use servers.
@@ -60,7 +62,7 @@ pub struct GrantsSnapshot {
     pub generation: u64,
     /// The grants that are not revoked.
     pub grants: Vec<LiveGrant>,
-    /// The tokens of revoked grants, to say in a record whose token was refused.
+    /// The tokens of grants that were revoked last, to say in a record whose token was refused.
     pub revoked: Vec<(TokenHash, GrantId)>,
 }
 
@@ -70,7 +72,7 @@ impl Reader {
     /// # Errors
     /// [`ReadError`] where they cannot be read.
     pub fn grants(&self) -> Result<Vec<Grant>, ReadError> {
-        let grants = select_all(self.connection())?;
+        let grants = select(self.connection(), "ORDER BY created, id")?;
         Ok(grants.into_iter().map(|(grant, _)| grant).collect())
     }
 
@@ -111,8 +113,8 @@ pub(super) fn find(conn: &Connection, which: &str) -> Result<Grant, Stop> {
     }
 }
 
-fn select_all(conn: &Connection) -> Result<Vec<(Grant, TokenHash)>, Failure> {
-    let mut select = conn.prepare_cached(&format!("{COLUMNS} ORDER BY created, id"))?;
+fn select(conn: &Connection, which: &str) -> Result<Vec<(Grant, TokenHash)>, Failure> {
+    let mut select = conn.prepare_cached(&format!("{COLUMNS} {which}"))?;
     let mut rows = select.query([])?;
     let mut grants = Vec::new();
     while let Some(row) = rows.next()? {
@@ -175,9 +177,11 @@ impl View {
         self.read(|conn| {
             let transaction = conn.unchecked_transaction()?;
             let generation = generation(&transaction)?;
-            let (revoked, live): (Vec<_>, Vec<_>) = select_all(&transaction)?
-                .into_iter()
-                .partition(|(grant, _)| grant.revoked.is_some());
+            let live = select(&transaction, "WHERE revoked IS NULL ORDER BY created, id")?;
+            let revoked = select(
+                &transaction,
+                &format!("WHERE revoked IS NOT NULL ORDER BY revoked DESC, id LIMIT {REVOKED_KNOWN_MAX}"),
+            )?;
             let snapshot = GrantsSnapshot {
                 generation,
                 grants: live

@@ -361,6 +361,37 @@ fn a_gateway_that_reads_a_change_signs_its_record() {
 }
 
 #[test]
+fn there_are_not_more_grants_than_a_gateway_can_hold() {
+    let (_outer, dir) = folder();
+    let grants = Grants::of(&dir);
+    grants.create(new("ci", &[])).unwrap();
+    let database = rusqlite::Connection::open(dir.join("callgate.db")).unwrap();
+    let more = |rows: u32, revoked: Option<u32>, from: u32| {
+        let sql = "WITH RECURSIVE n(n) AS (VALUES (?1) UNION ALL SELECT n + 1 FROM n WHERE n + 1 < ?1 + ?2)
+            INSERT INTO caller_grant SELECT printf('g_%016x', n), 'label ' || n, randomblob(32), 0, NULL, ?3 + n FROM n";
+        database
+            .execute(sql, rusqlite::params![from, rows, revoked])
+            .unwrap();
+    };
+    more(1_200, Some(0), 0);
+    more(9_998, None, 100_000);
+    grants.create(new("the last", &[])).unwrap();
+    let refused = grants.create(new("one more", &[])).unwrap_err();
+    assert!(matches!(refused, GrantError::TooMany), "{refused}");
+    let store = open(&dir);
+    let snapshot = store.grants().unwrap();
+    assert_eq!((snapshot.grants.len(), snapshot.revoked.len()), (10_000, 1_000));
+    assert_eq!(
+        snapshot.revoked[0].1.as_str(),
+        format!("g_{:016x}", 1_199),
+        "the last ones"
+    );
+    grants.revoke("ci").unwrap();
+    grants.create(new("one more", &[])).unwrap();
+    store.close(StopReason::Exit);
+}
+
+#[test]
 fn asking_for_the_generation_takes_microseconds() {
     let (_outer, dir) = folder();
     let store = open(&dir);
