@@ -16,6 +16,7 @@ KINDS = {  # Fields, `:` required and `?` optional; types: h digest, i id, c cod
     "suppressed": "address?t count:n grant?t of:denial|malformed|auth_failure|drop reason?c since:n",
     "drop": "bytes:n grant?t peer:client|server reason:c server:t session?t",
     "list": "digest?h grant?t policy?h reason?c server:t session?t shown:n tools:n",
+    "grant": "action:create|rotate|revoke|attach|detach expires?n grant:t label:t policy_name?t server?t",
 }
 HEADER = "first:n frontier?digests kind:export open?ids origin:t size:n v:n vkey:t"
 TYPES = {"h": '"[0-9a-f]{64}"', "i": '"[0-9a-f]{32}"', "c": '"[a-z0-9_]{1,64}"', "t": r'"(?:[^"\\]|\\.)*"', "n": "[0-9]{1,16}",

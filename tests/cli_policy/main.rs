@@ -1,4 +1,5 @@
-//! Black-box tests of the commands around policies: `validate`, `explain`, `test`, `scan`, `schema`.
+//! Black-box tests of the commands around policies: `validate`, `explain`, `test`, `scan`, `schema`; and of the
+//! examples in the documentation.
 #![expect(
     clippy::unwrap_used,
     clippy::unwrap_in_result,

@@ -4,6 +4,7 @@ use crate::commands;
 use crate::commands::completions::{CompletionsArgs, ManArgs};
 use crate::commands::demo::DemoArgs;
 use crate::commands::demo::server::DemoServerArgs;
+use crate::commands::grants::GrantsArgs;
 use crate::commands::ledger::LedgerArgs;
 use crate::commands::status::StatusArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -47,6 +48,8 @@ pub(crate) enum Command {
     Run(Box<RunArgs>),
     /// Read, prove and check what was recorded
     Ledger(LedgerArgs),
+    /// Say who may call through `callgate serve`: make, show, change and end grants
+    Grants(GrantsArgs),
     /// Show running gates, calls, denials and limits
     Status(StatusArgs),
     /// Print what a shell needs to complete this program's arguments

@@ -10,7 +10,9 @@ use callgate_core::program::Program;
 use callgate_core::refusal::{Reason, Refusal};
 use callgate_ledger::record::{self, Status};
 use callgate_ledger::{CallId, Digest, Text, Uint53};
-use callgate_store::{Admission, AdmitRequest, Event, Fingerprint, Refund, Settlement, Store, StoreError};
+use callgate_store::{
+    Admission, AdmitRequest, Cause, Event, Fingerprint, Refund, Settlement, Store, StoreError,
+};
 use callgate_wire::{Malformed, quoted};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -173,10 +175,14 @@ impl Recorder {
             slots: admitted.slots,
             shadow: admitted.shadow,
             values: asked.values,
+            grants_generation: None,
         };
         match tokio::time::timeout(ADMIT_TIMEOUT, self.store.admit(request)).await {
             Ok(Ok(Admission::Admitted(admitted))) => Ok(admitted.call),
             Ok(Ok(Admission::Refused(refusal))) => Err(AdmitError::Refused(refusal)),
+            Ok(Ok(Admission::Stale)) => Err(AdmitError::Unavailable(StoreError::Unavailable(Cause::Other(
+                "the grants have changed".to_owned(),
+            )))),
             Ok(Err(cause)) => Err(AdmitError::Unavailable(cause)),
             Err(_) => Err(AdmitError::TimedOut),
         }

@@ -4,9 +4,9 @@ mod bodies;
 mod codec;
 
 pub use bodies::{
-    AuthFailure, Body, Charge, Denial, Drop, Durability, Intent, Kind, Late, List, Malformed, Mode, Outcome,
-    Peer, PolicyInUse, Reload, ReloadEffect, Scope, Settlement, Shadow, Start, Status, Stop, Suppressed,
-    SuppressedKind, TaskEnd, TaskStatus,
+    AuthFailure, Body, Charge, Denial, Drop, Durability, GrantAction, GrantChange, Intent, Kind, Late, List,
+    Malformed, Mode, Outcome, Peer, PolicyInUse, Reload, ReloadEffect, Scope, Settlement, Shadow, Start,
+    Status, Stop, Suppressed, SuppressedKind, TaskEnd, TaskStatus,
 };
 
 use crate::canonical::{CanonicalError, Fields};

@@ -209,5 +209,6 @@ fn request() -> Result<AdmitRequest, NameError> {
         slots: Vec::new(),
         shadow: Vec::new(),
         values: None,
+        grants_generation: None,
     })
 }

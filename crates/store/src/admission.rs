@@ -38,6 +38,9 @@ pub struct AdmitRequest {
     pub shadow: Vec<Refusal>,
     /// Argument values that the policy opted in, as JSON text. They are kept beside the ledger and can be erased.
     pub values: Option<Box<str>>,
+    /// The generation of the grants that the caller was let in by, where there are grants. If they have changed
+    /// since, by whatever process, the call is not admitted.
+    pub grants_generation: Option<u64>,
 }
 
 /// What admission came to.
@@ -48,6 +51,9 @@ pub enum Admission {
     Admitted(Admitted),
     /// A limit refused it, nothing is taken, and the denial is recorded.
     Refused(Refusal),
+    /// The grants have changed: whoever asks has to read them again, and may then ask again. Nothing is taken,
+    /// and nothing recorded.
+    Stale,
 }
 
 /// A call that was admitted. It has to be settled.

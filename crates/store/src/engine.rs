@@ -110,7 +110,24 @@ enum Doubt {
 impl Engine {
     /// Opens the folder, takes over what runs that are gone have left, and writes this run's `start`.
     pub(crate) fn open(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
-        let folder = Folder::prepare(&options.dir)?;
+        let mut engine = Self::attach(&options.dir, options.durability, clock)?;
+        let begun = engine.begin_run(&options.run).and_then(|()| engine.reap());
+        if let Err(failure) = begun {
+            let error = OpenError::from_failure(&engine.folder.database(), failure);
+            remove_quietly(&engine.folder.run_lock_path(engine.run.id));
+            return Err(error);
+        }
+        Ok(engine)
+    }
+
+    /// Opens the folder to append a record or two, by a process that serves nothing: it has no `start` and
+    /// is not among the runs.
+    pub(crate) fn attach(
+        dir: &Path,
+        durability: crate::Durability,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OpenError> {
+        let folder = Folder::prepare(dir)?;
         let failed = |error| OpenError::from_io(folder.dir(), error);
         let secret = FingerprintKey::new(&folder.fingerprint_key()?);
         let write_lock = folder.write_lock()?;
@@ -118,7 +135,7 @@ impl Engine {
         let origin = format!("callgate-{:016x}", u64::from_be_bytes(name));
         let id = RunId(random().map_err(failed)?);
         let run_lock = folder.hold_run(id)?;
-        let opened = open_locked(&folder, options, &write_lock, &origin, &*clock);
+        let opened = open_locked(&folder, durability, &write_lock, &origin, &*clock);
         let (conn, base) = match opened {
             Ok(opened) => opened,
             Err(error) => {
@@ -127,10 +144,10 @@ impl Engine {
             }
         };
         let file = FileId::of(&folder.database()).map_err(failed)?;
-        let mut engine = Self {
+        Ok(Self {
             conn,
             folder,
-            durability: options.durability,
+            durability,
             write_lock,
             run_lock,
             clock,
@@ -146,14 +163,7 @@ impl Engine {
             buffer: Vec::new(),
             file,
             swept: 0,
-        };
-        let begun = engine.begin_run(&options.run).and_then(|()| engine.reap());
-        if let Err(failure) = begun {
-            let error = OpenError::from_failure(&engine.folder.database(), failure);
-            remove_quietly(&engine.folder.run_lock_path(id));
-            return Err(error);
-        }
-        Ok(engine)
+        })
     }
 
     fn begin_run(&mut self, info: &RunInfo) -> Result<(), Failure> {
@@ -184,6 +194,11 @@ impl Engine {
             Ok(row)
         })?;
         Ok(())
+    }
+
+    /// The store's present time, for whoever asks outside a transaction.
+    pub(crate) fn time(&self) -> (Base, Arc<dyn Clock>) {
+        (self.base.clone(), Arc::clone(&self.clock))
     }
 
     pub(crate) const fn secret(&self) -> &FingerprintKey {
@@ -318,14 +333,14 @@ pub(crate) fn tail(conn: &Connection) -> Result<(i64, StoreTime), Failure> {
 
 fn open_locked(
     folder: &Folder,
-    options: &StoreOptions,
+    durability: crate::Durability,
     lock: &File,
     origin: &str,
     clock: &dyn Clock,
 ) -> Result<(Connection, Base), OpenError> {
     let failed = |error| OpenError::from_io(folder.dir(), error);
     lock.lock().map_err(failed)?;
-    let opened = schema::open(folder, options.durability, origin).and_then(|conn| {
+    let opened = schema::open(folder, durability, origin).and_then(|conn| {
         let base = resume_clock(&conn, clock)
             .map_err(|failure| OpenError::from_failure(&folder.database(), failure))?;
         Ok((conn, base))

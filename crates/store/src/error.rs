@@ -151,12 +151,15 @@ pub enum StoreError {
     /// The store cannot write now. Nothing of what was asked is in it.
     #[error("the store cannot be written: {0}")]
     Unavailable(Cause),
+    /// The store cannot be read now.
+    #[error("the store cannot be read: {0}")]
+    Unreadable(Cause),
     /// The store has been closed.
     #[error("the store has been closed")]
     Closed,
 }
 
-/// Why the store cannot write.
+/// Why the store cannot write, or read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Cause {
     /// No space is left in the state folder.

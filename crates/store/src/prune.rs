@@ -229,7 +229,8 @@ fn follow_open(conn: &Connection, record: &Record) -> Result<(), Failure> {
         | Body::TaskEnd(_)
         | Body::Suppressed(_)
         | Body::Drop(_)
-        | Body::List(_) => Ok(()),
+        | Body::List(_)
+        | Body::GrantChange(_) => Ok(()),
     }
 }
 

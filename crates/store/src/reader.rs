@@ -171,6 +171,10 @@ impl Reader {
         }
     }
 
+    pub(crate) const fn connection(&self) -> &Connection {
+        &self.conn
+    }
+
     /// The number of the first record that is kept here, and the number after the last.
     ///
     /// # Errors

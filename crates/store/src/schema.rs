@@ -29,6 +29,8 @@ const CACHE_KIBIBYTES: i32 = 4_096;
 /// - `recorded`: values that a policy opted in; rows may be erased, the leaf has only their salted hash.
 /// - `archived_open`: calls whose intent was moved to an archive before they had an outcome.
 /// - `denied`: denials counted by rule.
+/// - `caller_grant`: each grant, its token as a keyed hash alone; how often they were changed is in `meta`.
+///   `grant_server`: the servers that each may use; without a `policy` all calls to one are denied.
 pub(crate) const TABLES: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
 CREATE TABLE run (
@@ -67,6 +69,13 @@ CREATE TABLE archived_open (call BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
 CREATE TABLE denied (
   server TEXT NOT NULL, rule TEXT NOT NULL, reason TEXT NOT NULL, count INTEGER NOT NULL,
   PRIMARY KEY (server, rule, reason)) STRICT, WITHOUT ROWID;
+CREATE TABLE caller_grant (
+  id TEXT PRIMARY KEY, label TEXT NOT NULL, token BLOB NOT NULL UNIQUE,
+  created INTEGER NOT NULL, expires INTEGER, revoked INTEGER) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX caller_grant_label ON caller_grant (label) WHERE revoked IS NULL;
+CREATE TABLE grant_server (
+  caller TEXT NOT NULL, server TEXT NOT NULL, policy TEXT,
+  PRIMARY KEY (caller, server)) STRICT, WITHOUT ROWID;
 ";
 
 /// The records that follow an intent, in the order of the log. Most outcomes come soon: looking through so

@@ -1,18 +1,20 @@
 //! The writing side of a state folder, as the line of a call sees it.
 
 use crate::admission::{Admission, AdmitRequest, Settlement};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Base, Clock, SystemClock};
 use crate::engine::Engine;
 use crate::error::{OpenError, StoreError};
 use crate::event::Event;
+use crate::grants::{GrantsSnapshot, TokenHash, View};
 use crate::in_force::PolicyInForce;
 use crate::keeper::{Activity, Keeper};
 use crate::options::{StopReason, StoreOptions};
 use crate::secrets::{Fingerprint, FingerprintKey};
 use crate::writer::{Message, Queue, Writer};
+use callgate_core::limit::StoreTime;
 use callgate_ledger::record::Reload;
 use callgate_ledger::{CallId, VerifierKey};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
@@ -26,6 +28,10 @@ pub struct Store {
     healthy: Arc<AtomicBool>,
     activity: Arc<Activity>,
     secret: FingerprintKey,
+    grants: View,
+    time: (Base, Arc<dyn Clock>),
+    /// The latest time that was given out, in nanoseconds.
+    latest: AtomicU64,
     verifier: VerifierKey,
     threads: Mutex<Option<Threads>>,
 }
@@ -62,6 +68,8 @@ impl Store {
         let healthy = Arc::new(AtomicBool::new(true));
         let activity = Arc::new(Activity::default());
         let secret = engine.secret().clone();
+        let grants = View::of(engine.folder());
+        let time = engine.time();
         let verifier = keeper.verifier().clone();
         let writer = Writer::new(
             engine,
@@ -83,6 +91,9 @@ impl Store {
             healthy,
             activity,
             secret,
+            grants,
+            time,
+            latest: AtomicU64::new(0),
             verifier,
             threads: Mutex::new(Some(Threads { writer, keeper })),
         })
@@ -154,6 +165,40 @@ impl Store {
     #[must_use]
     pub fn fingerprint(&self, arguments: &[u8]) -> Fingerprint {
         self.secret.arguments(arguments)
+    }
+
+    /// All grants as of one moment. Blocks while it reads.
+    ///
+    /// # Errors
+    /// [`StoreError`] where they cannot be read.
+    pub fn grants(&self) -> Result<GrantsSnapshot, StoreError> {
+        let (snapshot, size) = self.grants.snapshot()?;
+        // Who changed them has recorded that, and signs nothing.
+        self.activity.wrote(size);
+        Ok(snapshot)
+    }
+
+    /// How often grants were changed so far. It is made to be asked often, and blocks for microseconds.
+    ///
+    /// # Errors
+    /// [`StoreError`] where it cannot be read.
+    pub fn grants_generation(&self) -> Result<u64, StoreError> {
+        self.grants.generation()
+    }
+
+    /// What a token is known by in [`Store::grants`].
+    #[must_use]
+    pub fn token_hash(&self, token: &str) -> TokenHash {
+        TokenHash::new(&self.secret, token)
+    }
+
+    /// The store's present time, which never goes back; by it grants expire.
+    #[must_use]
+    pub fn now(&self) -> StoreTime {
+        let (base, clock) = &self.time;
+        let now = base.now(&**clock, StoreTime(self.latest.load(Ordering::Relaxed)));
+        self.latest.fetch_max(now.0, Ordering::Relaxed);
+        now
     }
 
     /// The key that checks the ledger's checkpoints.

@@ -124,7 +124,7 @@ pub(super) fn ledger(args: &LedgerArgs) -> anyhow::Result<ExitCode> {
 fn key(reader: &Reader, json: bool, out: &mut Out) -> anyhow::Result<ExitCode> {
     let keys = export::keys(reader)?;
     let newest = keys.first().context(
-        "no checkpoint has been signed yet; the first one follows a second after the first record",
+        "no checkpoint has been signed yet; a gate signs the first one a second after its first call",
     )?;
     if json {
         let all: Vec<String> = keys.iter().map(ToString::to_string).collect();

@@ -117,7 +117,7 @@ async fn put_in_force(gate: &Gate, program: &Program, record: record::Reload) ->
             Ok(()) => break,
             Err(StoreError::Closed) => return None,
             // Until the store can be written again every call is denied, so nothing passes by the old one.
-            Err(StoreError::Unavailable(_)) => tokio::time::sleep(INTERVAL).await,
+            Err(StoreError::Unavailable(_) | StoreError::Unreadable(_)) => tokio::time::sleep(INTERVAL).await,
         }
     }
     gate.replace_program(program.clone());

@@ -8,5 +8,6 @@
 mod completions;
 mod demo;
 mod gate;
+mod grants;
 mod ledger;
 mod status;

@@ -147,6 +147,8 @@ kinds! {
     Drop = "drop",
     /// A server's list of tools was taken, or could not be.
     List = "list",
+    /// A caller's right to use servers was made or changed.
+    GrantChange = "grant",
 }
 
 words! {
@@ -220,6 +222,19 @@ words! {
         Waiting = "waiting",
         /// Does not load; the old policy stays.
         Rejected = "rejected",
+    }
+    /// What was done to a grant.
+    GrantAction {
+        /// It was made, with a token.
+        Create = "create",
+        /// It got another token; the one before is no more.
+        Rotate = "rotate",
+        /// It ended.
+        Revoke = "revoke",
+        /// It may use a server, or uses it under another policy.
+        Attach = "attach",
+        /// It may not use a server any more.
+        Detach = "detach",
     }
     /// Kinds of refusal that may be counted instead of recorded.
     SuppressedKind {
@@ -423,6 +438,21 @@ members! {
         /// How many tools the server listed.
         tools: Uint53,
     }
+    /// A caller's right to use servers was made or changed. Nothing of its token is kept.
+    GrantChange {
+        /// What was done.
+        action: GrantAction,
+        /// When it ends by itself, in microseconds since the Unix epoch.
+        expires: Option<Uint53>,
+        /// The grant, as intents and denials name it.
+        grant: Text,
+        /// What people call it.
+        label: Text,
+        /// The name of the policy that calls to the server are judged by.
+        policy_name: Option<Text>,
+        /// The server that was attached or detached.
+        server: Option<Text>,
+    }
 }
 
 impl Body {
@@ -442,7 +472,8 @@ impl Body {
             | Self::Reload(_)
             | Self::Suppressed(_)
             | Self::Drop(_)
-            | Self::List(_) => None,
+            | Self::List(_)
+            | Self::GrantChange(_) => None,
         }
     }
 }

@@ -290,7 +290,22 @@ fn processes() -> impl Strategy<Value = Body> {
                 .into()
             },
         );
-    prop_oneof![start, stop, reload, list]
+    let grant = (
+        (of(GrantAction::ALL), maybe(number()), text()),
+        (text(), maybe(text()), maybe(text())),
+    )
+        .prop_map(|((action, expires, grant), (label, policy_name, server))| {
+            GrantChange {
+                action,
+                expires,
+                grant,
+                label,
+                policy_name,
+                server,
+            }
+            .into()
+        });
+    prop_oneof![start, stop, reload, list, grant]
 }
 
 fn record() -> impl Strategy<Value = Record> {

@@ -183,6 +183,7 @@ fn body(seq: u64) -> Body {
             reason: "signal".into(),
         }
         .into(),
+        16 => grant(),
         _ => denial(),
     }
 }
@@ -211,6 +212,18 @@ fn list() -> Body {
         session: Some("s".into()),
         shown: 3_u32.into(),
         tools: 5_u32.into(),
+    }
+    .into()
+}
+
+fn grant() -> Body {
+    GrantChange {
+        action: GrantAction::Attach,
+        expires: Some(Uint53::MAX),
+        grant: "g_0123456789abcdef".into(),
+        label: "ci".into(),
+        policy_name: Some("reviewers".into()),
+        server: Some("bank".into()),
     }
     .into()
 }

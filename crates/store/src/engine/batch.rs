@@ -7,6 +7,7 @@ use crate::clock::micros;
 use crate::counters::{Limits, stored};
 use crate::error::Failure;
 use crate::event::{Event, Refused};
+use crate::grants;
 use crate::in_force::{self, PolicyInForce};
 use crate::refusals::{Bound, Refusals, Space, Tally};
 use crate::schema::FOLLOWING;
@@ -36,6 +37,8 @@ pub(crate) struct Batch<'t> {
     pub(super) now: StoreTime,
     next: i64,
     space: Space,
+    /// As it was read in this transaction.
+    grants_generation: Option<u64>,
     opened: HashMap<CallId, Open>,
     closed: HashSet<CallId>,
     denied: HashMap<Tally, u64>,
@@ -64,6 +67,7 @@ impl<'t> Batch<'t> {
             now,
             next,
             space,
+            grants_generation: None,
             opened: HashMap::new(),
             closed: HashSet::new(),
             denied: HashMap::new(),
@@ -77,6 +81,9 @@ impl<'t> Batch<'t> {
 
     /// Admits a call and writes its intent, or refuses it and writes its denial.
     pub(crate) fn admit(&mut self, request: &AdmitRequest) -> Result<Admission, Failure> {
+        if self.is_stale(request)? {
+            return Ok(Admission::Stale);
+        }
         self.limits.for_intent(self.next);
         match admit(&mut self.limits, self.now, &request.reservations, &request.slots)? {
             Verdict::Refused(refusal) => {
@@ -105,6 +112,20 @@ impl<'t> Batch<'t> {
                 }))
             }
         }
+    }
+
+    /// Whether the grants have changed since the caller was let in. Whoever changes them needs the lock that
+    /// this transaction holds, so the answer stands until it commits.
+    fn is_stale(&mut self, request: &AdmitRequest) -> Result<bool, Failure> {
+        let Some(known) = request.grants_generation else {
+            return Ok(false);
+        };
+        let generation = match self.grants_generation {
+            Some(generation) => generation,
+            None => grants::generation(self.conn)?,
+        };
+        self.grants_generation = Some(generation);
+        Ok(generation != known)
     }
 
     fn keep_values(&self, content: &str) -> Result<Digest, Failure> {

@@ -89,7 +89,7 @@ fn limits_of_two_lengths_on_one_key_do_not_disturb_each_other() {
     let clock = Hands::at(1_000_000);
     let store = Store::open_with_clock(options(&dir), clock.clone()).unwrap();
     let retry = |max, window| match wait(store.admit(limited(at_most(max, window)))).unwrap() {
-        Admission::Admitted(_) => None,
+        Admission::Admitted(_) | Admission::Stale => None,
         Admission::Refused(refusal) => refusal.retry_after,
     };
     let hour = Duration::from_secs(3_600);

@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod folder;
 #[cfg(test)]
+mod grants;
+#[cfg(test)]
 mod ledger;
 #[cfg(test)]
 mod limits;

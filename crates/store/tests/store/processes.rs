@@ -5,7 +5,9 @@ use crate::support::{
 };
 use callgate_ledger::CallId;
 use callgate_ledger::record::{Body, Kind, Status};
-use callgate_store::{Cause, Reader, RunStatus, StopReason, Store, StoreError, SystemClock};
+use callgate_store::{
+    Cause, GrantError, Grants, Reader, RunStatus, StopReason, Store, StoreError, SystemClock,
+};
 use std::collections::HashSet;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -74,6 +76,7 @@ fn child_process() {
         "share" => share(&dir),
         "loop" => admit_for_ever(&dir),
         "hold" => hold(&dir),
+        "grant" => grant(&dir),
         "full" => run_full(&dir),
         other => panic!("{other}"),
     }
@@ -262,6 +265,37 @@ fn processes_that_start_at_once_make_one_folder() {
         1,
         "one key signs"
     );
+}
+
+/// One process in three gets the label that all of them want.
+fn grant(dir: &Path) {
+    let grants = Grants::of(dir);
+    for round in 0..10 {
+        let made = grants.create(crate::grants::new(&format!("label {round}"), &[("mail", None)]));
+        match made {
+            Ok(issued) => say(issued.token.reveal()),
+            Err(error) => assert!(matches!(error, GrantError::Taken { .. }), "{error}"),
+        }
+    }
+}
+
+#[test]
+fn processes_that_make_grants_at_once_make_each_once() {
+    let (_outer, dir) = folder();
+    let children: Vec<Child> = (0..3).map(|_| child("grant", &dir, None)).collect();
+    let texts: Vec<String> = children.into_iter().map(finished).collect();
+    let store = Store::open(options(&dir)).unwrap();
+    let snapshot = store.grants().unwrap();
+    assert_eq!((snapshot.generation, snapshot.grants.len()), (10, 10));
+    let known: HashSet<_> = snapshot.grants.iter().map(|live| live.token).collect();
+    let tokens = texts.iter().flat_map(|text| text.lines());
+    let shown: HashSet<_> = tokens
+        .filter(|line| line.starts_with("cg_"))
+        .map(|token| store.token_hash(token))
+        .collect();
+    assert_eq!(shown, known);
+    store.close(StopReason::Exit);
+    assert_eq!(count(&verified(&dir), Kind::GrantChange), 20);
 }
 
 #[test]

@@ -116,6 +116,7 @@ pub(crate) fn call() -> AdmitRequest {
         slots: Vec::new(),
         shadow: Vec::new(),
         values: None,
+        grants_generation: None,
     }
 }
 
@@ -142,7 +143,7 @@ pub(crate) fn ok() -> Settlement {
 pub(crate) fn admitted(store: &Store, request: AdmitRequest) -> Option<Admitted> {
     match wait(store.admit(request)).unwrap() {
         Admission::Admitted(admitted) => Some(admitted),
-        Admission::Refused(_) => None,
+        Admission::Refused(_) | Admission::Stale => None,
     }
 }
 

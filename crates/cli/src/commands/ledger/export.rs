@@ -26,7 +26,7 @@ pub(crate) fn export(reader: &Reader, out: &mut Out) -> anyhow::Result<ExitCode>
 /// Hands the export on line by line.
 pub(crate) fn write(reader: &Reader, mut to: impl FnMut(&[u8]) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let vkey = keys(reader)?.into_iter().next().context(
-        "no checkpoint has been signed yet; the first one follows a second after the first record",
+        "no checkpoint has been signed yet; a gate signs the first one a second after its first call",
     )?;
     // Records that come from here on are not part of it.
     let range = reader.range()?;

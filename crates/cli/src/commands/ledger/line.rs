@@ -3,7 +3,7 @@
 use super::out::{Paint, clean};
 use super::time::{Micros, short};
 use callgate_ledger::record::{
-    Charge, Denial, Intent, List, Outcome, Reload, ReloadEffect, Shadow, Suppressed,
+    Charge, Denial, GrantChange, Intent, List, Outcome, Reload, ReloadEffect, Shadow, Suppressed,
 };
 use callgate_ledger::{Body, Record, Text, Uint53};
 use std::time::Duration;
@@ -109,6 +109,7 @@ impl Line {
             }
             Body::Reload(body) => line.reload(body),
             Body::List(body) => line.list(body),
+            Body::GrantChange(body) => line.grant(body),
             Body::Late(body) => {
                 line.verdict = Verdict::Told("late");
                 line.outcome = body.status.to_string();
@@ -214,6 +215,21 @@ impl Line {
             Some(reason) => format!("no list of tools was had: {reason}"),
             None => format!("{} of {} tools are shown", body.shown, body.tools),
         };
+    }
+
+    fn grant(&mut self, body: &GrantChange) {
+        self.verdict = Verdict::Told("grant");
+        self.outcome = body.action.to_string();
+        self.who = clean(body.grant.as_str());
+        self.tool = optional(body.server.as_ref());
+        self.why = clean(body.label.as_str());
+        if let Some(policy) = &body.policy_name {
+            self.why
+                .push_str(&format!(", under policy {}", clean(policy.as_str())));
+        }
+        if let Some(expires) = body.expires {
+            self.why.push_str(&format!(", until {}", Micros(expires.get())));
+        }
     }
 
     /// The line, in colour where `paint` has any.

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 pub(crate) fn prove(which: &Which, reader: &Reader, out: &mut Out) -> anyhow::Result<ExitCode> {
     let found = find(which.id, reader)?;
     let (size, note) = reader.last_checkpoint()?.context(
-        "no checkpoint has been signed yet; the first one follows a second after the first record",
+        "no checkpoint has been signed yet; a gate signs the first one a second after its first call",
     )?;
     let total = found.entries.len();
     let mut entries = Vec::with_capacity(total);

@@ -195,7 +195,8 @@ impl SearchArgs {
             | Body::Reload(_)
             | Body::Suppressed(_)
             | Body::Drop(_)
-            | Body::List(_) => return false,
+            | Body::List(_)
+            | Body::GrantChange(_) => return false,
         };
         match wanted {
             Wanted::Open => status.is_none(),
@@ -257,6 +258,7 @@ fn of_body(body: &Body) -> Facts<'_> {
         Body::Suppressed(body) => (None, body.grant.as_ref()),
         Body::Drop(body) => (Some(&body.server), body.grant.as_ref()),
         Body::List(body) => (Some(&body.server), body.grant.as_ref()),
+        Body::GrantChange(body) => (body.server.as_ref(), Some(&body.grant)),
         Body::Start(body) => (body.policies.first().map(|policy| &policy.server), None),
         Body::Outcome(_) | Body::Stop(_) | Body::Late(_) | Body::TaskEnd(_) => (None, None),
     };

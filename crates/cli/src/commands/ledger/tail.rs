@@ -95,7 +95,8 @@ impl Table<'_> {
             | Body::TaskEnd(_)
             | Body::Suppressed(_)
             | Body::Drop(_)
-            | Body::List(_) => Line::of_record(record),
+            | Body::List(_)
+            | Body::GrantChange(_) => Line::of_record(record),
         };
         Ok(out.line(&line.show(out.paint()))?)
     }

@@ -278,7 +278,12 @@ fn add(body: Body, calls: &mut Calls, sums: &mut Sums) {
                 sums.reloads.insert(policy.server.to_string(), None);
             }
         }
-        Body::Stop(_) | Body::Late(_) | Body::TaskEnd(_) | Body::Drop(_) | Body::List(_) => {}
+        Body::Stop(_)
+        | Body::Late(_)
+        | Body::TaskEnd(_)
+        | Body::Drop(_)
+        | Body::List(_)
+        | Body::GrantChange(_) => {}
     }
 }
 

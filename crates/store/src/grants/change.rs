@@ -1,0 +1,344 @@
+//! Making and changing grants, for processes that are no gate.
+
+use super::GrantError;
+use super::name::{GrantLabel, ID_PREFIX, PolicyName};
+use super::read::{GENERATION, Grant, find, generation};
+use super::token::{Token, TokenHash};
+use crate::clock::{Clock, SystemClock, from_micros, micros};
+use crate::counters::{stored, unstored};
+use crate::engine::{Batch, Engine};
+use crate::error::Failure;
+use crate::options::Durability;
+use crate::reader::Reader;
+use crate::schema;
+use crate::secrets::{FingerprintKey, random};
+use callgate_core::limit::StoreTime;
+use callgate_core::name::{GrantId, ServerName};
+use callgate_ledger::Uint53;
+use callgate_ledger::record::{GrantAction, GrantChange};
+use rusqlite::{OptionalExtension as _, params};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How many grants there are at most that are not revoked.
+pub(super) const GRANTS_MAX: u32 = 10_000;
+
+/// The grants of a state folder, which is made where it is missing and something is to be written. Gates may
+/// run meanwhile: a gateway admits no call any more under what was in force before a change.
+#[derive(Debug, Clone)]
+pub struct Grants {
+    dir: PathBuf,
+    clock: Arc<dyn Clock>,
+}
+
+/// A grant to be made.
+#[derive(Debug, Clone)]
+pub struct NewGrant {
+    /// What people call it.
+    pub label: GrantLabel,
+    /// The servers that it may use, each with the policy that its calls are judged by. Without a policy all
+    /// are denied.
+    pub servers: BTreeMap<ServerName, Option<PolicyName>>,
+    /// When it ends by itself.
+    pub expires: Option<Expiry>,
+}
+
+/// When a grant ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expiry {
+    /// So long after it is made.
+    In(Duration),
+    /// Then.
+    At(StoreTime),
+}
+
+/// A grant and its new token, which is nowhere else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issued {
+    /// The grant.
+    pub grant: Grant,
+    /// Its one token.
+    pub token: Token,
+}
+
+/// Why a transaction ends without a change.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// What was asked cannot be.
+    Refused(GrantError),
+    /// The store failed.
+    Failed(Failure),
+}
+
+impl From<GrantError> for Stop {
+    fn from(error: GrantError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl<F: Into<Failure>> From<F> for Stop {
+    fn from(failure: F) -> Self {
+        Self::Failed(failure.into())
+    }
+}
+
+impl Grants {
+    /// Those of the folder at `dir`.
+    #[must_use]
+    pub fn of(dir: &Path) -> Self {
+        Self::with_clock(dir, Arc::new(SystemClock))
+    }
+
+    /// As [`Grants::of`], with another clock than the operating system's.
+    #[must_use]
+    pub fn with_clock(dir: &Path, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            clock,
+        }
+    }
+
+    /// All grants, revoked ones too, the oldest first.
+    ///
+    /// # Errors
+    /// [`GrantError`] where they cannot be read.
+    pub fn list(&self) -> Result<Vec<Grant>, GrantError> {
+        Ok(Reader::open(&self.dir)?.grants()?)
+    }
+
+    /// The grant with this id, or the one that is not revoked with this label.
+    ///
+    /// # Errors
+    /// [`GrantError`] where there is none, or it cannot be read.
+    pub fn show(&self, which: &str) -> Result<Grant, GrantError> {
+        Reader::open(&self.dir)?.grant(which)
+    }
+
+    /// Makes a grant and its token.
+    ///
+    /// # Errors
+    /// [`GrantError`] where the label is taken, the time of its end is past, or it cannot be written.
+    pub fn create(&self, new: NewGrant) -> Result<Issued, GrantError> {
+        self.change(|batch, key| {
+            let created = batch.at()?;
+            let expires = new.expires.map(|expiry| expiry.after(created)).transpose()?;
+            let taken: Option<String> = batch
+                .conn
+                .prepare_cached("SELECT id FROM caller_grant WHERE label = ?1 AND revoked IS NULL")?
+                .query_row([new.label.as_str()], |row| row.get(0))
+                .optional()?;
+            if let Some(id) = taken {
+                let (label, id) = (new.label, id_of(&id)?);
+                return Err(GrantError::Taken { label, id }.into());
+            }
+            let known: u32 = batch
+                .conn
+                .prepare_cached("SELECT count(*) FROM caller_grant WHERE revoked IS NULL")?
+                .query_row([], |row| row.get(0))?;
+            if known >= GRANTS_MAX {
+                return Err(GrantError::TooMany.into());
+            }
+            let name: [u8; 8] = random()?;
+            let id = id_of(&format!("{ID_PREFIX}{:016x}", u64::from_be_bytes(name)))?;
+            let token = Token::new()?;
+            batch
+                .conn
+                .prepare_cached("INSERT INTO caller_grant VALUES (?1, ?2, ?3, ?4, ?5, NULL)")?
+                .execute(params![
+                    id.as_str(),
+                    new.label.as_str(),
+                    TokenHash::new(key, token.reveal()).as_bytes(),
+                    created,
+                    expires,
+                ])?;
+            let mut grant = find(batch.conn, id.as_str())?;
+            record(batch, GrantAction::Create, &grant, None)?;
+            for (server, policy) in &new.servers {
+                put_server(batch, &grant, server, policy.as_ref())?;
+            }
+            grant.servers = new.servers;
+            raise(batch)?;
+            Ok(Issued { grant, token })
+        })
+    }
+
+    /// Gives a grant another token; the one before lets nobody in any more.
+    ///
+    /// # Errors
+    /// [`GrantError`] where there is no such grant, or it cannot be written.
+    pub fn rotate(&self, which: &str) -> Result<Issued, GrantError> {
+        self.change(|batch, key| {
+            let grant = live(batch, which)?;
+            let token = Token::new()?;
+            batch
+                .conn
+                .prepare_cached("UPDATE caller_grant SET token = ?2 WHERE id = ?1")?
+                .execute(params![
+                    grant.id.as_str(),
+                    TokenHash::new(key, token.reveal()).as_bytes()
+                ])?;
+            record(batch, GrantAction::Rotate, &grant, None)?;
+            raise(batch)?;
+            Ok(Issued { grant, token })
+        })
+    }
+
+    /// Ends a grant for good.
+    ///
+    /// # Errors
+    /// [`GrantError`] where there is no such grant, it is revoked already, or it cannot be written.
+    pub fn revoke(&self, which: &str) -> Result<Grant, GrantError> {
+        self.change(|batch, _| {
+            let mut grant = live(batch, which)?;
+            let at = batch.at()?;
+            batch
+                .conn
+                .prepare_cached("UPDATE caller_grant SET revoked = ?2 WHERE id = ?1")?
+                .execute(params![grant.id.as_str(), at])?;
+            grant.revoked = Some(from_micros(unstored(at)?));
+            record(batch, GrantAction::Revoke, &grant, None)?;
+            raise(batch)?;
+            Ok(grant)
+        })
+    }
+
+    /// Lets a grant use a server, its calls judged by `policy`; without one all are denied. Where it may use
+    /// the server already, the policy is replaced.
+    ///
+    /// # Errors
+    /// [`GrantError`] where there is no such grant, it is revoked, or it cannot be written.
+    pub fn attach(
+        &self,
+        which: &str,
+        server: &ServerName,
+        policy: Option<&PolicyName>,
+    ) -> Result<Grant, GrantError> {
+        self.change(|batch, _| {
+            let mut grant = live(batch, which)?;
+            if grant.servers.get(server).map(Option::as_ref) == Some(policy) {
+                return Ok(grant);
+            }
+            put_server(batch, &grant, server, policy)?;
+            grant.servers.insert(server.clone(), policy.cloned());
+            raise(batch)?;
+            Ok(grant)
+        })
+    }
+
+    /// Takes a server from a grant.
+    ///
+    /// # Errors
+    /// [`GrantError`] where there is no such grant, it is revoked or has no such server, or it cannot be
+    /// written.
+    pub fn detach(&self, which: &str, server: &ServerName) -> Result<Grant, GrantError> {
+        self.change(|batch, _| {
+            let mut grant = live(batch, which)?;
+            if grant.servers.remove(server).is_none() {
+                let (id, server) = (grant.id, server.clone());
+                return Err(GrantError::NotAttached { id, server }.into());
+            }
+            batch
+                .conn
+                .prepare_cached("DELETE FROM grant_server WHERE caller = ?1 AND server = ?2")?
+                .execute(params![grant.id.as_str(), server.as_str()])?;
+            record(batch, GrantAction::Detach, &grant, Some((server, None)))?;
+            raise(batch)?;
+            Ok(grant)
+        })
+    }
+
+    /// Does `work` in one transaction, alone among all processes, and synced: a token that was shown must not
+    /// be lost with the power, nor a revocation. `work` writes nothing before it refuses.
+    fn change<T>(
+        &self,
+        work: impl FnOnce(&mut Batch<'_>, &FingerprintKey) -> Result<T, Stop>,
+    ) -> Result<T, GrantError> {
+        let mut engine = Engine::attach(&self.dir, Durability::Disk, Arc::clone(&self.clock))?;
+        let key = engine.secret().clone();
+        let done = engine.transact(|batch| match work(batch, &key) {
+            Ok(value) => Ok(Ok(value)),
+            Err(Stop::Refused(error)) => Ok(Err(error)),
+            Err(Stop::Failed(failure)) => Err(failure),
+        });
+        engine.leave();
+        done.map_err(|failure| GrantError::Unavailable(failure.cause()))?
+    }
+}
+
+impl Expiry {
+    /// As tables hold it, for a grant that is made at `created`.
+    fn after(self, created: i64) -> Result<i64, Stop> {
+        let at = match self {
+            Self::In(time) => {
+                let time = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+                created.saturating_add(time)
+            }
+            Self::At(at) => stored(micros(at))?,
+        };
+        if at <= created {
+            return Err(GrantError::Expired.into());
+        }
+        let latest = i64::try_from(Uint53::MAX.get()).unwrap_or(i64::MAX);
+        Ok(at.min(latest))
+    }
+}
+
+fn id_of(text: &str) -> Result<GrantId, Failure> {
+    GrantId::new(text).map_err(|_| Failure::Damaged("a grant has no id"))
+}
+
+/// The grant that `which` names, where it can still be changed.
+fn live(batch: &Batch<'_>, which: &str) -> Result<Grant, Stop> {
+    let grant = find(batch.conn, which)?;
+    match grant.revoked {
+        None => Ok(grant),
+        Some(_) => Err(GrantError::Revoked(grant.id).into()),
+    }
+}
+
+fn put_server(
+    batch: &mut Batch<'_>,
+    grant: &Grant,
+    server: &ServerName,
+    policy: Option<&PolicyName>,
+) -> Result<(), Failure> {
+    batch
+        .conn
+        .prepare_cached(
+            "INSERT INTO grant_server VALUES (?1, ?2, ?3)
+             ON CONFLICT (caller, server) DO UPDATE SET policy = excluded.policy",
+        )?
+        .execute(params![
+            grant.id.as_str(),
+            server.as_str(),
+            policy.map(PolicyName::as_str)
+        ])?;
+    record(batch, GrantAction::Attach, grant, Some((server, policy)))
+}
+
+fn record(
+    batch: &mut Batch<'_>,
+    action: GrantAction,
+    grant: &Grant,
+    server: Option<(&ServerName, Option<&PolicyName>)>,
+) -> Result<(), Failure> {
+    let change = GrantChange {
+        action,
+        expires: grant.expires.map(|at| Uint53::saturating(micros(at))),
+        grant: grant.id.as_str().into(),
+        label: grant.label.as_str().into(),
+        policy_name: server
+            .and_then(|(_, policy)| policy)
+            .map(|policy| policy.as_str().into()),
+        server: server.map(|(server, _)| server.as_str().into()),
+    };
+    batch.append(change.into(), None).map(drop)
+}
+
+/// Tells gateways that what they know of grants is old.
+fn raise(batch: &Batch<'_>) -> Result<(), Failure> {
+    let next = generation(batch.conn)?.saturating_add(1);
+    schema::set_meta(batch.conn, GENERATION, &stored(next)?)
+}
