@@ -1,5 +1,4 @@
-//! Black-box tests of the commands around policies: `validate`, `explain`, `test`, `scan`, `schema`; and of the
-//! examples in the documentation.
+//! Black-box tests of the commands around policies: `validate`, `explain`, `test`, `scan`, `schema`.
 #![expect(
     clippy::unwrap_used,
     clippy::unwrap_in_result,
@@ -8,6 +7,7 @@
     reason = "a test that cannot be set up has failed"
 )]
 
+mod configuration;
 mod explain;
 mod scan;
 mod server;

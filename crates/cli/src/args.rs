@@ -60,7 +60,7 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     #[command(hide = true)]
     DemoServer(DemoServerArgs),
-    /// Check policies: what is wrong, where, and what they come to
+    /// Check policies and configurations: what is wrong, where, and what they come to
     Validate(commands::validate::ValidateArgs),
     /// Show how a policy judges one call, rule by rule
     Explain(Box<commands::explain::ExplainArgs>),
@@ -68,7 +68,7 @@ pub(crate) enum Command {
     Test(commands::test::TestArgs),
     /// List a server's tools and write a starter policy for it
     Scan(commands::scan::ScanArgs),
-    /// Print the JSON Schema of the policy language
+    /// Print the JSON Schema of the policy language, or of the configuration
     Schema(commands::schema::SchemaArgs),
 }
 

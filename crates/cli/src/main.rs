@@ -2,6 +2,8 @@
 
 mod args;
 mod commands;
+mod config;
+mod reference;
 mod run;
 mod words;
 

@@ -155,6 +155,22 @@ codes! {
     OptionalArgument = "optional-argument",
     /// A tool whose input schema cannot be used for validation.
     UnusableSchema = "unusable-schema",
+    /// A name of a server, policy, host, header or variable that cannot be one.
+    Name = "name",
+    /// A name that nothing in the file declares.
+    UnknownName = "unknown-name",
+    /// An address that cannot be listened on.
+    Address = "address",
+    /// A URL at which no server can be.
+    Url = "url",
+    /// A `${…}` that is misspelt, leads nowhere, or stands where none is resolved.
+    Reference = "reference",
+    /// A value that a header, a variable or an argument cannot hold.
+    Unsendable = "unsendable",
+    /// A file that cannot be read.
+    File = "file",
+    /// A policy file that has errors of its own.
+    InvalidPolicy = "invalid-policy",
 }
 
 impl Serialize for Code {
@@ -212,30 +228,20 @@ impl Diagnostics {
 
 /// Gathers findings while a document is read.
 #[derive(Debug, Default)]
-pub(crate) struct Findings {
+pub struct Findings {
     found: Vec<Diagnostic>,
     dropped: usize,
     errors: usize,
 }
 
 impl Findings {
-    pub(crate) fn error(
-        &mut self,
-        code: Code,
-        span: Span,
-        pointer: &str,
-        message: impl Into<String>,
-    ) -> Hint<'_> {
+    /// Adds what keeps the document from being used.
+    pub fn error(&mut self, code: Code, span: Span, pointer: &str, message: impl Into<String>) -> Hint<'_> {
         self.add(Severity::Error, code, span, pointer, message.into())
     }
 
-    pub(crate) fn warn(
-        &mut self,
-        code: Code,
-        span: Span,
-        pointer: &str,
-        message: impl Into<String>,
-    ) -> Hint<'_> {
+    /// Adds what the document's author should know.
+    pub fn warn(&mut self, code: Code, span: Span, pointer: &str, message: impl Into<String>) -> Hint<'_> {
         self.add(Severity::Warning, code, span, pointer, message.into())
     }
 
@@ -266,11 +272,15 @@ impl Findings {
         Hint(self.found.last_mut())
     }
 
-    pub(crate) const fn error_count(&self) -> usize {
+    /// How many errors there are so far.
+    #[must_use]
+    pub const fn error_count(&self) -> usize {
         self.errors
     }
 
-    pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
+    /// All of them, by their place in the text.
+    #[must_use]
+    pub fn finish(mut self) -> Vec<Diagnostic> {
         self.found.sort_by_key(|found| (found.span.start, found.severity));
         if self.dropped > 0
             && let Some(last) = self.found.last_mut()
@@ -287,16 +297,18 @@ impl Findings {
 
 /// The finding that was just made, to which a hint may be added.
 #[derive(Debug)]
-pub(crate) struct Hint<'f>(Option<&'f mut Diagnostic>);
+pub struct Hint<'f>(Option<&'f mut Diagnostic>);
 
 impl Hint<'_> {
-    pub(crate) fn hint(self, hint: impl Into<String>) {
+    /// Says what to write instead.
+    pub fn hint(self, hint: impl Into<String>) {
         if let Some(found) = self.0 {
             found.hint = Some(hint.into());
         }
     }
 
-    pub(crate) fn maybe(self, hint: Option<String>) {
+    /// Says what to write instead, where that is known.
+    pub fn maybe(self, hint: Option<String>) {
         if let Some(hint) = hint {
             self.hint(hint);
         }

@@ -25,17 +25,23 @@ static DEFINITIONS: [&Table; 12] = [
 /// The JSON Schema (2020-12) of a policy. It accepts every policy that loads, and is looser than loading.
 #[must_use]
 pub fn json_schema() -> Value {
-    let definitions: Map<String, Value> = DEFINITIONS
+    schema("Callgate policy", &DOCUMENT, &DEFINITIONS)
+}
+
+/// The JSON Schema (2020-12) of documents whose keys are those of `root`, which refers to `parts`.
+#[must_use]
+pub fn schema(title: &str, root: &Table, parts: &[&Table]) -> Value {
+    let definitions: Map<String, Value> = parts
         .iter()
         .map(|table| (table.name.to_owned(), object(table)))
         .collect();
-    let mut schema = object(&DOCUMENT);
+    let mut schema = object(root);
     if let Value::Object(members) = &mut schema {
         members.insert(
             "$schema".to_owned(),
             json!("https://json-schema.org/draft/2020-12/schema"),
         );
-        members.insert("title".to_owned(), json!("Callgate policy"));
+        members.insert("title".to_owned(), json!(title));
         members.insert("$defs".to_owned(), Value::Object(definitions));
     }
     schema
@@ -64,6 +70,7 @@ fn object(table: &Table) -> Value {
 fn value(takes: &Takes) -> Value {
     match takes {
         Takes::Text | Takes::Cel => json!({ "type": "string" }),
+        Takes::Matching(pattern) => json!({ "type": "string", "pattern": pattern }),
         Takes::Boolean => json!({ "type": "boolean" }),
         Takes::Number => json!({ "type": "number" }),
         Takes::Whole => json!({ "type": "integer", "minimum": 1 }),
@@ -89,6 +96,11 @@ fn value(takes: &Takes) -> Value {
         Takes::Table(table) => json!({ "$ref": format!("#/$defs/{}", table.name) }),
         Takes::List(inner) => json!({ "type": "array", "items": value(inner) }),
         Takes::Named(inner) => json!({ "type": "object", "additionalProperties": value(inner) }),
+        Takes::NamedLike(names, inner) => json!({
+            "type": "object",
+            "propertyNames": { "pattern": names },
+            "additionalProperties": value(inner),
+        }),
         Takes::OneOf(forms) => json!({ "anyOf": forms.iter().map(value).collect::<Vec<_>>() }),
     }
 }

@@ -9,8 +9,9 @@ pub mod bounds;
 mod cel;
 mod checks;
 mod diagnostic;
-mod document;
+pub mod document;
 mod exact;
+mod fields;
 mod format;
 pub mod fuzzing;
 mod glob;
@@ -26,10 +27,9 @@ mod vocabulary;
 
 pub use against_tools::check_against_tools;
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity, Style};
+pub use document::read_document;
 pub use format::format;
 pub use json_schema::json_schema;
 pub use load::{Document, LoadOptions, Loaded, Summary, Trust, load};
 pub use shape::Shape;
 pub use span::Span;
-
-pub use document::read_document;

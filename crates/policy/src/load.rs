@@ -3,7 +3,7 @@
 use crate::checks::PolicyChecks;
 use crate::diagnostic::{Diagnostic, Diagnostics, Findings};
 use crate::lower::{self, ArgumentUse};
-use crate::read::{self, Read};
+use crate::read::{self, Genre, Read};
 use crate::shape::{Shape, shape};
 use crate::tree::Node;
 use callgate_core::condition::Checks;
@@ -95,6 +95,13 @@ pub struct Summary {
     pub approvals_not_in_force: bool,
 }
 
+const POLICY: Genre = Genre {
+    called: "policy",
+    begin: "begin with `version: \"1\"`, `default: deny` and `tools:`",
+    split: "split it into one policy a server",
+    repeat: "use a glob as the tool's key, or `all_tools`, instead of repeating",
+};
+
 /// Reads a policy.
 ///
 /// # Errors
@@ -102,7 +109,7 @@ pub struct Summary {
 /// has to be denied.
 pub fn load(text: &str, options: &LoadOptions) -> Result<Loaded, Diagnostics> {
     let mut findings = Findings::default();
-    let Some(Read { root, trailing }) = read::read(text, &mut findings) else {
+    let Some(Read { root, trailing }) = read::read(text, &POLICY, &mut findings) else {
         return Err(Diagnostics(findings.finish()));
     };
     let shape = shape(&root);

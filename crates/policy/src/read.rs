@@ -18,8 +18,21 @@ pub(crate) struct Read {
     pub(crate) trailing: Vec<Box<str>>,
 }
 
+/// What a document is, in the words of findings about the whole of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Genre {
+    /// What it is called: "policy".
+    pub called: &'static str,
+    /// How one begins, for an empty text.
+    pub begin: &'static str,
+    /// What to do about one that is too large.
+    pub split: &'static str,
+    /// What to do instead of repeating a value by aliases.
+    pub repeat: &'static str,
+}
+
 /// Reads a text; `None` where it is no document at all. Errors may also stand beside a tree.
-pub(crate) fn read(text: &str, findings: &mut Findings) -> Option<Read> {
+pub(crate) fn read(text: &str, genre: &Genre, findings: &mut Findings) -> Option<Read> {
     if text.len() > DOCUMENT_BYTES_MAX {
         findings
             .error(
@@ -31,11 +44,12 @@ pub(crate) fn read(text: &str, findings: &mut Findings) -> Option<Read> {
                 },
                 "",
                 format!(
-                    "the policy has {} bytes; at most {DOCUMENT_BYTES_MAX} are read",
+                    "the {} has {} bytes; at most {DOCUMENT_BYTES_MAX} are read",
+                    genre.called,
                     text.len()
                 ),
             )
-            .hint("split it into one policy a server");
+            .hint(genre.split);
         return None;
     }
     let lines = Lines::new(text);
@@ -59,7 +73,7 @@ pub(crate) fn read(text: &str, findings: &mut Findings) -> Option<Read> {
             Err(_) => {}
         }
     }
-    yaml::read(body, base, &lines, findings)
+    yaml::read(body, base, &lines, genre, findings)
 }
 
 fn looks_like_json(body: &str) -> bool {

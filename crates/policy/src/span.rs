@@ -27,7 +27,7 @@ impl Span {
 
     /// The part of this place that begins `offset` bytes in, for text whose bytes stand in the file as they are.
     #[must_use]
-    pub(crate) fn within(self, source: &str, offset: usize, length: usize) -> Self {
+    pub fn within(self, source: &str, offset: usize, length: usize) -> Self {
         let start = self.start.saturating_add(offset);
         let skipped = source.get(self.start..start).unwrap_or_default();
         if skipped.contains('\n') || start > self.end {

@@ -4,7 +4,8 @@
 const WORD_BYTES_MAX: usize = 64;
 
 /// The known word that `word` most likely was meant to be; `None` where none is near.
-pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+#[must_use]
+pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     if word.len() > WORD_BYTES_MAX {
         return None;
     }

@@ -8,35 +8,41 @@ pub(crate) use tables::{
 };
 
 /// The keys that one kind of mapping may have.
-#[derive(Debug)]
-pub(crate) struct Table {
+#[derive(Debug, Clone, Copy)]
+pub struct Table {
     /// What the mapping is called in messages: "a rule".
-    pub(crate) called: &'static str,
+    pub called: &'static str,
     /// Its name among the schema's definitions.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// What it is for.
-    pub(crate) about: &'static str,
+    pub about: &'static str,
     /// Its keys, in the order in which they are written.
-    pub(crate) keys: &'static [Word],
+    pub keys: &'static [Word],
 }
 
 /// One key.
-#[derive(Debug)]
-pub(crate) struct Word {
+#[derive(Debug, Clone, Copy)]
+pub struct Word {
     /// The key.
-    pub(crate) key: &'static str,
+    pub key: &'static str,
     /// What it means.
-    pub(crate) about: &'static str,
+    pub about: &'static str,
     /// What it takes.
-    pub(crate) takes: Takes,
+    pub takes: Takes,
 }
 
 /// What a key takes.
-#[derive(Debug)]
-pub(crate) enum Takes {
+#[derive(Debug, Clone, Copy)]
+pub enum Takes {
+    /// A string.
     Text,
+    /// A string that matches this regular expression.
+    Matching(&'static str),
+    /// `true` or `false`.
     Boolean,
+    /// A number.
     Number,
+    /// A whole number from 1.
     Whole,
     /// One of these words.
     Words(&'static [&'static str]),
@@ -50,17 +56,24 @@ pub(crate) enum Takes {
     Cel,
     /// `10/hour`.
     Rate,
-    /// Any value.
+    /// Any value, `null` included.
     Anything,
+    /// A mapping with the keys of a table.
     Table(&'static Table),
+    /// A list.
     List(&'static Self),
     /// A mapping from names or globs.
     Named(&'static Self),
+    /// A mapping from names that match this regular expression.
+    NamedLike(&'static str, &'static Self),
+    /// Any of these.
     OneOf(&'static [Self]),
 }
 
 impl Table {
-    pub(crate) fn word(&self, key: &str) -> Option<&'static Word> {
+    /// The word of a key.
+    #[must_use]
+    pub fn word(&self, key: &str) -> Option<&'static Word> {
         self.keys.iter().find(|word| word.key == key)
     }
 }

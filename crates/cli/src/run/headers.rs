@@ -1,12 +1,13 @@
 //! Headers for the server, with references to secrets resolved.
 
+use crate::reference::{self, Part};
 use crate::words::warn;
 use anyhow::{Context, bail};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Names that Callgate sets itself, or that would break the framing of a request.
-const RESERVED: [&str; 9] = [
+pub(crate) const RESERVED: [&str; 9] = [
     "accept",
     "connection",
     "content-length",
@@ -65,30 +66,15 @@ fn add(headers: &mut HeaderMap, line: &str) -> anyhow::Result<()> {
 /// Puts environment variables and files in place of `${env:X}` and `${file:X}`.
 fn expand(text: &str) -> anyhow::Result<String> {
     let mut out = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("${") {
-        out.push_str(before);
-        let Some((reference, after)) = after.split_once('}') else {
-            bail!("`${{` has no `}}`");
-        };
-        match reference.split_once(':') {
-            Some(("env", name)) => {
-                let value = std::env::var(name)
-                    // The error would hold a value that is no text.
-                    .map_err(|_| {
-                        anyhow::anyhow!("the environment variable {name} is not set, or is no text")
-                    })?;
-                out.push_str(&value);
-            }
-            Some(("file", path)) => {
-                let value = std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
-                out.push_str(value.trim_end_matches(['\r', '\n']));
-            }
-            _ => bail!("a reference reads `${{env:NAME}}` or `${{file:PATH}}`"),
+    for (part, _) in reference::parts(text) {
+        match part {
+            Part::Text(text) => out.push_str(text),
+            Part::Env(name) => out.push_str(&reference::variable(name, &|name| std::env::var_os(name))?),
+            Part::File(path) => out.push_str(&reference::file(Path::new(path))?),
+            Part::Unclosed => bail!("`${{` has no `}}`"),
+            Part::Unknown(_) => bail!("a reference reads `${{env:NAME}}` or `${{file:PATH}}`"),
         }
-        rest = after;
     }
-    out.push_str(rest);
     Ok(out)
 }
 

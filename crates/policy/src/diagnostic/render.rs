@@ -38,6 +38,19 @@ impl Diagnostic {
     /// The finding with its place and its line of `text`, which is the text it was made from.
     #[must_use]
     pub fn render(&self, file_name: &str, text: &str, style: &Style) -> String {
+        self.render_hiding(file_name, text, style, &|_| false)
+    }
+
+    /// As [`Self::render`], with a star in place of each character whose offset in `text` is hidden: for
+    /// documents that may hold secrets.
+    #[must_use]
+    pub fn render_hiding(
+        &self,
+        file_name: &str,
+        text: &str,
+        style: &Style,
+        is_hidden: &dyn Fn(usize) -> bool,
+    ) -> String {
         let (label, paint) = match self.severity {
             Severity::Error => ("error", style.error),
             Severity::Warning => ("warning", style.warning),
@@ -45,11 +58,8 @@ impl Diagnostic {
         let (frame, reset) = (style.frame, style.reset);
         let number = self.span.line.to_string();
         let indent = " ".repeat(number.len());
-        let line = text
-            .lines()
-            .nth(self.span.line.saturating_sub(1))
-            .unwrap_or_default();
-        let (shown, before, width) = window(line, self.span.column, self.width(text));
+        let line = self.line(text, is_hidden);
+        let (shown, before, width) = window(&line, self.span.column, self.width(text));
         let mut out = String::new();
         // Writing to a `String` cannot fail.
         let _ = writeln!(
@@ -80,6 +90,17 @@ impl Diagnostic {
             );
         }
         out
+    }
+
+    /// The line on which the place begins.
+    fn line(&self, text: &str, is_hidden: &dyn Fn(usize) -> bool) -> String {
+        let before = self.span.line.saturating_sub(1);
+        let start: usize = text.split_inclusive('\n').take(before).map(str::len).sum();
+        let line = text.get(start..).and_then(|rest| rest.lines().next());
+        line.unwrap_or_default()
+            .char_indices()
+            .map(|(at, c)| if is_hidden(start + at) { '*' } else { c })
+            .collect()
     }
 
     /// How many characters of its first line the place covers.

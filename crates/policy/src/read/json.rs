@@ -81,7 +81,7 @@ impl Reader<'_> {
         if self.nodes > NODES_MAX {
             return Err(Fault {
                 code: Code::TooLarge,
-                ..self.fault(format!("a policy may have at most {NODES_MAX} values"))
+                ..self.fault(format!("at most {NODES_MAX} values are read"))
             });
         }
         let start = self.at;

@@ -1,6 +1,6 @@
 //! YAML 1.2 to a tree, from the parser's events: no tags, no merge keys, no second document, bounded aliases.
 
-use super::{Read, may_nest, scalar};
+use super::{Genre, Read, may_nest, scalar};
 use crate::bounds::{ALIAS_NODES_MAX, NESTING_MAX, NODES_MAX};
 use crate::diagnostic::{Code, Findings};
 use crate::span::{Lines, Span};
@@ -9,7 +9,13 @@ use granit_parser::{Event, Parser, Placement, ScalarStyle, ScanError, Tag};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(super) fn read(text: &str, base: usize, lines: &Lines<'_>, findings: &mut Findings) -> Option<Read> {
+pub(super) fn read(
+    text: &str,
+    base: usize,
+    lines: &Lines<'_>,
+    genre: &Genre,
+    findings: &mut Findings,
+) -> Option<Read> {
     let options = granit_parser::options! {
         flow_nesting_limit: NESTING_MAX * 2,
         block_nesting_limit: NESTING_MAX * 2,
@@ -19,6 +25,7 @@ pub(super) fn read(text: &str, base: usize, lines: &Lines<'_>, findings: &mut Fi
     let mut builder = Builder {
         base,
         lines,
+        genre,
         findings,
         stack: Vec::new(),
         root: None,
@@ -48,8 +55,8 @@ pub(super) fn read(text: &str, base: usize, lines: &Lines<'_>, findings: &mut Fi
             let span = builder.lines.span(0, 0);
             builder
                 .findings
-                .error(Code::Empty, span, "", "the policy is empty")
-                .hint("begin with `version: \"1\"`, `default: deny` and `tools:`");
+                .error(Code::Empty, span, "", format!("the {} is empty", genre.called))
+                .hint(genre.begin);
             None
         }
     }
@@ -89,6 +96,7 @@ enum Key {
 struct Builder<'b, 't> {
     base: usize,
     lines: &'b Lines<'t>,
+    genre: &'b Genre,
     findings: &'b mut Findings,
     stack: Vec<Frame>,
     root: Option<Node>,
@@ -234,7 +242,7 @@ impl Builder<'_, '_> {
                 Code::TooLarge,
                 span,
                 "",
-                format!("a policy may have at most {NODES_MAX} values"),
+                format!("at most {NODES_MAX} values are read"),
             );
             return Err(Stop);
         }
@@ -390,7 +398,7 @@ impl Builder<'_, '_> {
                     "",
                     format!("aliases may add at most {ALIAS_NODES_MAX} values and {NESTING_MAX} levels"),
                 )
-                .hint("use a glob as the tool's key, or `all_tools`, instead of repeating");
+                .hint(self.genre.repeat);
             return Err(Stop);
         }
         let node = node.clone();

@@ -9,6 +9,7 @@ use crate::commands::validate::load::Source;
 use callgate_core::call::{Caller, WallTime};
 use callgate_core::json::Json;
 use callgate_core::name::{GrantId, ServerName, SessionId};
+use callgate_policy::document::Genre;
 use callgate_policy::tree::{Node, Value};
 use callgate_policy::{Code, Diagnostic};
 use std::path::{Path, PathBuf};
@@ -18,6 +19,13 @@ const CALLS_MAX: u64 = 100_000;
 
 /// Monday, 5 January 2026, noon: when a case begins where nothing else is said.
 const BEGINNING: WallTime = WallTime(1_767_614_400_000);
+
+const TEST_FILE: Genre = Genre {
+    called: "test file",
+    begin: "begin with `cases:`",
+    split: "split it into several files",
+    repeat: "write the values out, or let a case repeat its call with `times`",
+};
 
 const FILE_KEYS: [&str; 5] = ["policy", "server", "tools", "now", "cases"];
 const CALLER_KEYS: [&str; 4] = ["grant", "label", "subject", "claims"];
@@ -112,7 +120,7 @@ pub(super) struct Expectation {
 
 /// Reads a test file; what is wrong with it is the error.
 pub(super) fn read(source: &Source, path: &Path) -> Result<Tests, Vec<Diagnostic>> {
-    let document = callgate_policy::read_document(&source.text).map_err(|found| found.0)?;
+    let document = callgate_policy::read_document(&source.text, &TEST_FILE).map_err(|found| found.0)?;
     let mut findings = Findings::default();
     let tests = file(&document.root, path, &mut findings);
     match tests {

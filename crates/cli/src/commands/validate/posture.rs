@@ -6,20 +6,24 @@ use std::fmt::Write as _;
 /// So many names are listed before the rest is counted.
 const NAMES_SHOWN_MAX: usize = 8;
 
-/// A policy that is invalid.
+/// A file that is invalid.
 pub(super) fn invalid(file: &str, errors: usize) -> String {
     format!("{file}: invalid, {}", counted(errors, "error"))
 }
 
 /// A policy that is valid: what is allowed where it says nothing, and what it names.
 pub(super) fn words(file: &str, loaded: &Loaded, warnings: usize) -> String {
-    let summary = &loaded.summary;
+    valid(file, warnings, &lines(loaded.shape, &loaded.summary))
+}
+
+/// A file that is valid, and what it comes to.
+pub(super) fn valid(file: &str, warnings: usize, lines: &[(&str, String)]) -> String {
     let mut out = format!("{file}: valid");
     if warnings > 0 {
         // Writing to a `String` cannot fail.
         let _ = write!(out, ", {}", counted(warnings, "warning"));
     }
-    for (label, value) in lines(loaded.shape, summary) {
+    for (label, value) in lines {
         let _ = write!(out, "\n  {label:<9} {value}");
     }
     out
@@ -80,7 +84,8 @@ fn lines(shape: Shape, summary: &Summary) -> Vec<(&'static str, String)> {
     lines
 }
 
-fn listed(names: &[String]) -> String {
+/// How many names there are, and the first of them.
+pub(super) fn listed(names: &[String]) -> String {
     let shown = names
         .iter()
         .take(NAMES_SHOWN_MAX)
@@ -94,7 +99,7 @@ fn listed(names: &[String]) -> String {
 }
 
 /// `1 error`, `2 errors`.
-pub(super) fn counted(count: usize, what: &str) -> String {
+fn counted(count: usize, what: &str) -> String {
     match count {
         1 => format!("1 {what}"),
         _ => format!("{count} {what}s"),

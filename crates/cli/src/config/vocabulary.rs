@@ -1,0 +1,138 @@
+//! The words of a configuration, once: what reading accepts, and what the JSON Schema describes.
+
+use super::name::{POLICY_PATTERN, SERVER_PATTERN};
+use callgate_policy::document::Takes::{self, Boolean, List, Matching, NamedLike, OneOf, Text, Whole, Words};
+use callgate_policy::document::{Genre, Table, Word, schema};
+use serde_json::{Value, json};
+
+pub(super) const CONFIGURATION: Genre = Genre {
+    called: "configuration",
+    begin: "begin with `version: 1` and `servers:`",
+    split: "keep policies in files of their own, under `policies`",
+    repeat: "write the values out",
+};
+
+const fn word(key: &'static str, takes: Takes, about: &'static str) -> Word {
+    Word { key, about, takes }
+}
+
+/// A whole configuration.
+pub(super) static CONFIG: Table = Table {
+    called: "a configuration",
+    name: "configuration",
+    about: "The configuration of `callgate serve`: the servers behind the gateway, and the policies for them.",
+    keys: &[
+        word(
+            "version",
+            OneOf(&[Words(&["1"]), Whole]),
+            "The version of this format: 1.",
+        ),
+        word(
+            "listen",
+            Text,
+            "The address and port to listen on; 127.0.0.1:8700 if left out. Port 0 picks one.",
+        ),
+        word(
+            "hosts",
+            List(&Text),
+            "Further names under which clients reach the gateway, as their `Host` header says them.",
+        ),
+        word(
+            "state",
+            Takes::Table(&STATE),
+            "Where limits and ledger are kept, and what they survive.",
+        ),
+        word(
+            "servers",
+            NamedLike(SERVER_PATTERN, &Takes::Table(&SERVER)),
+            "The servers behind the gateway, by name.",
+        ),
+        word(
+            "policies",
+            NamedLike(POLICY_PATTERN, &Text),
+            "The policy files, by the name that grants give them; paths are relative to this file.",
+        ),
+        word(
+            "local",
+            NamedLike(SERVER_PATTERN, &Matching(POLICY_PATTERN)),
+            "What callers on this machine may use while no grant exists: the policy by which each server is judged.",
+        ),
+    ],
+};
+
+/// Where the state is.
+pub(super) static STATE: Table = Table {
+    called: "`state`",
+    name: "state",
+    about: "Where limits and ledger are kept, and what they survive.",
+    keys: &[
+        word(
+            "dir",
+            Text,
+            "The state folder, relative to this file; the user's own if left out.",
+        ),
+        word(
+            "durability",
+            Words(&["process", "disk"]),
+            "What limits and ledger survive: `process`, the default, crashes of processes; `disk` loss of power too.",
+        ),
+    ],
+};
+
+/// One server.
+pub(super) static SERVER: Table = Table {
+    called: "a server",
+    name: "server",
+    about: "A server behind the gateway: a command, or a URL.",
+    keys: &[
+        word(
+            "command",
+            List(&Text),
+            "The program of a server that runs as a child process, and its arguments.",
+        ),
+        word(
+            "env",
+            NamedLike("^[A-Za-z_][A-Za-z0-9_]*$", &Text),
+            "The child's environment, all of it. `${env:NAME}` and `${file:PATH}` stand for values.",
+        ),
+        word(
+            "dir",
+            Text,
+            "The child's working folder, relative to this file; the gateway's own if left out.",
+        ),
+        word(
+            "shared",
+            Boolean,
+            "`true`: one child for all sessions. `false`, the default: one a session.",
+        ),
+        word(
+            "url",
+            Matching("^https?://"),
+            "The URL of a server that speaks Streamable HTTP.",
+        ),
+        word(
+            "headers",
+            Takes::NamedLike("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", &Text),
+            "What the server at the URL is sent with each request. `${env:NAME}` and `${file:PATH}` stand for values.",
+        ),
+    ],
+};
+
+/// The JSON Schema (2020-12) of a configuration. It accepts every configuration that loads, and is looser than
+/// loading.
+pub(crate) fn json_schema() -> Value {
+    let mut schema = schema("Callgate configuration", &CONFIG, &[&STATE, &SERVER]);
+    if let Value::Object(members) = &mut schema {
+        members.insert("required".to_owned(), json!(["version", "servers"]));
+    }
+    if let Some(Value::Object(members)) = schema.pointer_mut("/$defs/server") {
+        members.insert(
+            "oneOf".to_owned(),
+            json!([{ "required": ["command"] }, { "required": ["url"] }]),
+        );
+    }
+    if let Some(Value::Object(members)) = schema.pointer_mut("/properties/servers") {
+        members.insert("minProperties".to_owned(), json!(1));
+    }
+    schema
+}
