@@ -18,7 +18,7 @@ KINDS = {  # Fields, `:` required and `?` optional; types: h digest, i id, c cod
     "list": "digest?h grant?t policy?h reason?c server:t session?t shown:n tools:n",
     "grant": "action:create|rotate|revoke|attach|detach expires?n grant:t label:t policy_name?t server?t",
 }
-HEADER = "first:n frontier?digests kind:export open?ids origin:t size:n v:n vkey:t"
+HEADER, CHARGE = "first:n frontier?digests kind:export open?ids origin:t size:n v:n vkey:t", "amount:amount counter:t rule:t scope:"
 TYPES = {"h": '"[0-9a-f]{64}"', "i": '"[0-9a-f]{32}"', "c": '"[a-z0-9_]{1,64}"', "t": r'"(?:[^"\\]|\\.)*"', "n": "[0-9]{1,16}",
          "amount": r'"(?=[^"]{1,64}")[0-9]+(\.[0-9]+)?(e-?[0-9]+)?"'}
 NEXT = {("intent", None): "open", ("outcome", "open"): "closed", ("late", "closed"): "closed",
@@ -29,7 +29,6 @@ def grammar(fields):
     parts = ((name, TYPES.get(kind, f'"(?:{kind})"'), mark.strip(":"))
              for name, mark, kind in sorted(re.findall(r"(\w+)([:?])(\S+)", fields)))
     return r"\{%s\}" % "".join(f'(?:"{name}":(?:{kind}),?){mark}' for name, kind, mark in parts)
-CHARGE = "amount:amount counter:t rule:t scope:"
 for name, item in {"digests": TYPES["h"], "ids": TYPES["i"], "shadow": grammar("reason:c rule:t"),
                    "policies": grammar("policy:h server:t"), "charges": grammar(CHARGE + "t scope_value:h")
                    + "|" + grammar(CHARGE + "grant|session|tool|server|global")}.items():

@@ -25,6 +25,10 @@ type Run = fn(&Desk, &Block);
 const ODD: &[(Place, Run)] = &[
     (("README.md", "DECISION TOOL "), odd::the_demo),
     (("README.md", r#"{"content":[{"type":"text""#), odd::a_denial),
+    (
+        ("README.md", "callgate validate callgate.yaml\n"),
+        odd::a_team_in_short,
+    ),
     (("docs/answers.md", r#"{"jsonrpc":"2.0","id":7,"#), odd::a_limit),
     (
         ("docs/answers.md", r#"{"jsonrpc":"2.0","id":null,"#),
@@ -47,6 +51,25 @@ const ODD: &[(Place, Run)] = &[
     ),
     (("docs/run.md", "WARN the policy was reloaded"), odd::reloads),
     (("docs/run.md", "error[unknown-key]"), odd::a_misspelt_key),
+    (("docs/serve.md", "version: 1\n"), odd::a_configuration),
+    (("docs/serve.md", "version: \"1\"\n"), odd::a_policy_of_a_team),
+    (
+        ("docs/serve.md", "callgate validate callgate.yaml\n"),
+        odd::a_team_is_set_up,
+    ),
+    (("docs/serve.md", "{\n  \"mcpServers\""), odd::a_team_is_served),
+    (
+        ("docs/serve-config.md", "callgate validate callgate.yaml\n"),
+        odd::about_configurations,
+    ),
+    (
+        ("docs/serve-config.md", "# yaml-language-server"),
+        odd::the_example_configuration,
+    ),
+    (
+        ("docs/serve-config.md", "error[reference]"),
+        odd::an_unset_variable,
+    ),
 ];
 
 /// Blocks that no test can run.
@@ -128,6 +151,7 @@ pages! {
     the_examples_of_the_security_page_work: "SECURITY.md",
     the_examples_of_answers_work: "docs/answers.md",
     the_examples_of_getting_started_work: "docs/getting-started.md",
+    the_examples_of_grants_work: "docs/grants.md",
     the_examples_of_the_index_work: "docs/index.md",
     the_examples_of_the_ledger_format_work: "docs/ledger-format.md",
     the_examples_of_the_ledger_work: "docs/ledger.md",
@@ -135,6 +159,8 @@ pages! {
     the_examples_of_migrating_work: "docs/migrating.md",
     the_examples_of_the_policy_language_work: "docs/policy.md",
     the_examples_of_running_work: "docs/run.md",
+    the_examples_of_serving_work: "docs/serve.md",
+    the_examples_of_configurations_work: "docs/serve-config.md",
     the_examples_of_testing_policies_work: "docs/testing-policies.md",
 }
 

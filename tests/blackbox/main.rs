@@ -30,3 +30,5 @@ mod seeds_and_attacks;
 mod seen_is_callable;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod team;

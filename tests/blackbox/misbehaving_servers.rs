@@ -185,12 +185,18 @@ fn a_server_that_dies_mid_call_answers_what_is_pending_and_passes_on_its_code() 
         let mut client = begun(&gate);
         let pending = client.start_call("sleep", json!({"ms": 60_000}));
         let fatal = client.start_call("echo", json!({"text": "hi"}));
-        for id in [pending, fatal] {
+        let [first, second] = [pending, fatal].map(|id| {
             let failed = client.answer(id);
             assert!(failed.is_tool_error(), "{mischief}: {}", failed.raw);
             assert_eq!(failed.reason(), Some("upstream_unreachable"));
-            assert!(failed.text().contains("may have run"), "{}", failed.text());
-        }
+            failed.text()
+        });
+        // The first may be what killed it; then the second has perhaps not left.
+        assert!(first.contains("may have run"), "{first}");
+        assert!(
+            second.contains("may have run") || second.contains("the server has ended"),
+            "{second}"
+        );
         assert_eq!(client.ended().code(), Some(3), "{mischief}");
         let record = Record::of(&room);
         record.assert_one_outcome_each();
@@ -198,7 +204,7 @@ fn a_server_that_dies_mid_call_answers_what_is_pending_and_passes_on_its_code() 
             record
                 .statuses()
                 .iter()
-                .all(|status| matches!(*status, "unknown" | "unreachable")),
+                .all(|status| matches!(*status, "unknown" | "unreachable" | "cancelled")),
             "{mischief}: {record:?}"
         );
     }

@@ -10,7 +10,7 @@ servers:
   mistral:
     command: [npx, -y, "--key=s3cret"]
     env: {KEY: "${file:key}"}
-    shared: true
+    shared: false
   conductor:
     url: https://conductor.example/mcp?key=s3cret
     headers: {Authorization: Bearer s3cret}

@@ -7,6 +7,7 @@ use crate::commands::demo::server::DemoServerArgs;
 use crate::commands::grants::GrantsArgs;
 use crate::commands::ledger::LedgerArgs;
 use crate::commands::status::StatusArgs;
+use crate::serve::ServeArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -46,6 +47,9 @@ pub(crate) enum Command {
     /// Put the gate in front of one server
     #[command(after_help = EXAMPLES)]
     Run(Box<RunArgs>),
+    /// Put one gate in front of all servers of a team
+    #[command(after_help = crate::serve::EXAMPLES)]
+    Serve(ServeArgs),
     /// Read, prove and check what was recorded
     Ledger(LedgerArgs),
     /// Say who may call through `callgate serve`: make, show, change and end grants

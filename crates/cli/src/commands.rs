@@ -12,7 +12,7 @@ pub(crate) mod test;
 pub(crate) mod validate;
 
 use crate::args::{Cli, Command};
-use crate::run;
+use crate::{run, serve};
 use std::process::ExitCode;
 
 /// Does what was asked.
@@ -20,6 +20,7 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         None => run::run(&cli.run),
         Some(Command::Run(args)) => run::run(&args),
+        Some(Command::Serve(args)) => serve::run(&args),
         Some(Command::Demo(args)) => demo::demo(&args),
         Some(Command::DemoServer(args)) => demo::server::serve(&args),
         Some(Command::Ledger(args)) => ledger::ledger(&args),

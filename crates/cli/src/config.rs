@@ -47,7 +47,7 @@ pub(crate) struct Config {
     pub(crate) servers: BTreeMap<ServerName, Server>,
     /// The policies.
     pub(crate) policies: BTreeMap<PolicyName, LoadedPolicy>,
-    /// What callers on this machine may use while no grant exists. Each of the policies is declared.
+    /// What callers on this machine may use until the first grant is made. Each of the policies is declared.
     pub(crate) local: BTreeMap<ServerName, PolicyName>,
 }
 
@@ -117,7 +117,6 @@ pub(crate) fn is_config(text: &str) -> bool {
 ///
 /// # Errors
 /// Where the file itself cannot be read. All else is a finding.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the gateway that is set up by it"))]
 pub(crate) fn load(path: &Path) -> anyhow::Result<Loading> {
     Ok(Loading::of(Source::read(path)?, path, &|name| {
         std::env::var_os(name)

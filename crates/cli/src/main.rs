@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod reference;
 mod run;
+mod serve;
 mod words;
 
 /// A call's memory is taken by one thread and given back by another, which the system's allocator pays for

@@ -1,11 +1,11 @@
 //! `callgate run`: the gate in front of one server.
 
 pub(crate) mod headers;
-mod policy;
-mod reload;
+pub(crate) mod policy;
+pub(crate) mod reload;
 mod setup;
 
-pub(crate) use setup::state_dir;
+pub(crate) use setup::{local, state_dir};
 
 use crate::args::{LogLevel, RunArgs, Transport};
 use crate::words::{say, warn};
@@ -13,7 +13,7 @@ use anyhow::Context;
 use callgate_gateway::link::Link;
 use callgate_gateway::link::child::{self, End};
 use callgate_gateway::link::http::HttpLink;
-use callgate_gateway::serve::http::{Guard, Upstream};
+use callgate_gateway::serve::http::{Doors, Guard, One, Upstream};
 use callgate_gateway::serve::{http, stdio};
 use callgate_gateway::session::Ids;
 use callgate_gateway::{Gate, Session};
@@ -28,13 +28,16 @@ use tokio::sync::watch;
 /// How long the client may take to read the last messages.
 const FLUSH_GRACE: Duration = Duration::from_secs(2);
 
+/// How long what a client has sent is read for once its server has ended.
+const READ_GRACE: Duration = Duration::from_millis(50);
+
 /// How long the last transaction may take.
 const CLOSE_GRACE: Duration = Duration::from_secs(10);
 
 /// How a run came to its end.
-struct Ended {
-    code: ExitCode,
-    reason: StopReason,
+pub(crate) struct Ended {
+    pub(crate) code: ExitCode,
+    pub(crate) reason: StopReason,
 }
 
 /// Runs the gate until the client leaves, the server ends, or a signal asks for it.
@@ -55,7 +58,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
 
 /// Ends the store; a process that is stopped while it holds the lock must not keep this one from ending. What
 /// could not be written is closed by the next run, as after a crash.
-fn close(store: Arc<Store>, reason: StopReason) {
+pub(crate) fn close(store: Arc<Store>, reason: StopReason) {
     let (done, closed) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         store.close(reason);
@@ -77,7 +80,16 @@ async fn serve(args: &RunArgs, plan: setup::Plan) -> anyhow::Result<Ended> {
         }
     });
     let gate = plan.gate;
-    reload::watch(args, Arc::clone(&gate), plan.policy);
+    let server = gate.server.clone();
+    let target = reload::Target {
+        slot: plan.slot,
+        store: Arc::clone(&plan.store),
+        mode: args.reload,
+        name: "the policy".to_owned(),
+        server: Some(server.clone()),
+        in_force: Box::new(move |program| vec![setup::in_force(&server, program)]),
+    };
+    reload::watch(target, &gate, plan.policy);
     let served = match args.transport.unwrap_or(Transport::Stdio) {
         Transport::Http => {
             let address = SocketAddr::new(
@@ -105,7 +117,8 @@ async fn serve_http(
     })?;
     let address = listener.local_addr()?;
     say(&format!("callgate: listening on http://{address}/mcp"));
-    let server = http::serve(listener, gate, upstream, Guard::new(address, token), wanted);
+    let doors = Doors::One(One::new(gate, upstream, token));
+    let server = http::serve(listener, doors, Guard::new(address), wanted);
     server.await?;
     // The server ends when a signal asks for it.
     if signalled.is_finished() {
@@ -151,7 +164,11 @@ async fn serve_stdio(
         tokio::spawn(async move { stdio::read(&session, tokio::io::stdin(), &sink).await })
     };
     let ended = tokio::select! {
-        status = &mut server_ended => by_server(status?),
+        status = &mut server_ended => {
+            // What the client has sent meanwhile is told that the server has ended.
+            let _ = tokio::time::timeout(READ_GRACE, &mut reader).await;
+            by_server(status?)
+        }
         signal = &mut signalled => {
             if matches!(session.link(), Link::Child(_)) {
                 let _ = server_ended.await;
@@ -198,7 +215,7 @@ fn by_server(status: ExitStatus) -> Ended {
     }
 }
 
-fn by_signal(signal: i32) -> Ended {
+pub(crate) fn by_signal(signal: i32) -> Ended {
     let code = u8::try_from(signal.saturating_add(128)).unwrap_or(1);
     Ended {
         code: ExitCode::from(code),
@@ -207,7 +224,7 @@ fn by_signal(signal: i32) -> Ended {
 }
 
 /// The number of the first signal that asks for the end.
-async fn until_signal() -> i32 {
+pub(crate) async fn until_signal() -> i32 {
     use tokio::signal::unix::{SignalKind, signal};
     let kinds = [
         SignalKind::interrupt(),
@@ -226,7 +243,7 @@ async fn until_signal() -> i32 {
     }
 }
 
-fn log_to_stderr(level: LogLevel) {
+pub(crate) fn log_to_stderr(level: LogLevel) {
     let level = match level {
         LogLevel::Debug => tracing::Level::DEBUG,
         LogLevel::Info => tracing::Level::INFO,

@@ -1,14 +1,40 @@
-//! What all sessions of one server share: the policy in force, the store, the bounds.
+//! What all sessions of one caller with one server share: the policy in force, the store, the bounds.
 
+use crate::health::Breaker;
 use crate::recorder::Recorder;
 use crate::settings::Settings;
 use arc_swap::ArcSwap;
 use callgate_core::call::{Caller, ListedTool, Scene, WallTime};
 use callgate_core::name::{ServerName, SessionId};
 use callgate_core::program::Program;
-use std::sync::Arc;
+use futures_util::future::BoxFuture;
+use std::sync::{Arc, Weak};
 use std::time::SystemTime;
 use tokio::sync::watch;
+
+/// A policy in force, shared by all gates that judge by it: putting another in its place holds for each of them
+/// from the next call on.
+#[derive(Debug)]
+pub struct PolicySlot(ArcSwap<Program>);
+
+impl PolicySlot {
+    /// A slot with its first policy.
+    #[must_use]
+    pub fn new(program: Arc<Program>) -> Arc<Self> {
+        Arc::new(Self(ArcSwap::new(program)))
+    }
+
+    /// The policy in force.
+    #[must_use]
+    pub fn program(&self) -> Arc<Program> {
+        self.0.load_full()
+    }
+
+    /// Puts another policy in force, from the next call on.
+    pub fn replace(&self, program: Arc<Program>) {
+        self.0.store(program);
+    }
+}
 
 /// One server behind one policy, for one caller.
 #[derive(Debug)]
@@ -19,7 +45,9 @@ pub struct Gate {
     pub caller: Caller,
     /// Bounds and deadlines.
     pub settings: Settings,
-    program: ArcSwap<Program>,
+    policy: ArcSwap<PolicySlot>,
+    standing: Standing,
+    health: Arc<Breaker>,
     recorder: Recorder,
     lists: watch::Sender<Vec<Arc<ListedTool>>>,
 }
@@ -30,7 +58,7 @@ impl Gate {
     pub fn new(
         server: ServerName,
         caller: Caller,
-        program: Program,
+        policy: Arc<PolicySlot>,
         recorder: Recorder,
         settings: Settings,
     ) -> Self {
@@ -38,21 +66,52 @@ impl Gate {
             server,
             caller,
             settings,
-            program: ArcSwap::from_pointee(program),
+            policy: ArcSwap::new(policy),
+            standing: Standing::Fixed,
+            health: Arc::default(),
             recorder,
             lists: watch::Sender::new(Vec::new()),
         }
     }
 
+    /// The same gate for a caller whose grant may change.
+    #[must_use]
+    pub fn under(self, grants: Weak<dyn Grants>) -> Self {
+        Self {
+            standing: Standing::Granted(grants),
+            ..self
+        }
+    }
+
+    /// The same gate before a server whose health others know too.
+    #[must_use]
+    pub fn sharing(self, health: Arc<Breaker>) -> Self {
+        Self { health, ..self }
+    }
+
+    /// What is known of the server's health.
+    #[must_use]
+    pub const fn health(&self) -> &Arc<Breaker> {
+        &self.health
+    }
+
     /// The policy in force.
     #[must_use]
     pub fn program(&self) -> Arc<Program> {
-        self.program.load_full()
+        self.policy.load().program()
     }
 
-    /// Puts another policy in force, from the next call on.
-    pub fn replace_program(&self, program: Program) {
-        self.program.store(Arc::new(program));
+    /// Has the gate judge by another policy from the next call on.
+    pub fn judge_by(&self, policy: Arc<PolicySlot>) {
+        self.policy.store(policy);
+    }
+
+    /// The grants that its caller's is one of, where it can change.
+    pub(crate) const fn grants(&self) -> Option<&Weak<dyn Grants>> {
+        match &self.standing {
+            Standing::Fixed => None,
+            Standing::Granted(grants) => Some(grants),
+        }
     }
 
     /// The server's tools as they were last listed, for whoever compares a policy with them.
@@ -81,6 +140,24 @@ impl Gate {
             now: wall_time(),
         }
     }
+}
+
+/// What a caller's right rests on.
+#[derive(Debug)]
+enum Standing {
+    /// Nothing that changes while the gate is there.
+    Fixed,
+    /// A grant.
+    Granted(Weak<dyn Grants>),
+}
+
+/// The grants in force in this process, which others may change in the store.
+pub trait Grants: std::fmt::Debug + Send + Sync {
+    /// Which state of the store's grants is in force here: a call is admitted only where the store has no newer.
+    fn generation(&self) -> u64;
+
+    /// Puts the store's state in force here.
+    fn refresh(&self) -> BoxFuture<'_, ()>;
 }
 
 fn wall_time() -> WallTime {

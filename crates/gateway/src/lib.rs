@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod gate;
+pub mod health;
 mod lines;
 pub mod link;
 pub mod recorder;

@@ -4,15 +4,13 @@ use crate::gate::Gate;
 use callgate_core::call::Call;
 use callgate_core::decision::Admission as Admitted;
 use callgate_core::json::Json;
-use callgate_core::name::{SessionId, ToolName};
+use callgate_core::name::{GrantId, ServerName, SessionId, ToolName};
 use callgate_core::path::{Path, Segment};
 use callgate_core::program::Program;
 use callgate_core::refusal::{Reason, Refusal};
 use callgate_ledger::record::{self, Status};
 use callgate_ledger::{CallId, Digest, Text, Uint53};
-use callgate_store::{
-    Admission, AdmitRequest, Cause, Event, Fingerprint, Refund, Settlement, Store, StoreError,
-};
+use callgate_store::{Admission, AdmitRequest, Event, Fingerprint, Refund, Settlement, Store, StoreError};
 use callgate_wire::{Malformed, quoted};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -35,6 +33,8 @@ pub struct Asked {
     arguments: Option<Box<[u8]>>,
     policy: [u8; 32],
     values: Option<Box<str>>,
+    /// The state of the grants that it was judged under.
+    grants: Option<u64>,
 }
 
 /// Why a call was not admitted.
@@ -46,6 +46,8 @@ pub enum AdmitError {
     Unavailable(StoreError),
     /// The store did not say in time.
     TimedOut,
+    /// The grants have changed since the call was judged.
+    Stale,
 }
 
 /// How long the store may take to admit a call. Another process on the same state folder may be stopped while
@@ -118,7 +120,14 @@ impl Asked {
             arguments: arguments.map(Into::into),
             policy: program.digest,
             values: recorded_values(&admission.record, call.arguments),
+            grants: None,
         }
+    }
+
+    /// Says under which state of the grants it was judged, where its caller has one.
+    #[must_use]
+    pub fn under(self, grants: Option<u64>) -> Self {
+        Self { grants, ..self }
     }
 
     /// Any other request.
@@ -130,6 +139,7 @@ impl Asked {
             arguments: params.map(Into::into),
             policy: program.digest,
             values: None,
+            grants: None,
         }
     }
 }
@@ -175,14 +185,12 @@ impl Recorder {
             slots: admitted.slots,
             shadow: admitted.shadow,
             values: asked.values,
-            grants_generation: None,
+            grants_generation: asked.grants,
         };
         match tokio::time::timeout(ADMIT_TIMEOUT, self.store.admit(request)).await {
             Ok(Ok(Admission::Admitted(admitted))) => Ok(admitted.call),
             Ok(Ok(Admission::Refused(refusal))) => Err(AdmitError::Refused(refusal)),
-            Ok(Ok(Admission::Stale)) => Err(AdmitError::Unavailable(StoreError::Unavailable(Cause::Other(
-                "the grants have changed".to_owned(),
-            )))),
+            Ok(Ok(Admission::Stale)) => Err(AdmitError::Stale),
             Ok(Err(cause)) => Err(AdmitError::Unavailable(cause)),
             Err(_) => Err(AdmitError::TimedOut),
         }
@@ -265,12 +273,18 @@ impl Recorder {
     }
 
     /// Records a request that was not let in.
-    pub fn auth_failure(&self, gate: &Gate, address: IpAddr, reason: &'static str) {
+    pub fn auth_failure(
+        &self,
+        server: Option<&ServerName>,
+        grant: Option<&GrantId>,
+        address: IpAddr,
+        reason: &'static str,
+    ) {
         self.store.record(Event::AuthFailure(record::AuthFailure {
             address: Some(Text::new(&address.to_string())),
-            grant: None,
+            grant: grant.map(|grant| grant.as_str().into()),
             reason: reason.into(),
-            server: Some(gate.server.as_str().into()),
+            server: server.map(|server| server.as_str().into()),
         }));
     }
 

@@ -72,6 +72,17 @@ struct State {
     client: Option<Version>,
     server: ServerEra,
     is_closed: bool,
+    /// Whether the server has ever said anything that could be read.
+    was_answered: bool,
+    watch: Watch,
+}
+
+/// Whether deadlines are being looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Watch {
+    #[default]
+    Off,
+    On,
 }
 
 impl State {
@@ -110,10 +121,10 @@ const MODERN_ONLY: &str =
 const GIVEN_UP_MAX: usize = 1_024;
 
 impl Session {
-    /// A session over a link. Its deadlines are watched from now on.
+    /// A session over a link.
     #[must_use]
     pub fn new(gate: Arc<Gate>, id: Option<SessionId>, ids: Ids, link: Link) -> Arc<Self> {
-        let session = Arc::new(Self {
+        Arc::new(Self {
             gate,
             id,
             ids,
@@ -123,9 +134,7 @@ impl Session {
             nonce: nonce(),
             state: Mutex::new(State::default()),
             settled: Notify::new(),
-        });
-        sweep::watch(&session);
-        session
+        })
     }
 
     /// The session's id, where the protocol has one.
@@ -154,6 +163,12 @@ impl Session {
     /// Gives up the place of the server's own messages.
     pub fn detach(&self) {
         self.lock().standing = None;
+    }
+
+    /// Whether the server has ever said anything that could be read.
+    #[must_use]
+    pub fn was_answered(&self) -> bool {
+        self.lock().was_answered
     }
 
     /// How many requests of the client wait for an answer.

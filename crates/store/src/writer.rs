@@ -35,7 +35,7 @@ pub(crate) enum Message {
     Record(Box<Event>),
     RecordNow(Box<Event>, oneshot::Sender<Result<(), StoreError>>),
     Reload(
-        Box<(PolicyInForce, Reload)>,
+        Box<(Vec<PolicyInForce>, Reload)>,
         oneshot::Sender<Result<(), StoreError>>,
     ),
 }

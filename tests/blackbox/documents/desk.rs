@@ -39,6 +39,7 @@ const LINKS: &[(&str, &str)] = &[
     ("tests", "tests"),
     ("docs/examples/payments", "payments"),
     ("docs/examples/failing", "failing"),
+    ("docs/examples/team/policies", "team-policies"),
 ];
 
 /// The key of the ledger that the page on it shows.

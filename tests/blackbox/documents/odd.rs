@@ -1,11 +1,11 @@
 //! Blocks that are run each in a way of its own.
 
-use super::desk::Desk;
+use super::desk::{Desk, repository};
 use super::page::Block;
 use super::shown::assert_shown;
 use crate::support::{OPEN, Record};
-use callgate_testkit::{PATIENCE, Process, Stdio};
-use serde_json::json;
+use callgate_testkit::{Http, PATIENCE, Process, Script, Stdio};
+use serde_json::{Value, json};
 
 /// The program's output, shortened on the page.
 pub(super) fn the_demo(desk: &Desk, block: &Block) {
@@ -247,6 +247,104 @@ pub(super) fn a_misspelt_key(desk: &Desk, block: &Block) {
     let (printed, code) = desk.ran("callgate run -c policy.yaml -- python3 /opt/notes/server.py");
     assert_shown(&block.place, &block.text, &printed);
     assert_eq!(code, Some(1), "{}", block.place);
+}
+
+/// The configuration of a team, on a free port and with this folder's server.
+pub(super) fn a_configuration(desk: &Desk, block: &Block) {
+    let text = block
+        .text
+        .replace("127.0.0.1:8700", "127.0.0.1:0")
+        .replace("notes.py", Script::path("notes.py").to_str().unwrap());
+    desk.room.write("callgate.yaml", &text);
+}
+
+/// The policy that a team's configuration names.
+pub(super) fn a_policy_of_a_team(desk: &Desk, block: &Block) {
+    desk.room.write("notes-readers.yaml", &block.text);
+    desk.said("callgate validate notes-readers.yaml");
+}
+
+/// All but the last of the commands that set a team up; the last serves, when its client comes.
+pub(super) fn a_team_is_set_up(desk: &Desk, block: &Block) {
+    let (first, last) = block.text.trim_end().rsplit_once('\n').unwrap();
+    desk.said(&format!("{{ {first}\n}} > set-up"));
+    let said = std::fs::read_to_string(desk.at("set-up")).unwrap();
+    let token = said.lines().last().unwrap();
+    assert!(token.starts_with("cg_"), "{said}");
+    desk.room.write("token", token);
+    desk.room.write("serve", last);
+}
+
+/// A client reaches its server by the gateway's address, a path, and its grant's token.
+pub(super) fn a_team_is_served(desk: &Desk, block: &Block) {
+    let [command, token] = ["serve", "token"].map(|name| std::fs::read_to_string(desk.at(name)).unwrap());
+    let mut process = Process::start(&mut desk.shell(&format!("exec {command}")));
+    process.lives_in(&desk.room);
+    let line = process.stderr_line("listening on http://");
+    let authority = line.split('/').nth(2).unwrap();
+    let shown: Value = serde_json::from_str(&block.text).unwrap();
+    let server = &shown["mcpServers"]["notes"];
+    let url = server["url"]
+        .as_str()
+        .unwrap()
+        .replace("127.0.0.1:8700", authority);
+    let header = server["headers"]["Authorization"].as_str().unwrap();
+    let mut client = Http::to(&url).header("authorization", &header.replace("cg_…", token.trim()));
+    client.initialize("2025-11-25");
+    assert_eq!(
+        client.request("tools/list", json!({})).tool_names(),
+        ["list_notes"]
+    );
+    assert_eq!(Http::to(&url).post("{}").status, 401, "{}", block.place);
+}
+
+/// The same commands on a page that shows neither the configuration nor the client.
+pub(super) fn a_team_in_short(desk: &Desk, block: &Block) {
+    let page = super::page::Page::read("docs/serve.md");
+    let [configuration, policy, _, client] = &page.blocks[..] else {
+        panic!("docs/serve.md has other blocks now");
+    };
+    a_configuration(desk, configuration);
+    a_policy_of_a_team(desk, policy);
+    a_team_is_set_up(desk, block);
+    a_team_is_served(desk, client);
+}
+
+/// The example configuration, with all that it needs beside it.
+pub(super) fn the_example_configuration(desk: &Desk, block: &Block) {
+    let example = repository().join("docs/examples/team/callgate.yaml");
+    assert_eq!(
+        block.text,
+        std::fs::read_to_string(example).unwrap(),
+        "{}",
+        block.place
+    );
+    let secret = desk.room.write("secret", "k");
+    let text = block
+        .text
+        .replace("/run/secrets/mistral", secret.to_str().unwrap());
+    desk.room
+        .write("callgate.yaml", &text.replace("policies/", "team-policies/"));
+    desk.said("CONDUCTOR_TOKEN=t callgate validate callgate.yaml");
+}
+
+/// The commands around configurations.
+pub(super) fn about_configurations(desk: &Desk, block: &Block) {
+    let page = super::page::Page::read("docs/serve-config.md");
+    let example = page
+        .blocks
+        .iter()
+        .find(|block| block.text.contains("mistral-readers:"));
+    the_example_configuration(desk, example.unwrap());
+    desk.said(&format!("export CONDUCTOR_TOKEN=t\n{}", block.text));
+}
+
+/// A variable that is not set, told without the secret beside it.
+pub(super) fn an_unset_variable(desk: &Desk, block: &Block) {
+    let (printed, code) = desk.ran("callgate validate callgate.yaml");
+    assert_eq!(code, Some(2), "{}\n{printed}", block.place);
+    let error = printed.split("\n\n").next().unwrap();
+    assert_shown(&block.place, &block.text, error);
 }
 
 /// A client of a gate in front of the server with notes.

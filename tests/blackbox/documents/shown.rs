@@ -8,6 +8,8 @@ use std::sync::LazyLock;
 static VARYING: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     [
         (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}Z", "<time>"),
+        (r"\bcg_[A-Za-z0-9_-]{43}", "<token>"),
+        (r"\bg_[0-9a-f]{16}\b", "<grant>"),
         (r"callgate-[0-9a-f]{16}", "<log>"),
         (r"\+[0-9a-f]{8}\+[A-Za-z0-9+/]{44}", "<key>"),
         (r"\+[0-9a-f]{8}\b", "<key id>"),

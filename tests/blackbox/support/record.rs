@@ -103,6 +103,23 @@ impl Record {
         )
     }
 
+    /// How many requests were not let in, those that are only counted among them.
+    pub(crate) fn auth_failures(&self) -> u64 {
+        self.counted(
+            |body| matches!(body, Body::AuthFailure(_)),
+            SuppressedKind::AuthFailure,
+        )
+    }
+
+    /// Whether a request was not let in whose token was that of a known grant.
+    pub(crate) fn has_refused_grant(&self) -> bool {
+        let is_one = |body: &Body| {
+            matches!(body, Body::AuthFailure(failure)
+                if failure.grant.is_some() && failure.reason.as_str() == "grant_ended")
+        };
+        self.0.iter().any(is_one)
+    }
+
     /// Whether there is a record of a kind.
     pub(crate) fn has(&self, kind: &str) -> bool {
         self.0.iter().any(|body| body.kind().as_str() == kind)

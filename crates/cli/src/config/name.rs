@@ -89,7 +89,6 @@ impl ServerName {
     }
 
     /// The name as judging and records know it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the gateway that serves it"))]
     pub(crate) const fn core(&self) -> &name::ServerName {
         &self.0
     }
@@ -146,13 +145,11 @@ impl HostName {
     }
 
     /// The name alone; an IPv6 address in brackets.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the gateway that serves it"))]
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// The port that the header has to say, where one was given.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the gateway that serves it"))]
     pub(crate) const fn port(&self) -> Option<u16> {
         self.port
     }

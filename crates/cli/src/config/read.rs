@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What goes along while a configuration is read.
 pub(super) struct Reader<'r> {
@@ -219,7 +220,10 @@ impl Reader<'_> {
         };
         let checked = self.policies.get(index)?;
         if let Some(loaded) = &checked.loaded {
-            return Some(LoadedPolicy::new(path, loaded.clone()));
+            return Some(LoadedPolicy {
+                path,
+                program: Arc::new(loaded.program.clone()),
+            });
         }
         let message = match checked.count(Severity::Error) {
             1 => format!("the policy {name} has an error"),

@@ -13,7 +13,6 @@ impl Secret {
     }
 
     /// The value, for whom it was meant.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the child that it is handed to"))]
     pub(crate) fn reveal(&self) -> &str {
         &self.0
     }

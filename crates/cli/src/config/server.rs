@@ -227,7 +227,17 @@ impl Reader<'_> {
             return Sharing::default();
         };
         match &node.value {
-            Value::Bool(true) => Sharing::Shared,
+            Value::Bool(true) => {
+                self.findings
+                    .warn(
+                        Code::NotInForce,
+                        node.span,
+                        &join(fields.pointer, "shared"),
+                        "`shared: true` is kept, but not in force: each session gets a process of its own",
+                    )
+                    .hint("leave it out until it is");
+                Sharing::Shared
+            }
             Value::Bool(false) => Sharing::PerSession,
             Value::Null | Value::Number(_) | Value::String(_) | Value::List(_) | Value::Map(_) => {
                 let pointer = join(fields.pointer, "shared");

@@ -1,7 +1,6 @@
 //! What good configurations come to, what is said of bad ones, and that no secret is in any of it.
 
 use super::*;
-use callgate_core::name;
 use std::ffi::OsString;
 
 /// Part of every secret here, so that it is found wherever it should not be.
@@ -18,7 +17,7 @@ servers:
     command: [npx, -y, mistral-mcp, --key=s3cret]
     env: {PATH: "${env:PATH}", KEY: "a ${file:key} b", EMPTY: "", LITERAL: s3cret}
     dir: /srv/mistral
-    shared: true
+    shared: false
   conductor:
     url: https://conductor.example/mcp?key=s3cret
     headers: {Authorization: "Bearer ${env:TOKEN}", X-Literal: s3cret}
@@ -82,6 +81,15 @@ fn of_server(lines: &str) -> String {
 }
 
 #[test]
+fn a_process_for_all_sessions_is_asked_for_in_vain_and_that_is_said() {
+    let told = shown(&GOOD.replace("shared: false", "shared: true"));
+    assert!(
+        told.starts_with("warning[not-in-force]: `shared: true`"),
+        "{told}"
+    );
+}
+
+#[test]
 fn a_good_configuration_is_taken_as_it_is_written() {
     let dir = folder(GOOD);
     let loading = loading(dir.path());
@@ -111,7 +119,7 @@ fn a_good_configuration_is_taken_as_it_is_written() {
     ];
     assert_eq!(env, wanted);
     assert_eq!(mistral.dir, Some(PathBuf::from("/srv/mistral")));
-    assert_eq!(mistral.sharing, Sharing::Shared);
+    assert_eq!(mistral.sharing, Sharing::PerSession);
 
     let Some(Server::Remote(conductor)) = config.servers.get(&ServerName::new("conductor").unwrap()) else {
         panic!("{config:?}");
@@ -123,14 +131,7 @@ fn a_good_configuration_is_taken_as_it_is_written() {
 
     let readers = &config.policies[&PolicyName::new("readers").unwrap()];
     assert_eq!(readers.path, dir.path().join("policies/readers.yaml"));
-    assert_eq!(readers.digest(), readers.program.digest);
-    assert!(
-        readers
-            .program
-            .exact
-            .contains_key(&name::ToolName::new("echo").unwrap())
-    );
-    assert_eq!(readers.warnings(), readers.loaded.warnings);
+    assert!(readers.program.exact.get("echo").is_some());
     assert_eq!(config.policies.len(), 2);
     assert_eq!(
         loading.policies.len(),

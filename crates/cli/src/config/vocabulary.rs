@@ -55,7 +55,7 @@ pub(super) static CONFIG: Table = Table {
         word(
             "local",
             NamedLike(SERVER_PATTERN, &Matching(POLICY_PATTERN)),
-            "What callers on this machine may use while no grant exists: the policy by which each server is judged.",
+            "What callers on this machine may use until the first grant is made: the policy by which each server is judged.",
         ),
     ],
 };
@@ -103,7 +103,7 @@ pub(super) static SERVER: Table = Table {
         word(
             "shared",
             Boolean,
-            "`true`: one child for all sessions. `false`, the default: one a session.",
+            "`false`, the default: one child a session. `true`, one for all, is kept, but not in force.",
         ),
         word(
             "url",

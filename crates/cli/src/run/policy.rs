@@ -9,22 +9,22 @@ use std::sync::Arc;
 
 /// A policy and the text it was compiled from.
 #[derive(Debug)]
-pub(super) struct PolicyFile {
-    pub(super) path: PathBuf,
-    pub(super) text: String,
-    pub(super) loaded: Loaded,
+pub(crate) struct PolicyFile {
+    pub(crate) path: PathBuf,
+    pub(crate) text: String,
+    pub(crate) loaded: Loaded,
 }
 
 impl PolicyFile {
     /// Reads and compiles a policy; what is wrong with it is said, and is the error.
-    pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read the policy {}", path.display()))?;
         Self::compile(path, text)
     }
 
     /// Compiles the text of a policy; its warnings are said.
-    pub(super) fn compile(path: &Path, text: String) -> anyhow::Result<Self> {
+    pub(crate) fn compile(path: &Path, text: String) -> anyhow::Result<Self> {
         match callgate_policy::load(&text, &LoadOptions::default()) {
             Ok(loaded) => {
                 let file = Self {
@@ -46,7 +46,7 @@ impl PolicyFile {
     }
 
     /// Says where the policy and the server's tools do not meet.
-    pub(super) fn compare(&self, tools: &[Arc<ListedTool>]) {
+    pub(crate) fn compare(&self, tools: &[Arc<ListedTool>]) {
         let tools: Vec<ListedTool> = tools.iter().map(|tool| ListedTool::clone(tool)).collect();
         self.tell(&callgate_policy::check_against_tools(&self.loaded, &tools));
     }

@@ -4,14 +4,15 @@
 //! it, and neither tells a watcher of the file. A policy that does not load leaves the one in force.
 
 use super::policy::PolicyFile;
-use super::setup::in_force;
-use crate::args::{Reload, RunArgs};
+use crate::args::Reload;
 use callgate_core::looser::{Loosening, looser};
+use callgate_core::name::ServerName;
 use callgate_core::program::Program;
 use callgate_gateway::Gate;
+use callgate_gateway::gate::PolicySlot;
 use callgate_ledger::record::{self, ReloadEffect};
 use callgate_ledger::{Digest, Text};
-use callgate_store::{Event, StoreError};
+use callgate_store::{Event, PolicyInForce, Store, StoreError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,10 +20,39 @@ use std::time::Duration;
 /// How often the file is looked at.
 const INTERVAL: Duration = Duration::from_millis(500);
 
+/// What is in force in the store's eyes once a program is.
+type InForce = Box<dyn Fn(&Program) -> Vec<PolicyInForce> + Send + Sync>;
+
+/// Where a policy that is read anew goes.
+pub(crate) struct Target {
+    pub(crate) slot: Arc<PolicySlot>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) mode: Reload,
+    /// What people are told of it as, such as `the policy`.
+    pub(crate) name: String,
+    /// The server that it is for, where it is for one.
+    pub(crate) server: Option<ServerName>,
+    pub(crate) in_force: InForce,
+}
+
+/// Follows a policy file for as long as the program runs, unless that was turned off.
+pub(crate) fn follow(target: Target, policy: PolicyFile) {
+    if target.mode == Reload::Off {
+        return;
+    }
+    tokio::spawn(async move {
+        let mut seen = policy.text.into_bytes();
+        loop {
+            seen = next_content(policy.path.clone(), seen).await;
+            take(&target, &policy.path, seen.clone()).await;
+        }
+    });
+}
+
 /// Watches the policy file, unless that was turned off, and compares each policy with the server's tools, for
 /// as long as the program runs.
-pub(super) fn watch(args: &RunArgs, gate: Arc<Gate>, mut policy: PolicyFile) {
-    let mode = args.reload;
+pub(super) fn watch(target: Target, gate: &Gate, mut policy: PolicyFile) {
+    let mode = target.mode;
     let mut lists = gate.lists();
     tokio::spawn(async move {
         // What was last read, in force or not.
@@ -38,7 +68,7 @@ pub(super) fn watch(args: &RunArgs, gate: Arc<Gate>, mut policy: PolicyFile) {
                 content = &mut next, if mode != Reload::Off => {
                     seen.clone_from(&content);
                     next.set(next_content(policy.path.clone(), seen.clone()));
-                    if let Some(taken) = take(&gate, &policy.path, content, mode).await {
+                    if let Some(taken) = take(&target, &policy.path, content).await {
                         policy = taken;
                         policy.compare(&lists.borrow());
                     }
@@ -68,8 +98,9 @@ async fn next_content(path: PathBuf, seen: Vec<u8>) -> Vec<u8> {
 }
 
 /// Puts a changed policy in force, or leaves the one that is; either is recorded.
-async fn take(gate: &Gate, path: &Path, content: Vec<u8>, mode: Reload) -> Option<PolicyFile> {
-    let before = gate.program();
+async fn take(target: &Target, path: &Path, content: Vec<u8>) -> Option<PolicyFile> {
+    let name = &target.name;
+    let before = target.slot.program();
     let compiled = String::from_utf8(content)
         .map_err(|_| anyhow::anyhow!("the policy {} is not UTF-8 text", path.display()))
         .and_then(|text| PolicyFile::compile(path, text));
@@ -77,50 +108,56 @@ async fn take(gate: &Gate, path: &Path, content: Vec<u8>, mode: Reload) -> Optio
         Ok(policy) => policy,
         Err(error) => {
             tracing::error!("{error:#}; the policy in force stays");
-            let rejected = reload(gate, &before, None, ReloadEffect::Rejected, Some("does not load"));
-            gate.recorder().store().record(Event::Reload(rejected));
+            let rejected = reload(
+                target,
+                &before,
+                None,
+                ReloadEffect::Rejected,
+                Some("does not load"),
+            );
+            target.store.record(Event::Reload(rejected));
             return None;
         }
     };
     let after = &policy.loaded.program;
     let looser = looser(&before, after);
     let words = words(&looser);
-    let effect = match (looser.is_empty(), mode) {
+    let effect = match (looser.is_empty(), target.mode) {
         (true, _) if before.digest == after.digest => ReloadEffect::Same,
         (true, _) => ReloadEffect::Tighter,
         (false, Reload::Tighten) => ReloadEffect::Waiting,
         (false, Reload::Any | Reload::Off) => ReloadEffect::Looser,
     };
     let reason = (!looser.is_empty()).then_some(words.as_str());
-    let record = reload(gate, &before, Some(after), effect, reason);
+    let record = reload(target, &before, Some(after), effect, reason);
     if effect == ReloadEffect::Waiting {
-        gate.recorder().store().record(Event::Reload(record));
+        target.store.record(Event::Reload(record));
         tracing::warn!(
-            "the policy was changed and is looser ({words}); --reload tighten keeps the old one, restart to put it in force"
+            "{name} was changed and is looser ({words}); --reload tighten keeps the old one, restart to put it in force"
         );
         return None;
     }
-    put_in_force(gate, after, record).await?;
+    put_in_force(target, after, record).await?;
     if effect == ReloadEffect::Looser {
-        tracing::warn!("the policy was reloaded and is looser: {words}");
+        tracing::warn!("{name} was reloaded and is looser: {words}");
     } else {
-        tracing::info!("the policy was reloaded; nothing is allowed that was not");
+        tracing::info!("{name} was reloaded; nothing is allowed that was not");
     }
     Some(policy)
 }
 
 /// Puts a policy in force once the store knows it; `None` where the gate ends before that.
-async fn put_in_force(gate: &Gate, program: &Program, record: record::Reload) -> Option<()> {
+async fn put_in_force(target: &Target, program: &Program, record: record::Reload) -> Option<()> {
     loop {
-        let policy = in_force(&gate.server, program);
-        match gate.recorder().store().reload(policy, record.clone()).await {
+        let policies = (target.in_force)(program);
+        match target.store.reload(policies, record.clone()).await {
             Ok(()) => break,
             Err(StoreError::Closed) => return None,
             // Until the store can be written again every call is denied, so nothing passes by the old one.
             Err(StoreError::Unavailable(_) | StoreError::Unreadable(_)) => tokio::time::sleep(INTERVAL).await,
         }
     }
-    gate.replace_program(program.clone());
+    target.slot.replace(Arc::new(program.clone()));
     Some(())
 }
 
@@ -133,7 +170,7 @@ fn words(looser: &[Loosening]) -> String {
 }
 
 fn reload(
-    gate: &Gate,
+    target: &Target,
     before: &Program,
     after: Option<&Program>,
     effect: ReloadEffect,
@@ -143,7 +180,7 @@ fn reload(
         effect,
         from: Some(Digest(before.digest)),
         reason: reason.map(Text::new),
-        server: Some(gate.server.as_str().into()),
+        server: target.server.as_ref().map(|server| server.as_str().into()),
         to: after.map(|program| Digest(program.digest)),
     }
 }

@@ -9,6 +9,8 @@ use callgate_core::call::Caller;
 use callgate_core::json::Json;
 use callgate_core::name::{GrantId, ServerName, SessionId};
 use callgate_core::program::Program;
+use callgate_gateway::gate::PolicySlot;
+use callgate_gateway::link::child::ServerCommand;
 use callgate_gateway::link::http::Endpoint;
 use callgate_gateway::recorder::Recorder;
 use callgate_gateway::serve::http::{Token, Upstream};
@@ -23,6 +25,7 @@ use std::sync::Arc;
 /// All that a run is made of.
 pub(super) struct Plan {
     pub(super) gate: Arc<Gate>,
+    pub(super) slot: Arc<PolicySlot>,
     pub(super) store: Arc<Store>,
     pub(super) upstream: Upstream,
     pub(super) token: Option<Token>,
@@ -55,15 +58,17 @@ pub(super) fn plan(args: &RunArgs) -> anyhow::Result<Plan> {
         },
     })?);
     let recorder = Recorder::new(Arc::clone(&store));
+    let slot = PolicySlot::new(Arc::new(policy.loaded.program.clone()));
     let gate = Arc::new(Gate::new(
         server,
         local()?,
-        policy.loaded.program.clone(),
+        Arc::clone(&slot),
         recorder,
         Settings::default(),
     ));
     Ok(Plan {
         gate,
+        slot,
         store,
         upstream,
         token,
@@ -81,7 +86,7 @@ pub(super) fn in_force(server: &ServerName, program: &Program) -> PolicyInForce 
 }
 
 /// The caller of every call under `run`.
-fn local() -> anyhow::Result<Caller> {
+pub(crate) fn local() -> anyhow::Result<Caller> {
     Ok(Caller {
         grant: GrantId::new("local")?,
         label: "local".into(),
@@ -126,7 +131,9 @@ fn refuse_what_is_not_there(args: &RunArgs) -> anyhow::Result<()> {
 
 fn upstream(args: &RunArgs) -> anyhow::Result<Upstream> {
     match &args.upstream {
-        None => Ok(Upstream::Command(args.command.clone())),
+        None => Ok(Upstream::Command(Box::new(ServerCommand::inheriting(
+            args.command.clone(),
+        )))),
         Some(url) => {
             let headers = headers::read(&args.header, &args.header_file)?;
             let endpoint = Endpoint::new(url, headers).context("--upstream")?;

@@ -8,6 +8,7 @@ use callgate_core::refusal::Reason;
 use callgate_wire::Malformed;
 use std::ffi::OsString;
 use std::io;
+use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use tokio::io::{AsyncWriteExt, BufReader};
@@ -65,12 +66,67 @@ enum Closing {
     Drain,
 }
 
+/// A server's command, and what its process is given. Its environment may hold secrets.
+#[derive(Clone)]
+pub struct ServerCommand {
+    /// The program and its arguments.
+    pub words: Vec<OsString>,
+    /// What it finds in its environment.
+    pub environment: Environment,
+    /// Its working folder; the gate's own where it is `None`.
+    pub dir: Option<PathBuf>,
+}
+
+/// A process's environment.
+#[derive(Clone)]
+pub enum Environment {
+    /// The gate's own.
+    Inherited,
+    /// These variables, and no other.
+    Only(Vec<(OsString, OsString)>),
+}
+
+impl ServerCommand {
+    /// A command in the gate's own environment and working folder.
+    #[must_use]
+    pub const fn inheriting(words: Vec<OsString>) -> Self {
+        Self {
+            words,
+            environment: Environment::Inherited,
+            dir: None,
+        }
+    }
+}
+
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Inherited => f.write_str("Inherited"),
+            // Their values may be secrets.
+            Self::Only(variables) => f
+                .debug_list()
+                .entries(variables.iter().map(|(name, _)| name))
+                .finish(),
+        }
+    }
+}
+
+impl std::fmt::Debug for ServerCommand {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Its arguments may hold secrets.
+        f.debug_struct("ServerCommand")
+            .field("program", &self.words.first())
+            .field("environment", &self.environment)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Starts a child in a process group of its own, so that what it starts ends with it.
 ///
 /// # Errors
 /// [`SpawnError`] where the program cannot be started.
-pub fn spawn(command: &[OsString]) -> Result<(ChildLink, ChildProcess), SpawnError> {
-    let (program, arguments) = command.split_first().ok_or_else(|| SpawnError {
+pub fn spawn(server: &ServerCommand) -> Result<(ChildLink, ChildProcess), SpawnError> {
+    let (program, arguments) = server.words.split_first().ok_or_else(|| SpawnError {
         program: String::new(),
         cause: io::Error::new(io::ErrorKind::InvalidInput, "no command was given"),
     })?;
@@ -78,7 +134,16 @@ pub fn spawn(command: &[OsString]) -> Result<(ChildLink, ChildProcess), SpawnErr
         program: program.to_string_lossy().into_owned(),
         cause,
     };
-    let mut child = Command::new(program)
+    let mut command = Command::new(program);
+    if let Environment::Only(variables) = &server.environment {
+        command
+            .env_clear()
+            .envs(variables.iter().map(|(name, value)| (name, value)));
+    }
+    if let Some(dir) = &server.dir {
+        command.current_dir(dir);
+    }
+    let mut child = command
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

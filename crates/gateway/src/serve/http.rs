@@ -3,9 +3,11 @@
 mod answer;
 mod guard;
 mod sessions;
+mod team;
 
 pub use guard::{Guard, Token, TokenError};
 pub use sessions::Upstream;
+pub use team::{Access, Granted, Roll, Source, Team};
 
 use crate::gate::Gate;
 use crate::link::PassageKind;
@@ -13,13 +15,15 @@ use crate::link::child::{End, wanted};
 use crate::recorder::Peer;
 use crate::session::{Entry, Intake, Session, Work};
 use crate::sink::{self, Outbound, Sink};
-use answer::{Body, accepted, event_stream, json, plain};
+use answer::{Body, accepted, event_stream, json, later, plain, too_many_failures, unauthorized};
 use bytes::Bytes;
 use callgate_wire::mcp::{Era, Version, method, protocol_version};
 use callgate_wire::{Decoded, Kind, Malformed, decode, headers};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use guard::bearer;
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -35,6 +39,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
+use team::Denied;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -52,19 +57,45 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 /// Connections open at once.
 const CONNECTIONS_MAX: usize = 4_096;
 
+/// Whom requests are let in as, and where they lead.
+#[derive(Debug)]
+pub enum Doors {
+    /// To one server, as the one caller of `run`.
+    One(One),
+    /// To the servers of a team, by grant.
+    Team(Arc<Team>),
+}
+
+/// The way to one server, for one caller.
+#[derive(Debug)]
+pub struct One {
+    sessions: Arc<Sessions>,
+    token: Option<Token>,
+}
+
+impl One {
+    /// A way that is open to whoever has the token, to everyone where there is none.
+    #[must_use]
+    pub fn new(gate: Arc<Gate>, upstream: Upstream, token: Option<Token>) -> Self {
+        Self {
+            sessions: Arc::new(Sessions::new(gate, upstream)),
+            token,
+        }
+    }
+}
+
 /// Serves clients until the end is wanted, then lets open requests finish.
 ///
 /// # Errors
 /// Where connections cannot be accepted.
 pub async fn serve(
     listener: TcpListener,
-    gate: Arc<Gate>,
-    upstream: Upstream,
+    doors: Doors,
     guard: Guard,
     mut end: watch::Receiver<End>,
 ) -> io::Result<()> {
     let desk = Arc::new(Desk {
-        sessions: Sessions::new(gate, upstream),
+        doors,
         guard,
         is_closing: AtomicBool::new(false),
     });
@@ -92,8 +123,8 @@ pub async fn serve(
     // Nothing new comes in, what is open is answered, and only then do the sessions end.
     drop(listener);
     desk.is_closing.store(true, Ordering::Release);
-    let _ = tokio::time::timeout(DRAIN_GRACE, desk.sessions.drained()).await;
-    desk.sessions.close_all().await;
+    let _ = tokio::time::timeout(DRAIN_GRACE, desk.doors.drained()).await;
+    desk.doors.close_all().await;
     let flushed = async { while connections.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(FLUSH_GRACE, flushed).await;
     Ok(())
@@ -101,7 +132,7 @@ pub async fn serve(
 
 #[derive(Debug)]
 struct Desk {
-    sessions: Sessions,
+    doors: Doors,
     guard: Guard,
     is_closing: AtomicBool,
 }
@@ -124,24 +155,103 @@ async fn connection(stream: TcpStream, peer: IpAddr, desk: Arc<Desk>) {
 impl Desk {
     async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
         if let Err(refused) = self.guard.check(request.headers()) {
-            let gate = self.sessions.gate();
-            gate.recorder().auth_failure(gate, peer, refused.code());
+            self.doors.record_failure(peer, refused.code());
             return plain(refused.status(), refused.text());
         }
         if self.is_closing.load(Ordering::Acquire) {
             return plain(StatusCode::SERVICE_UNAVAILABLE, "the gate is ending");
         }
-        if !matches!(request.uri().path(), "/mcp" | "/") {
-            return plain(StatusCode::NOT_FOUND, "not found; the endpoint is /mcp");
-        }
+        let sessions = match self.doors.enter(request.uri().path(), request.headers(), peer) {
+            Ok(sessions) => sessions,
+            Err(refused) => return *refused,
+        };
+        let caller = Visit { sessions: &sessions };
         match *request.method() {
-            Method::POST => self.post(request).await,
-            Method::GET => self.get(request.headers()),
-            Method::DELETE => self.delete(request.headers()).await,
+            Method::POST => caller.post(request).await,
+            Method::GET => caller.get(request.headers()),
+            Method::DELETE => caller.delete(request.headers()).await,
             _ => plain(StatusCode::METHOD_NOT_ALLOWED, "use POST, GET or DELETE"),
         }
     }
+}
 
+impl Doors {
+    /// The sessions that a request may use.
+    fn enter(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        peer: IpAddr,
+    ) -> Result<Arc<Sessions>, Box<Response<Body>>> {
+        let token = bearer(headers);
+        match self {
+            Self::One(one) => {
+                if one
+                    .token
+                    .as_ref()
+                    .is_some_and(|own| !token.is_some_and(|sent| own.matches(sent)))
+                {
+                    self.record_failure(peer, "token");
+                    return Err(Box::new(unauthorized()));
+                }
+                match path {
+                    "/mcp" | "/" => Ok(Arc::clone(&one.sessions)),
+                    _ => Err(Box::new(plain(
+                        StatusCode::NOT_FOUND,
+                        "not found; the endpoint is /mcp",
+                    ))),
+                }
+            }
+            Self::Team(team) => {
+                let server = path.strip_prefix("/mcp/").unwrap_or_default();
+                // What a request without a bearer token brings along is no token, and not nothing.
+                let token = token.or_else(|| headers.contains_key(AUTHORIZATION).then_some(""));
+                team.enter(server, token, peer).map_err(|denied| {
+                    Box::new(match denied {
+                        Denied::Token => unauthorized(),
+                        Denied::Slow => too_many_failures(),
+                        Denied::NoServer => plain(
+                            StatusCode::NOT_FOUND,
+                            "not found; the endpoints are /mcp/SERVER, for each server that your grant names",
+                        ),
+                    })
+                })
+            }
+        }
+    }
+
+    fn record_failure(&self, peer: IpAddr, reason: &'static str) {
+        match self {
+            Self::One(one) => {
+                let gate = one.sessions.gate();
+                gate.recorder()
+                    .auth_failure(Some(&gate.server), None, peer, reason);
+            }
+            Self::Team(team) => team.record_failure(peer, reason),
+        }
+    }
+
+    async fn drained(&self) {
+        match self {
+            Self::One(one) => one.sessions.drained().await,
+            Self::Team(team) => team.drained().await,
+        }
+    }
+
+    async fn close_all(&self) {
+        match self {
+            Self::One(one) => one.sessions.close_all().await,
+            Self::Team(team) => team.close_all().await,
+        }
+    }
+}
+
+/// A request that was let in.
+struct Visit<'a> {
+    sessions: &'a Sessions,
+}
+
+impl Visit<'_> {
     async fn post(&self, request: Request<Incoming>) -> Response<Body> {
         let (parts, body) = request.into_parts();
         if !is_json(&parts.headers) {
@@ -216,26 +326,17 @@ impl Desk {
     fn session_for(&self, seen: Seen, headers: &HeaderMap) -> Result<Arc<Session>, Box<Response<Body>>> {
         let refused = |status, text| Err(Box::new(plain(status, text)));
         match seen {
-            Seen::Modern => match self.sessions.stateless() {
-                Ok(session) => Ok(session),
-                Err(cause) => refused(StatusCode::BAD_GATEWAY, &cause.to_string()),
-            },
-            Seen::Initialize => match self.sessions.open() {
-                Ok(session) => Ok(session),
-                Err(cause @ (OpenError::TooMany | OpenError::TooFast)) => {
-                    refused(StatusCode::TOO_MANY_REQUESTS, &cause.to_string())
-                }
-                Err(cause @ OpenError::Spawn(_)) => refused(StatusCode::BAD_GATEWAY, &cause.to_string()),
-            },
+            Seen::Modern => self.sessions.stateless().map_err(|cause| not_opened(&cause)),
+            Seen::Initialize => self.sessions.open().map_err(|cause| not_opened(&cause)),
             Seen::Legacy => match headers.get(SESSION_ID) {
-                None => match self.sessions.stateless() {
-                    // Servers without sessions exist, and so do clients that were never given one.
-                    Ok(session) if self.sessions.allows_no_session() => Ok(session),
-                    _ => refused(
-                        StatusCode::BAD_REQUEST,
-                        "no Mcp-Session-Id; begin with `initialize`",
-                    ),
-                },
+                // Servers without sessions exist, and so do clients that were never given one.
+                None if self.sessions.allows_no_session() => {
+                    self.sessions.stateless().map_err(|cause| not_opened(&cause))
+                }
+                None => refused(
+                    StatusCode::BAD_REQUEST,
+                    "no Mcp-Session-Id; begin with `initialize`",
+                ),
                 Some(id) => match id.to_str().ok().and_then(|id| self.sessions.find(id)) {
                     Some(session) => Ok(session),
                     None => refused(
@@ -274,6 +375,16 @@ impl Desk {
             None => plain(StatusCode::BAD_REQUEST, "no Mcp-Session-Id"),
         }
     }
+}
+
+/// Why there is no session for a request.
+fn not_opened(cause: &OpenError) -> Box<Response<Body>> {
+    let text = cause.to_string();
+    Box::new(match cause {
+        OpenError::TooMany | OpenError::TooFast => plain(StatusCode::TOO_MANY_REQUESTS, &text),
+        OpenError::Failing(pause) => later(&text, *pause),
+        OpenError::Spawn(_) => plain(StatusCode::BAD_GATEWAY, &text),
+    })
 }
 
 /// A body that its session has taken in.

@@ -254,7 +254,9 @@ impl Session {
                     request.id.raw()
                 };
                 let bytes = match (&call, refusal.reason) {
-                    (Some(call), Reason::Overloaded) if !call.has_task => answer::denial(id, &refusal, era),
+                    (Some(call), Reason::Overloaded | Reason::UpstreamUnreachable) if !call.has_task => {
+                        answer::denial(id, &refusal, era)
+                    }
                     _ => answer::refusal_error(id, &refusal),
                 };
                 intake.answer(sink, bytes);
@@ -297,7 +299,7 @@ impl Session {
     }
 
     fn register(
-        &self,
+        self: &Arc<Self>,
         request: &Request<'_>,
         kind: Purpose,
         era: Era,
@@ -363,6 +365,7 @@ impl Session {
             ));
         }
         state.pending.insert(key.clone(), pending);
+        self.watch_deadlines(&mut state);
         Ok(Registered {
             key,
             token,

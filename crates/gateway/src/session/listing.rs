@@ -235,7 +235,11 @@ impl Session {
             token: None,
             client_token: None,
         };
-        self.lock().pending.insert(key.clone(), pending);
+        {
+            let mut state = self.lock();
+            state.pending.insert(key.clone(), pending);
+            self.watch_deadlines(&mut state);
+        }
         let passage = Passage {
             style: style_of(era, method::TOOLS_LIST),
             ..Passage::request(message.into(), key, departure)

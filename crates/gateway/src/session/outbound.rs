@@ -93,6 +93,7 @@ impl Session {
         response: &Response<'_>,
         origin: Origin<'_>,
     ) -> Seen {
+        self.gate.health().succeeded();
         let key = response.id.as_ref().map(callgate_wire::Id::key);
         let expected = match (origin, key) {
             (Origin::Shared, key) => key,
@@ -140,6 +141,9 @@ impl Session {
             Origin::Reply { status, .. } => status,
         };
         self.settle(&pending, inspect(response), None, Sent::Perhaps);
+        if pending.kind != Purpose::Call {
+            self.lock().was_answered = true;
+        }
         let (sink, id, own) = match pending.target {
             Target::Own(sender) => {
                 let _ = sender.send(OwnAnswer::Response(unit.slice_ref(message.raw())));

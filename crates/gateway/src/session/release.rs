@@ -24,6 +24,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// How often a call is judged again because the grants have changed meanwhile.
+const STALE_MAX: u32 = 5;
+
 /// A call that has been judged: it goes on, or its refusal goes back.
 #[derive(Debug)]
 #[must_use]
@@ -82,7 +85,7 @@ impl Session {
         let at_hand = self.catalogue.fresh();
         let verdict_at_hand = match &at_hand {
             Some(tools) if tools.get(&call.name).is_some() || !self.may_relist() => {
-                self.decide_call(&self.gate.program(), call, Some(tools))
+                self.decide_call(call, Some(tools))
             }
             Some(_) | None => Judged::NeedsList,
         };
@@ -92,36 +95,60 @@ impl Session {
             .then(|| protocol_meta(request.params.as_ref()))
             .flatten();
         Work(Box::pin(async move {
-            let judged = match verdict_at_hand {
+            let mut decided = match verdict_at_hand {
                 Judged::NeedsList => session.judge_with_list(&judged, &name, meta.as_deref()).await,
                 decided @ (Judged::Admit { .. } | Judged::Deny { .. }) => decided,
             };
-            let verdict = match judged {
-                Judged::Admit { admission, asked } => session.admit(admission, asked, form).await,
-                Judged::Deny {
-                    mut refusal,
-                    arguments,
-                } => {
-                    if refusal.reason == Reason::ListUnavailable {
-                        refusal = session.list_refusal(era);
-                    }
-                    let arguments = arguments.as_deref();
-                    let asked = Refused {
-                        method: method::TOOLS_CALL,
-                        tool: Some(&name),
-                        arguments,
-                    };
-                    session.record_refused(&refusal, asked);
-                    Verdict::Refused { refusal, form }
+            for _ in 0..STALE_MAX {
+                let Judged::Admit { admission, asked } = decided else {
+                    break;
+                };
+                if let Some(verdict) = session.admit(admission, asked, form).await {
+                    return Ready { passage, verdict };
                 }
-                Judged::NeedsList => {
-                    let refusal = session.list_refusal(era);
-                    session.record_refusal(&refusal, method::TOOLS_CALL, Some(&name));
-                    Verdict::Refused { refusal, form }
-                }
-            };
+                session.refresh_grants().await;
+                decided = session.judge_with_list(&judged, &name, meta.as_deref()).await;
+            }
+            let verdict = session.verdict_without_intent(decided, &name, form, era);
             Ready { passage, verdict }
         }))
+    }
+
+    /// The verdict on a call that was not admitted.
+    fn verdict_without_intent(&self, judged: Judged, name: &str, form: Form, era: Era) -> Verdict {
+        let (refusal, arguments) = match judged {
+            Judged::Deny { refusal, arguments } if refusal.reason == Reason::ListUnavailable => (
+                Refusal {
+                    rule: refusal.rule,
+                    ..self.list_refusal(era)
+                },
+                arguments,
+            ),
+            Judged::Deny { refusal, arguments } => (refusal, arguments),
+            Judged::NeedsList => (self.list_refusal(era), None),
+            // The grants change faster than calls can be judged.
+            Judged::Admit { .. } => (store_unavailable(), None),
+        };
+        let asked = Refused {
+            method: method::TOOLS_CALL,
+            tool: Some(name),
+            arguments: arguments.as_deref(),
+        };
+        self.record_refused(&refusal, asked);
+        Verdict::Refused { refusal, form }
+    }
+
+    /// Puts in force here what the store says of the grants now.
+    async fn refresh_grants(&self) {
+        if let Some(grants) = self.gate.grants().and_then(std::sync::Weak::upgrade) {
+            grants.refresh().await;
+        }
+    }
+
+    /// Which state of the grants this session is judged under. One whose grants are gone fits no state.
+    fn grants_generation(&self) -> Option<u64> {
+        let grants = self.gate.grants()?;
+        Some(grants.upgrade().map_or(u64::MAX, |grants| grants.generation()))
     }
 
     /// Reads the list, then judges the very bytes of the request again.
@@ -134,12 +161,15 @@ impl Session {
             return Judged::NeedsList;
         };
         match ToolCall::from_request(request) {
-            Ok(Some(call)) => self.decide_call(&self.gate.program(), &call, tools.as_deref()),
+            Ok(Some(call)) => self.decide_call(&call, tools.as_deref()),
             Ok(None) | Err(_) => Judged::NeedsList,
         }
     }
 
-    fn decide_call(&self, program: &Program, call: &ToolCall<'_>, tools: Option<&Tools>) -> Judged {
+    fn decide_call(&self, call: &ToolCall<'_>, tools: Option<&Tools>) -> Judged {
+        // Before the policy is looked at: what changes from here on makes the call stale.
+        let grants = self.grants_generation();
+        let program = &*self.gate.program();
         let arguments: Option<Json<'_>> = call.arguments.map(|arguments| arguments.parse());
         let listed = tools.and_then(|tools| tools.get(&call.name));
         let listing = match (tools, listed) {
@@ -165,37 +195,35 @@ impl Session {
                     program,
                     &admission,
                     &judged,
-                ),
+                )
+                .under(grants),
                 admission,
             },
         }
     }
 
-    async fn admit(&self, admission: Admission, asked: Asked, form: Form) -> Verdict {
+    /// Has the store admit a call; `None` where it was judged under grants that have changed since.
+    async fn admit(&self, admission: Admission, asked: Asked, form: Form) -> Option<Verdict> {
         let timeout = admission.timeout;
         let admitted = self
             .gate
             .recorder()
             .admit(&self.gate, self.id.as_ref(), admission, asked)
             .await;
-        match admitted {
-            Ok(call) => Verdict::Admitted { call, timeout },
-            Err(AdmitError::Refused(refusal)) => Verdict::Refused { refusal, form },
+        let refusal = match admitted {
+            Ok(call) => return Some(Verdict::Admitted { call, timeout }),
+            Err(AdmitError::Stale) => return None,
+            Err(AdmitError::Refused(refusal)) => refusal,
             Err(AdmitError::TimedOut) => {
                 tracing::error!("the store did not admit a call in time, so it was denied");
-                Verdict::Refused {
-                    refusal: store_unavailable(),
-                    form,
-                }
+                store_unavailable()
             }
             Err(AdmitError::Unavailable(cause)) => {
                 tracing::error!(%cause, "the store did not admit a call, so it was denied");
-                Verdict::Refused {
-                    refusal: store_unavailable(),
-                    form,
-                }
+                store_unavailable()
             }
-        }
+        };
+        Some(Verdict::Refused { refusal, form })
     }
 
     /// Judges what is not a tool call; most of it passes at once.
@@ -206,6 +234,7 @@ impl Session {
         sink: &Sink,
         intake: &mut Intake,
     ) {
+        let grants = self.grants_generation();
         let program = self.gate.program();
         match self.decide_other(&program, &request.method, request.params.as_ref()) {
             Decision::Deny(refusal) => {
@@ -222,14 +251,21 @@ impl Session {
                 intake.passages.push(passage);
             }
             Decision::Admit(admission) => {
-                let asked = Asked::method(
-                    &request.method,
-                    request.params.as_ref().map(|p| p.raw().bytes()),
-                    &program,
-                );
+                let params = request.params.as_ref().map(|params| params.raw().bytes());
+                let asked = Asked::method(&request.method, params, &program).under(grants);
                 let session = Arc::clone(self);
                 intake.work.push(Work(Box::pin(async move {
-                    let verdict = session.admit(admission, asked, Form::Error).await;
+                    let verdict = match session.admit(admission, asked, Form::Error).await {
+                        Some(verdict) => verdict,
+                        None => {
+                            session.refresh_grants().await;
+                            let refusal = store_unavailable();
+                            Verdict::Refused {
+                                refusal,
+                                form: Form::Error,
+                            }
+                        }
+                    };
                     Ready { passage, verdict }
                 })));
             }

@@ -1,30 +1,37 @@
 //! Deadlines: whatever a server does not answer in time is given up, and said to be.
 
-use super::{GIVEN_UP_MAX, Session};
+use super::{GIVEN_UP_MAX, Session, State, Watch};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::Instant;
 
 /// How often deadlines are looked at.
 const TICK: Duration = Duration::from_millis(200);
 /// How long a late answer is still told from one that nobody asked for.
 const REMEMBERED: Duration = Duration::from_secs(600);
 
-/// Watches a session's deadlines for as long as anyone holds it.
-pub(super) fn watch(session: &Arc<Session>) {
-    let weak = Arc::downgrade(session);
-    tokio::spawn(async move {
-        let mut ticks = interval(TICK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            let Some(session) = weak.upgrade() else { return };
-            session.sweep().await;
-        }
-    });
-}
-
 impl Session {
+    /// Watches deadlines for as long as requests wait; a session that is idle has no task. The caller holds the
+    /// table, in which a request now stands.
+    pub(super) fn watch_deadlines(self: &Arc<Self>, state: &mut State) {
+        if std::mem::replace(&mut state.watch, Watch::On) == Watch::On {
+            return;
+        }
+        let weak = Arc::downgrade(self);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(TICK).await;
+                let Some(session) = weak.upgrade() else { return };
+                session.sweep().await;
+                let mut state = session.lock();
+                if state.pending.is_empty() {
+                    state.watch = Watch::Off;
+                    return;
+                }
+            }
+        });
+    }
+
     async fn sweep(self: &Arc<Self>) {
         let now = Instant::now();
         let overdue: Vec<_> = {

@@ -199,8 +199,10 @@ impl<'t> Batch<'t> {
     }
 
     /// Records a reload, and judges calls to come by what it put in force.
-    pub(crate) fn reload(&mut self, policy: &PolicyInForce, record: &Reload) -> Result<(), Failure> {
-        in_force::put(self.conn, self.run.row, policy, self.now)?;
+    pub(crate) fn reload(&mut self, policies: &[PolicyInForce], record: &Reload) -> Result<(), Failure> {
+        for policy in policies {
+            in_force::put(self.conn, self.run.row, policy, self.now)?;
+        }
         self.append(record.clone().into(), None).map(drop)
     }
 

@@ -14,6 +14,7 @@ use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, Method, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How often a stream that broke off is taken up again.
 const RESUME_MAX: u32 = 5;
@@ -42,6 +43,14 @@ async fn post(session: &Arc<Session>, passage: Passage) {
         deliver(link, &passage, session).await;
         return;
     };
+    let health = session.gate().health();
+    if let Err(pause) = health.attempt(Instant::now()) {
+        let seconds = pause.as_secs().saturating_add(1);
+        let text = format!(
+            "the server could not be reached several times in a row and is left alone for {seconds} s; the call has not run"
+        );
+        return session.fail_unsent(&key, &text).await;
+    }
     if !passage.departure.leave() {
         return;
     }
@@ -60,11 +69,15 @@ async fn post(session: &Arc<Session>, passage: Passage) {
         () = asked.left(session) => return session.abandon(&key),
     };
     match response {
-        Ok(reply) => receive(session, link, reply, &asked, style).await,
+        Ok(reply) => {
+            health.succeeded();
+            receive(session, link, reply, &asked, style).await;
+        }
         Err(cause) => {
             tracing::warn!(server = %session.gate().server, %cause, "the server did not answer");
             match cause {
                 SendError::Unreachable(_) => {
+                    health.failed(Instant::now());
                     session
                         .fail_unsent(&key, "the server could not be reached, so the call has not run")
                         .await;

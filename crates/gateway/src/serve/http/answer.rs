@@ -4,7 +4,7 @@ use crate::sink::{End, Outbound};
 use bytes::Bytes;
 use callgate_wire::sse::write_data;
 use futures_util::stream;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::Frame;
@@ -39,6 +39,34 @@ pub(super) fn plain(status: StatusCode, text: &str) -> Response<Body> {
         "text/plain; charset=utf-8",
         full(Bytes::from(format!("{text}\n"))),
     )
+}
+
+/// A refusal for want of a token that is valid (RFC 6750, section 3).
+pub(super) fn unauthorized() -> Response<Body> {
+    let mut response = plain(StatusCode::UNAUTHORIZED, "a valid bearer token is needed");
+    response
+        .headers_mut()
+        .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    response
+}
+
+/// A refusal of an address that has sent many requests without one.
+pub(super) fn too_many_failures() -> Response<Body> {
+    let text = "too many requests without a valid token came from this address; wait a minute";
+    retry_after(plain(StatusCode::TOO_MANY_REQUESTS, text), 60)
+}
+
+/// A refusal that may be none after a pause.
+pub(super) fn later(text: &str, pause: Duration) -> Response<Body> {
+    let seconds = pause.as_secs().saturating_add(1);
+    retry_after(plain(StatusCode::SERVICE_UNAVAILABLE, text), seconds)
+}
+
+fn retry_after(mut response: Response<Body>, seconds: u64) -> Response<Body> {
+    response
+        .headers_mut()
+        .insert(RETRY_AFTER, HeaderValue::from(seconds));
+    response
 }
 
 /// Taken, with nothing to say to it.

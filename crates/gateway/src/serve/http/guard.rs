@@ -1,4 +1,4 @@
-//! Who may connect: the `Host` and `Origin` of every request, and a token where one is set.
+//! What is looked at before anything of a request is read: its `Host` and `Origin`, and its bearer token.
 
 use http::header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN};
 use http::{HeaderValue, StatusCode};
@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 #[derive(Debug)]
 pub struct Guard {
     hosts: Vec<String>,
-    token: Option<Token>,
 }
 
 /// A bearer token. It is never shown.
@@ -45,7 +44,8 @@ impl Token {
     }
 
     /// Compares in a time that depends on the lengths alone.
-    fn matches(&self, sent: &[u8]) -> bool {
+    pub(super) fn matches(&self, sent: &str) -> bool {
+        let sent = sent.as_bytes();
         let differing = self
             .0
             .iter()
@@ -66,15 +66,11 @@ impl std::fmt::Debug for Token {
 pub(super) enum Refused {
     Host,
     Origin,
-    Token,
 }
 
 impl Refused {
     pub(super) const fn status(self) -> StatusCode {
-        match self {
-            Self::Host | Self::Origin => StatusCode::FORBIDDEN,
-            Self::Token => StatusCode::UNAUTHORIZED,
-        }
+        StatusCode::FORBIDDEN
     }
 
     /// The reason code in the ledger.
@@ -82,7 +78,6 @@ impl Refused {
         match self {
             Self::Host => "host",
             Self::Origin => "origin",
-            Self::Token => "token",
         }
     }
 
@@ -90,7 +85,6 @@ impl Refused {
         match self {
             Self::Host => "this Host is not served here",
             Self::Origin => "this Origin may not call",
-            Self::Token => "a bearer token is needed",
         }
     }
 }
@@ -98,7 +92,7 @@ impl Refused {
 impl Guard {
     /// Lets in what is addressed to `address` or, on a loopback address, to `localhost`.
     #[must_use]
-    pub fn new(address: SocketAddr, token: Option<Token>) -> Self {
+    pub fn new(address: SocketAddr) -> Self {
         let port = address.port();
         let mut hosts = vec![address.to_string()];
         if address.ip().is_loopback() {
@@ -116,7 +110,7 @@ impl Guard {
         if address.ip().is_unspecified() {
             hosts.clear();
         }
-        Self { hosts, token }
+        Self { hosts }
     }
 
     pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), Refused> {
@@ -136,20 +130,31 @@ impl Guard {
                 return Err(Refused::Origin);
             }
         }
-        match &self.token {
-            None => Ok(()),
-            Some(token) => {
-                let mut sent = headers.get_all(AUTHORIZATION).iter();
-                let bearer = sent
-                    .next()
-                    .and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-                match (bearer, sent.next()) {
-                    (Some(bearer), None) if token.matches(bearer) => Ok(()),
-                    _ => Err(Refused::Token),
-                }
-            }
-        }
+        Ok(())
     }
+
+    /// Lets in what is addressed to these hosts too, each with its port where that is not the scheme's own.
+    #[must_use]
+    pub fn also(mut self, hosts: impl IntoIterator<Item = String>) -> Self {
+        let is_restricted = !self.hosts.is_empty();
+        self.hosts.extend(
+            hosts
+                .into_iter()
+                .filter(|_| is_restricted)
+                .map(|host| host.to_ascii_lowercase()),
+        );
+        self
+    }
+}
+
+/// The token of a request; none where it has none, several, or another kind of credential.
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut sent = headers.get_all(AUTHORIZATION).iter();
+    let (Some(only), None) = (sent.next(), sent.next()) else {
+        return None;
+    };
+    let (scheme, token) = only.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token)
 }
 
 #[cfg(test)]
@@ -166,16 +171,13 @@ mod tests {
         headers
     }
 
-    fn guard(token: Option<&str>) -> Guard {
-        Guard::new(
-            "127.0.0.1:8080".parse().unwrap(),
-            token.map(|token| Token::new(token).unwrap()),
-        )
+    fn guard() -> Guard {
+        Guard::new("127.0.0.1:8080".parse().unwrap())
     }
 
     #[test]
     fn only_its_own_host_and_origin_come_in() {
-        let guard = guard(None);
+        let guard = guard();
         let cases: [Case; 9] = [
             (&[("host", "127.0.0.1:8080")], Ok(())),
             (&[("host", "LOCALHOST:8080")], Ok(())),
@@ -215,27 +217,39 @@ mod tests {
     }
 
     #[test]
+    fn further_hosts_come_in_where_they_are_named() {
+        let guard = guard().also(["Gate.example.com".to_owned()]);
+        assert_eq!(guard.check(&headers(&[("host", "gate.example.com")])), Ok(()));
+        assert_eq!(
+            guard.check(&headers(&[("host", "gate.example.org")])),
+            Err(Refused::Host)
+        );
+        let anywhere = Guard::new("0.0.0.0:8080".parse().unwrap()).also(["gate.example.com".to_owned()]);
+        assert_eq!(anywhere.check(&headers(&[("host", "other.example")])), Ok(()));
+    }
+
+    #[test]
     fn a_token_is_needed_whole_and_once() {
-        let guard = guard(Some("0123456789abcdef\n"));
-        let host = ("host", "127.0.0.1:8080");
-        let with = |token: &str| guard.check(&headers(&[host, ("authorization", token)]));
-        assert_eq!(with("Bearer 0123456789abcdef"), Ok(()));
+        let token = Token::new("0123456789abcdef\n").unwrap();
+        let lets_in =
+            |sent: &[(&'static str, &str)]| bearer(&headers(sent)).is_some_and(|sent| token.matches(sent));
+        assert!(lets_in(&[("authorization", "Bearer 0123456789abcdef")]));
+        assert!(lets_in(&[("authorization", "bearer 0123456789abcdef")]));
         for wrong in [
             "Bearer 0123456789abcde",
             "Bearer 0123456789abcdef0",
             "Bearer ",
+            "Bearer",
             "0123456789abcdef",
-            "Basic x",
+            "Basic 0123456789abcdef",
         ] {
-            assert_eq!(with(wrong), Err(Refused::Token), "{wrong}");
+            assert!(!lets_in(&[("authorization", wrong)]), "{wrong}");
         }
-        assert_eq!(guard.check(&headers(&[host])), Err(Refused::Token));
-        let twice = [
-            host,
+        assert!(!lets_in(&[]));
+        assert!(!lets_in(&[
             ("authorization", "Bearer 0123456789abcdef"),
             ("authorization", "Bearer x"),
-        ];
-        assert_eq!(guard.check(&headers(&twice)), Err(Refused::Token));
+        ]));
     }
 
     #[test]

@@ -2,12 +2,11 @@
 
 use crate::gate::Gate;
 use crate::link::Link;
-use crate::link::child::{self, End, SpawnError};
+use crate::link::child::{self, End, ServerCommand, SpawnError};
 use crate::link::http::{Endpoint, HttpLink};
 use crate::session::{Ids, Session};
 use callgate_core::name::SessionId;
 use std::collections::{HashMap, VecDeque};
-use std::ffi::OsString;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -22,7 +21,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone)]
 pub enum Upstream {
     /// A command, started once a session.
-    Command(Vec<OsString>),
+    Command(Box<ServerCommand>),
     /// A URL.
     Url(Box<Endpoint>),
 }
@@ -34,6 +33,8 @@ pub(super) enum OpenError {
     TooMany,
     #[error("too many sessions were opened within a minute; use the ones you have")]
     TooFast,
+    #[error("the server keeps failing and is left alone for {} s", .0.as_secs().saturating_add(1))]
+    Failing(Duration),
     #[error(transparent)]
     Spawn(#[from] SpawnError),
 }
@@ -117,7 +118,7 @@ impl Sessions {
     }
 
     /// The session of all requests that name none. Its child is started again where it has ended.
-    pub(super) fn stateless(&self) -> Result<Arc<Session>, SpawnError> {
+    pub(super) fn stateless(&self) -> Result<Arc<Session>, OpenError> {
         let mut state = self.lock();
         if let Some(held) = state.stateless.as_ref().filter(|held| !held.has_ended()) {
             return Ok(Arc::clone(&held.session));
@@ -201,7 +202,7 @@ impl Sessions {
         }
     }
 
-    fn connect(&self, id: Option<SessionId>, ids: Ids) -> Result<Held, SpawnError> {
+    fn connect(&self, id: Option<SessionId>, ids: Ids) -> Result<Held, OpenError> {
         let used = Instant::now();
         match &self.upstream {
             Upstream::Url(endpoint) => {
@@ -215,13 +216,21 @@ impl Sessions {
                 })
             }
             Upstream::Command(command) => {
-                let (link, process) = child::spawn(command)?;
+                let health = Arc::clone(self.gate.health());
+                health.attempt(used).map_err(OpenError::Failing)?;
+                let (link, process) = child::spawn(command).inspect_err(|_| health.failed(used))?;
                 let session = Session::new(Arc::clone(&self.gate), id, ids, Link::Child(link));
                 let (sender, receiver) = watch::channel(End::NotYet);
                 let served = Arc::clone(&session);
                 let keeper = tokio::spawn(async move {
-                    if let Err(cause) = process.serve(served, receiver).await {
+                    let wanted = receiver.clone();
+                    let ended = process.serve(Arc::clone(&served), receiver).await;
+                    if let Err(cause) = ended {
                         tracing::warn!(%cause, "a server could not be waited for");
+                    }
+                    // One that was told to end did not fail.
+                    if !served.was_answered() && *wanted.borrow() == End::NotYet {
+                        health.failed(Instant::now());
                     }
                 });
                 Ok(Held {

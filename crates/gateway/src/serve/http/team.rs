@@ -1,0 +1,433 @@
+//! The callers of a team's gateway: which grant may use which server, under which policy.
+//!
+//! The store holds the grants, and other processes change them. What is in force here is a copy under the
+//! store's generation; a call whose copy is older than the store's is not admitted, so that a revocation holds
+//! from the next call on.
+
+use super::sessions::{Sessions, Upstream};
+use crate::gate::{Gate, Grants, PolicySlot};
+use crate::health::Breaker;
+use crate::recorder::Recorder;
+use crate::settings::Settings;
+use arc_swap::ArcSwap;
+use callgate_core::call::Caller;
+use callgate_core::json::Json;
+use callgate_core::limit::StoreTime;
+use callgate_core::name::{GrantId, ServerName};
+use callgate_core::program::Program;
+use callgate_store::{StoreError, TokenHash};
+use futures_util::future::BoxFuture;
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How often the store is asked whether its grants have changed.
+const WATCH_PERIOD: Duration = Duration::from_millis(250);
+/// Requests without a valid token that one address may send within a minute before it is told to slow down.
+const FAILURES_MAX: u32 = 30;
+const FAILURES_PERIOD: Duration = Duration::from_secs(60);
+/// Addresses whose failures are counted at once.
+const ADDRESSES_MAX: usize = 4_096;
+
+/// The grants of a moment.
+#[derive(Debug)]
+pub struct Roll {
+    /// Which state of the store this is: 0 until the first grant is made.
+    pub generation: u64,
+    /// Everyone who may call.
+    pub grants: Vec<Granted>,
+    /// Tokens of grants that were revoked, so that a record can say whose token was refused.
+    pub revoked: HashMap<TokenHash, GrantId>,
+}
+
+/// One caller's right.
+#[derive(Debug)]
+pub struct Granted {
+    /// The grant.
+    pub id: GrantId,
+    /// What people know it by.
+    pub label: Arc<str>,
+    /// What its token is known by.
+    pub token: TokenHash,
+    /// When it ends, by the store's time.
+    pub expires: Option<StoreTime>,
+    /// The servers that it may use, each under a policy.
+    pub servers: Access,
+}
+
+/// Servers and what their calls are judged by.
+pub type Access = BTreeMap<ServerName, Arc<PolicySlot>>;
+
+/// Where grants come from. Both calls may block for as long as a read of a local database takes.
+pub trait Source: std::fmt::Debug + Send + Sync {
+    /// Which state the store is in.
+    ///
+    /// # Errors
+    /// [`StoreError`] where it cannot be read.
+    fn generation(&self) -> Result<u64, StoreError>;
+
+    /// The grants of that state.
+    ///
+    /// # Errors
+    /// [`StoreError`] where they cannot be read.
+    fn roll(&self) -> Result<Roll, StoreError>;
+}
+
+/// All callers and servers of one gateway.
+#[derive(Debug)]
+pub struct Team {
+    /// Each with what is known of its health.
+    servers: BTreeMap<ServerName, (Upstream, Arc<Breaker>)>,
+    settings: Settings,
+    recorder: Recorder,
+    source: Box<dyn Source>,
+    /// What callers on this machine may use until the first grant is made.
+    local: Arc<Member>,
+    tokens: ArcSwap<Tokens>,
+    members: Mutex<HashMap<GrantId, Arc<Member>>>,
+    /// The state that is in force: set once every gate has been told of it.
+    generation: AtomicU64,
+    failures: Mutex<HashMap<IpAddr, Failures>>,
+    this: Weak<Self>,
+}
+
+/// What tokens are known.
+#[derive(Debug, Default)]
+struct Tokens {
+    members: HashMap<TokenHash, Arc<Member>>,
+    revoked: HashMap<TokenHash, GrantId>,
+}
+
+/// One caller, for as long as its grant lasts.
+#[derive(Debug)]
+struct Member {
+    caller: Caller,
+    state: Mutex<MemberState>,
+}
+
+#[derive(Debug, Default)]
+struct MemberState {
+    access: Access,
+    expires: Option<StoreTime>,
+    mounts: BTreeMap<ServerName, Arc<Sessions>>,
+}
+
+#[derive(Debug)]
+struct Failures {
+    since: Instant,
+    count: u32,
+}
+
+impl Team {
+    /// A team with what the store says now.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the grants cannot be read.
+    pub fn new(
+        servers: BTreeMap<ServerName, Upstream>,
+        local: (Caller, Access),
+        source: Box<dyn Source>,
+        recorder: Recorder,
+        settings: Settings,
+    ) -> Result<Arc<Self>, StoreError> {
+        let roll = source.roll()?;
+        let servers = servers
+            .into_iter()
+            .map(|(name, upstream)| (name, (upstream, Arc::default())))
+            .collect();
+        let team = Arc::new_cyclic(|this| Self {
+            servers,
+            settings,
+            recorder,
+            source,
+            local: Arc::new(Member::new(local.0)),
+            tokens: ArcSwap::default(),
+            members: Mutex::default(),
+            generation: AtomicU64::new(0),
+            failures: Mutex::default(),
+            this: Weak::clone(this),
+        });
+        team.local.put(local.1, None);
+        team.put_in_force(roll);
+        Ok(team)
+    }
+
+    /// Whether a grant was ever made. Until then, callers on this machine are let in without one; a grant that is
+    /// revoked does not open the gateway again.
+    #[must_use]
+    pub fn has_grants(&self) -> bool {
+        self.generation.load(Ordering::Acquire) > 0
+    }
+
+    /// Follows the store for as long as the team is there: what was revoked or has expired ends within a second.
+    pub fn watch(self: &Arc<Self>) {
+        let weak = Arc::downgrade(self);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(WATCH_PERIOD).await;
+                let Some(team) = weak.upgrade() else { return };
+                let is_old = team
+                    .source
+                    .generation()
+                    .is_ok_and(|generation| generation != team.generation());
+                if is_old {
+                    team.refresh().await;
+                }
+                team.end_expired();
+            }
+        });
+    }
+
+    /// The sessions of the caller that a token names, with a server by name.
+    pub(super) fn enter(
+        &self,
+        server: &str,
+        token: Option<&str>,
+        peer: IpAddr,
+    ) -> Result<Arc<Sessions>, Denied> {
+        let member = self.member(token, peer)?;
+        let mut state = member.state();
+        if state
+            .expires
+            .is_some_and(|expires| expires <= self.recorder.store().now())
+        {
+            drop(state);
+            return Err(self.failed(peer, Some(&member.caller.grant)));
+        }
+        // What there is not, and what this grant may not use, must not be told apart.
+        let name = ServerName::new(server).map_err(|_| Denied::NoServer)?;
+        if let Some(mount) = state.mounts.get(&name) {
+            return Ok(Arc::clone(mount));
+        }
+        let policy = state.access.get(&name).ok_or(Denied::NoServer)?;
+        let (upstream, health) = self.servers.get(&name).ok_or(Denied::NoServer)?;
+        let mut gate = Gate::new(
+            name.clone(),
+            member.caller.clone(),
+            Arc::clone(policy),
+            self.recorder.clone(),
+            self.settings.clone(),
+        )
+        .under(Weak::clone(&self.this) as Weak<dyn Grants>);
+        // A child is the caller's own, and so is what its failures cost.
+        if matches!(upstream, Upstream::Url(_)) {
+            gate = gate.sharing(Arc::clone(health));
+        }
+        let mount = Arc::new(Sessions::new(Arc::new(gate), upstream.clone()));
+        state.mounts.insert(name, Arc::clone(&mount));
+        Ok(mount)
+    }
+
+    fn member(&self, token: Option<&str>, peer: IpAddr) -> Result<Arc<Member>, Denied> {
+        let tokens = self.tokens.load();
+        match token {
+            Some(token) => {
+                let hash = self.recorder.store().token_hash(token);
+                let member = tokens.members.get(&hash).map(Arc::clone);
+                member.ok_or_else(|| self.failed(peer, tokens.revoked.get(&hash)))
+            }
+            None if !self.has_grants() && peer.to_canonical().is_loopback() => Ok(Arc::clone(&self.local)),
+            None => Err(self.failed(peer, None)),
+        }
+    }
+
+    /// Counts and records a request that was not let in, with the grant whose token it had.
+    fn failed(&self, peer: IpAddr, grant: Option<&GrantId>) -> Denied {
+        let denied = self.count_failure(peer);
+        let reason = match (&denied, grant) {
+            (_, Some(_)) => "grant_ended",
+            (Denied::Slow, None) => "too_many_failures",
+            (Denied::Token | Denied::NoServer, None) => "token",
+        };
+        self.recorder.auth_failure(None, grant, peer, reason);
+        denied
+    }
+
+    fn count_failure(&self, peer: IpAddr) -> Denied {
+        let now = Instant::now();
+        let is_over = |failures: &Failures| now.duration_since(failures.since) >= FAILURES_PERIOD;
+        let mut all = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= ADDRESSES_MAX {
+            all.retain(|_, failures| !is_over(failures));
+        }
+        if all.len() >= ADDRESSES_MAX && !all.contains_key(&peer) {
+            return Denied::Slow;
+        }
+        let failures = all.entry(peer).or_insert(Failures { since: now, count: 0 });
+        if is_over(failures) {
+            *failures = Failures { since: now, count: 0 };
+        }
+        failures.count = failures.count.saturating_add(1);
+        if failures.count > FAILURES_MAX {
+            Denied::Slow
+        } else {
+            Denied::Token
+        }
+    }
+
+    /// Records a request that was not let in.
+    pub(super) fn record_failure(&self, peer: IpAddr, reason: &'static str) {
+        self.recorder.auth_failure(None, None, peer, reason);
+    }
+
+    fn put_in_force(&self, roll: Roll) {
+        let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        if roll.generation < self.generation.load(Ordering::Acquire) {
+            return;
+        }
+        let mut before = std::mem::take(&mut *members);
+        let mut tokens = Tokens {
+            members: HashMap::with_capacity(roll.grants.len()),
+            revoked: roll.revoked,
+        };
+        for granted in roll.grants {
+            let member = before
+                .remove(&granted.id)
+                .unwrap_or_else(|| Arc::new(Member::new(caller(granted.id.clone(), granted.label))));
+            member.put(granted.servers, granted.expires);
+            tokens.members.insert(granted.token, Arc::clone(&member));
+            members.insert(granted.id, member);
+        }
+        for (_, gone) in before {
+            gone.put(Access::new(), None);
+        }
+        // Once a grant was made, nobody is let in without one.
+        if roll.generation > 0 {
+            self.local.put(Access::new(), None);
+        }
+        self.tokens.store(Arc::new(tokens));
+        self.generation.store(roll.generation, Ordering::Release);
+    }
+
+    fn end_expired(&self) {
+        let now = self.recorder.store().now();
+        let members: Vec<Arc<Member>> = {
+            let members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+            members.values().map(Arc::clone).collect()
+        };
+        for member in members {
+            if member.state().expires.is_some_and(|expires| expires <= now) {
+                member.end();
+            }
+        }
+    }
+
+    fn mounts(&self) -> Vec<Arc<Sessions>> {
+        let members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        members
+            .values()
+            .chain(std::iter::once(&self.local))
+            .flat_map(|member| member.state().mounts.values().map(Arc::clone).collect::<Vec<_>>())
+            .collect()
+    }
+
+    /// Waits until no request is in flight.
+    pub(super) async fn drained(&self) {
+        let mounts = self.mounts();
+        futures_util::future::join_all(mounts.iter().map(|mount| mount.drained())).await;
+    }
+
+    /// Ends every session.
+    pub(super) async fn close_all(&self) {
+        let mounts = self.mounts();
+        futures_util::future::join_all(mounts.iter().map(|mount| mount.close_all())).await;
+    }
+}
+
+impl Grants for Team {
+    fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    fn refresh(&self) -> BoxFuture<'_, ()> {
+        let team = self.this.upgrade();
+        Box::pin(async move {
+            let Some(team) = team else { return };
+            let read = tokio::task::spawn_blocking(move || match team.source.roll() {
+                Ok(roll) => team.put_in_force(roll),
+                // What was in force stays; the store admits no call by it.
+                Err(cause) => tracing::error!(%cause, "the grants cannot be read"),
+            });
+            let _ = read.await;
+        })
+    }
+}
+
+impl Member {
+    fn new(caller: Caller) -> Self {
+        Self {
+            caller,
+            state: Mutex::default(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, MemberState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a right in force: open sessions are judged by the policies that it names, and those with servers
+    /// that it does not name end.
+    fn put(&self, access: Access, expires: Option<StoreTime>) {
+        let mut state = self.state();
+        state.expires = expires;
+        let mut gone = Vec::new();
+        state.mounts.retain(|server, mount| match access.get(server) {
+            Some(policy) => {
+                mount.gate().judge_by(Arc::clone(policy));
+                true
+            }
+            None => {
+                gone.push(Arc::clone(mount));
+                false
+            }
+        });
+        state.access = access;
+        drop(state);
+        end_all(gone);
+    }
+
+    /// Ends its sessions.
+    fn end(&self) {
+        let gone = std::mem::take(&mut self.state().mounts);
+        end_all(gone.into_values().collect());
+    }
+}
+
+/// Ends sessions whose caller has no right to them any more: what is being judged is denied from now on.
+fn end_all(mounts: Vec<Arc<Sessions>>) {
+    if mounts.is_empty() {
+        return;
+    }
+    let nothing = PolicySlot::new(Arc::new(Program::deny_all()));
+    for mount in &mounts {
+        mount.gate().judge_by(Arc::clone(&nothing));
+    }
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(async move {
+            futures_util::future::join_all(mounts.iter().map(|mount| mount.close_all())).await;
+        });
+    }
+}
+
+fn caller(grant: GrantId, label: Arc<str>) -> Caller {
+    Caller {
+        grant,
+        label,
+        subject: None,
+        claims: Json::Null,
+    }
+}
+
+/// Why a request does not come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Denied {
+    /// It has no token that is valid.
+    Token,
+    /// Its address has sent many such.
+    Slow,
+    /// There is no such server, or this caller may not use it.
+    NoServer,
+}
