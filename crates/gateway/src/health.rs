@@ -21,16 +21,17 @@ pub struct Breaker {
 }
 
 impl Breaker {
-    /// Whether to try the server at `now`. Once a pause is over one attempt is let through, and the others wait
+    /// Whether to try the server now; the time is asked for only of one that fails. Once a pause is over one attempt is let through, and the others wait
     /// for as long again, unless it succeeds.
     ///
     /// # Errors
     /// How long to leave it alone.
-    pub fn attempt(&self, now: Instant) -> Result<(), Duration> {
+    pub fn attempt(&self, now: impl FnOnce() -> Instant) -> Result<(), Duration> {
         let failures = self.failures.load(Ordering::Acquire);
         if failures < FAILURES_MAX {
             return Ok(());
         }
+        let now = now();
         let mut paused = self.paused();
         match *paused {
             Some(until) if until > now => Err(until.duration_since(now)),
@@ -77,21 +78,21 @@ mod tests {
         let mut now = Instant::now();
         for _ in 0..2 {
             breaker.failed(now);
-            assert_eq!(breaker.attempt(now), Ok(()), "a failure or two may be chance");
+            assert_eq!(breaker.attempt(|| now), Ok(()), "a failure or two may be chance");
         }
         breaker.failed(now);
-        assert_eq!(breaker.attempt(now), Err(Duration::from_secs(1)));
+        assert_eq!(breaker.attempt(|| now), Err(Duration::from_secs(1)));
         for pause in [1, 2, 4, 8, 16, 30, 30].map(Duration::from_secs) {
-            assert_eq!(breaker.attempt(now), Err(pause));
+            assert_eq!(breaker.attempt(|| now), Err(pause));
             now += pause;
-            assert_eq!(breaker.attempt(now), Ok(()), "one attempt is let through");
-            assert_eq!(breaker.attempt(now), Err(pause), "and no other beside it");
+            assert_eq!(breaker.attempt(|| now), Ok(()), "one attempt is let through");
+            assert_eq!(breaker.attempt(|| now), Err(pause), "and no other beside it");
             breaker.failed(now);
         }
         now += PAUSE_MAX;
-        assert_eq!(breaker.attempt(now), Ok(()));
+        assert_eq!(breaker.attempt(|| now), Ok(()));
         breaker.succeeded();
-        assert_eq!(breaker.attempt(now), Ok(()));
-        assert_eq!(breaker.attempt(now), Ok(()));
+        assert_eq!(breaker.attempt(|| now), Ok(()));
+        assert_eq!(breaker.attempt(|| now), Ok(()));
     }
 }

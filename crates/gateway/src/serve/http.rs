@@ -31,10 +31,10 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use sessions::{OpenError, Sessions};
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::IpAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
@@ -261,9 +261,15 @@ impl Visit<'_> {
             );
         }
         let bytes_max = self.sessions.gate().settings.bounds.message_bytes_max;
-        let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, bytes_max).collect()).await;
-        let Ok(collected) = collected else {
-            return plain(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time");
+        let mut collected = pin!(Limited::new(body, bytes_max).collect());
+        // Most bodies came with their headers, and need no timer.
+        let at_once = poll_fn(|context| Poll::Ready(collected.as_mut().poll(context))).await;
+        let collected = match at_once {
+            Poll::Ready(collected) => collected,
+            Poll::Pending => match tokio::time::timeout(BODY_TIMEOUT, collected).await {
+                Ok(collected) => collected,
+                Err(_) => return plain(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"),
+            },
         };
         let body = match collected {
             Ok(body) => body.to_bytes(),

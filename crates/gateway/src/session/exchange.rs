@@ -28,9 +28,12 @@ impl Session {
     /// Resolves once the client has closed the stream of a request, where that cancels it, as it does from
     /// 2026-07-28 on; before, the server goes on.
     pub(crate) async fn client_left(&self, key: &IdKey, era: Era) {
+        if era == Era::Legacy {
+            return std::future::pending().await;
+        }
         let sink = match &self.lock().pending.get(key).map(|pending| &pending.target) {
-            Some(Target::Client { sink, .. }) if era == Era::Modern => Some(sink.clone()),
-            Some(Target::Client { .. } | Target::Own(_)) | None => None,
+            Some(Target::Client { sink, .. }) => Some(sink.clone()),
+            Some(Target::Own(_)) | None => None,
         };
         match sink {
             Some(sink) => sink.closed().await,

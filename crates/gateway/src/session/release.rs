@@ -96,7 +96,7 @@ impl Session {
             .flatten();
         Work(Box::pin(async move {
             let mut decided = match verdict_at_hand {
-                Judged::NeedsList => session.judge_with_list(&judged, &name, meta.as_deref()).await,
+                Judged::NeedsList => Box::pin(session.judge_with_list(&judged, &name, meta.as_deref())).await,
                 decided @ (Judged::Admit { .. } | Judged::Deny { .. }) => decided,
             };
             for _ in 0..STALE_MAX {
@@ -107,7 +107,7 @@ impl Session {
                     return Ready { passage, verdict };
                 }
                 session.refresh_grants().await;
-                decided = session.judge_with_list(&judged, &name, meta.as_deref()).await;
+                decided = Box::pin(session.judge_with_list(&judged, &name, meta.as_deref())).await;
             }
             let verdict = session.verdict_without_intent(decided, &name, form, era);
             Ready { passage, verdict }

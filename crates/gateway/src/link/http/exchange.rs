@@ -44,7 +44,7 @@ async fn post(session: &Arc<Session>, passage: Passage) {
         return;
     };
     let health = session.gate().health();
-    if let Err(pause) = health.attempt(Instant::now()) {
+    if let Err(pause) = health.attempt(Instant::now) {
         let seconds = pause.as_secs().saturating_add(1);
         let text = format!(
             "the server could not be reached several times in a row and is left alone for {seconds} s; the call has not run"
@@ -180,7 +180,8 @@ async fn receive(session: &Arc<Session>, link: &HttpLink, reply: Reply, asked: &
         return session.fail(asked.key, reason, &text).await;
     }
     match content_kind(&reply.headers) {
-        ContentKind::Events => receive_events(session, link, reply, asked).await,
+        // Apart, as it is large: what most answers need is kept small.
+        ContentKind::Events => Box::pin(receive_events(session, link, reply, asked)).await,
         ContentKind::Json => receive_json(session, reply, asked, status).await,
         ContentKind::Other => {
             let text = format!("the server answered with HTTP {} and no JSON", status.as_u16());

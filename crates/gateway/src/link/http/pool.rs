@@ -72,7 +72,8 @@ impl Pool {
         loop {
             let (mut line, age) = match self.take().await {
                 Some(line) => (line, Age::Used),
-                None => (self.connect(uri).await?, Age::New),
+                // Apart, as it is rare and large.
+                None => (Box::pin(self.connect(uri)).await?, Age::New),
             };
             match line.send(request).await {
                 Ok(response) => {
@@ -237,14 +238,14 @@ impl Reply {
             });
             match frame.await {
                 None => {
-                    self.ended().await;
+                    self.ended();
                     return None;
                 }
                 Some(Err(_)) => return Some(Err(Broke)),
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => {
                         if self.body.is_end_stream() {
-                            self.ended().await;
+                            self.ended();
                         }
                         return Some(Ok(data));
                     }
@@ -255,11 +256,9 @@ impl Reply {
         }
     }
 
-    /// The connection is free for the next request, where the server keeps it open.
-    async fn ended(&mut self) {
-        if let Some(mut line) = self.line.take()
-            && line.is_usable().await
-        {
+    /// The connection is free for the next request; whether the server keeps it open is seen then.
+    fn ended(&mut self) {
+        if let Some(line) = self.line.take() {
             self.pool.give_back(line);
         }
     }

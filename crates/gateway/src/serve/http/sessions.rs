@@ -217,7 +217,7 @@ impl Sessions {
             }
             Upstream::Command(command) => {
                 let health = Arc::clone(self.gate.health());
-                health.attempt(used).map_err(OpenError::Failing)?;
+                health.attempt(|| used).map_err(OpenError::Failing)?;
                 let (link, process) = child::spawn(command).inspect_err(|_| health.failed(used))?;
                 let session = Session::new(Arc::clone(&self.gate), id, ids, Link::Child(link));
                 let (sender, receiver) = watch::channel(End::NotYet);
