@@ -832,6 +832,39 @@ warning[limit-never-counts]: this limit never counts, because /tools/push/rules/
 }
 
 #[test]
+fn a_notification_cannot_be_limited() {
+    let text = r##"version: "1"
+default: allow
+tools: {}
+methods:
+  notifications/progress:
+    limits:
+      - {window: minute, max: 10}
+  notifications/roots/list_changed:
+    limits:
+      - {concurrent: 1}
+  resources/read:
+    limits:
+      - {window: minute, max: 10}
+"##;
+    insta::assert_snapshot!(shown(text), @r##"
+error[limit-never-counts]: a notification has no answer that could say that a limit is used up
+ --> policy.yaml:5:3
+  |
+5 |   notifications/progress:
+  |   ^^^^^^^^^^^^^^^^^^^^^^
+  = help: take the limit away, or deny the method
+
+error[limit-never-counts]: a notification has no answer that could say that a limit is used up
+ --> policy.yaml:8:3
+  |
+8 |   notifications/roots/list_changed:
+  |   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  = help: take the limit away, or deny the method
+"##);
+}
+
+#[test]
 fn glob_tie() {
     let text = r##"version: "1"
 default: deny

@@ -351,6 +351,17 @@ impl Context<'_> {
                         &mut body,
                     );
                     let rules = Arc::new(body.tool);
+                    let is_limited = !rules.limits.is_empty();
+                    if is_limited && entry.key.starts_with("notifications/") {
+                        self.findings
+                            .error(
+                                Code::LimitNeverCounts,
+                                entry.key_span,
+                                &pointer,
+                                "a notification has no answer that could say that a limit is used up",
+                            )
+                            .hint("take the limit away, or deny the method");
+                    }
                     if is_glob(&entry.key) {
                         if let Some(glob) = self.glob(&entry.key, entry.key_span, &pointer) {
                             keyed.push(Keyed {
