@@ -321,19 +321,24 @@ fn a_call_that_never_left_gives_back_what_it_took() {
         assert_eq!(failed.reason(), Some("upstream_unreachable"), "{}", failed.raw);
     }
     let _server = HttpServer::start(&room, &["--stateless", "--port", &port]);
-    assert_eq!(client.call("echo", json!({"text": "hi"})).text(), "hi");
+    // It is left alone for a moment, and nothing is taken meanwhile either.
+    let answered = until("the server is tried again", || {
+        let answer = client.call("echo", json!({"text": "hi"}));
+        (answer.reason() != Some("upstream_unreachable")).then_some(answer)
+    });
+    assert_eq!(answered.text(), "hi");
     assert_eq!(
         client.call("echo", json!({"text": "hi"})).reason(),
         Some("rate_limited")
     );
-    let record = Record::once(&room, "all is settled", |record| record.statuses().len() == 5);
-    assert_eq!(
-        record
-            .statuses()
+    let record = Record::once(&room, "all is settled", Record::is_settled);
+    let statuses = record.statuses();
+    assert_eq!(statuses.iter().filter(|status| **status == "ok").count(), 2);
+    assert!(
+        statuses
             .iter()
-            .filter(|status| **status == "unreachable")
-            .count(),
-        3
+            .all(|status| matches!(*status, "ok" | "unreachable")),
+        "{statuses:?}"
     );
 }
 

@@ -164,16 +164,18 @@ async fn serve_stdio(
         tokio::spawn(async move { stdio::read(&session, tokio::io::stdin(), &sink).await })
     };
     let ended = tokio::select! {
-        status = &mut server_ended => {
-            // What the client has sent meanwhile is told that the server has ended.
-            let _ = tokio::time::timeout(READ_GRACE, &mut reader).await;
-            by_server(status?)
-        }
+        // A server that ends by the signal ends too: the signal is why.
+        biased;
         signal = &mut signalled => {
             if matches!(session.link(), Link::Child(_)) {
                 let _ = server_ended.await;
             }
             by_signal(signal.unwrap_or(15))
+        }
+        status = &mut server_ended => {
+            // What the client has sent meanwhile is told that the server has ended.
+            let _ = tokio::time::timeout(READ_GRACE, &mut reader).await;
+            by_server(status?)
         }
         read = &mut reader => {
             read.context("the client's reader ended")?.context("cannot read from the client")?;
