@@ -186,16 +186,95 @@ fn server_everything_over_stdio_serves_both_sdks_through_the_gate() {
 
 /// server-everything as a Streamable HTTP server.
 fn everything_over_http() -> (Process, String) {
+    everything_at("streamableHttp", "mcp")
+}
+
+/// server-everything as a server at a URL, in one of its modes.
+fn everything_at(mode: &str, path: &str) -> (Process, String) {
     let port = free_port();
-    let words = everything("streamableHttp");
+    let words = everything(mode);
     let mut command = Command::new(&words[0]);
     command
         .args(&words[1..])
         .env("PORT", port.to_string())
         .env_remove("NODE_OPTIONS");
     let server = Process::start(&mut command);
-    let _ = server.stderr_line("listening on port");
-    (server, format!("http://127.0.0.1:{port}/mcp"))
+    let _ = server.stderr_line("on port");
+    (server, format!("http://127.0.0.1:{port}/{path}"))
+}
+
+#[test]
+fn one_gateway_serves_real_servers_of_four_kinds_to_both_sdks() {
+    let room = Room::new();
+    let (_streamable, streamable_url) = everything_at("streamableHttp", "mcp");
+    let (_sse, sse_url) = everything_at("sse", "sse");
+    let words = |words: Vec<OsString>| -> Vec<String> {
+        let words = words.into_iter();
+        words.map(|word| word.into_string().unwrap()).collect()
+    };
+    let env = json!({"PATH": "${env:PATH}", "HOME": "${env:HOME}"});
+    let time = [
+        python().into(),
+        "-m".into(),
+        "mcp_server_time".into(),
+        "--local-timezone".into(),
+        "UTC".into(),
+    ];
+    let config = json!({
+        "version": 1,
+        "listen": "127.0.0.1:0",
+        "state": {"dir": room.at("state")},
+        "servers": {
+            "child": {"command": words(everything("stdio")), "env": env},
+            "streamable": {"url": streamable_url},
+            "sse": {"url": sse_url, "transport": "sse"},
+            "time": {"command": words(time.to_vec()), "env": env},
+        },
+        "policies": {"everything": "everything.yaml"},
+        "local": {"child": "everything", "streamable": "everything", "sse": "everything", "time": "everything"},
+    });
+    room.write("everything.yaml", EVERYTHING);
+    let config = room.write("callgate.yaml", &config.to_string());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_callgate"));
+    command.args(["serve", "-c"]).arg(config);
+    let mut gateway = Process::start(&mut command);
+    gateway.lives_in(&room);
+    let line = gateway.stderr_line("listening on");
+    let url = line
+        .split_whitespace()
+        .find(|word| word.starts_with("http://"))
+        .unwrap();
+    let at = |server: &str| -> OsString { url.replace("SERVER", server).into() };
+    std::thread::scope(|scope| {
+        for sdk in [Sdk::TypeScript, Sdk::Python] {
+            for server in ["child", "streamable", "sse"] {
+                let target = at(server);
+                scope.spawn(move || assert_script(&done(sdk, &[target], &script())));
+            }
+            let target = at("time");
+            scope.spawn(move || {
+                let steps = json!([
+                    {"do": "list"},
+                    {"do": "call", "name": "get_current_time", "args": {"timezone": "Asia/Tokyo"}}
+                ]);
+                let seen = done(sdk, &[target], &steps);
+                assert!(text(&seen[1]["saw"]).contains("Asia/Tokyo"), "{}", seen[1]);
+            });
+        }
+    });
+    gateway.signal(rustix::process::Signal::TERM);
+    assert_eq!(gateway.ended().code(), Some(143));
+    let record = Record::of(&room);
+    record.assert_one_outcome_each();
+    let servers: std::collections::BTreeSet<&str> = record
+        .intents()
+        .iter()
+        .map(|intent| intent.server.as_str())
+        .collect();
+    assert_eq!(
+        servers.into_iter().collect::<Vec<_>>(),
+        ["child", "sse", "streamable", "time"]
+    );
 }
 
 #[test]
@@ -220,6 +299,51 @@ fn server_everything_over_http_serves_both_sdks_through_the_gate() {
         target.extend(["--upstream".into(), upstream.clone().into()]);
         assert_script(&done(sdk, &target, &script()));
     }
+}
+
+#[test]
+fn an_sse_server_that_dies_mid_call_ends_its_sessions_and_they_begin_anew() {
+    let room = Room::new();
+    let (mut server, url) = everything_at("sse", "sse");
+    room.write("everything.yaml", EVERYTHING);
+    let config = json!({
+        "version": 1,
+        "listen": "127.0.0.1:0",
+        "state": {"dir": room.at("state")},
+        "servers": {"sse": {"url": url, "transport": "sse"}},
+        "policies": {"everything": "everything.yaml"},
+        "local": {"sse": "everything"},
+    });
+    let config = room.write("callgate.yaml", &config.to_string());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_callgate"));
+    command.args(["serve", "-c"]).arg(config);
+    let mut gateway = Process::start(&mut command);
+    gateway.lives_in(&room);
+    let line = gateway.stderr_line("listening on");
+    let gate = line
+        .split_whitespace()
+        .find(|word| word.starts_with("http://"))
+        .unwrap();
+    let mut client = callgate_testkit::Http::to(&gate.replace("SERVER", "sse"));
+    client.initialize("2024-11-05");
+    client.notify("notifications/initialized", json!({}));
+    let answered = client.call("echo", json!({"message": "hi"}));
+    assert!(answered.text().contains("hi"), "{}", answered.raw);
+    let open = client.open_call(
+        "trigger-long-running-operation",
+        json!({"duration": 60, "steps": 2}),
+    );
+    Record::once(&room, "the second call is under way", |record| {
+        record.intents().len() == 2
+    });
+    std::thread::sleep(Duration::from_millis(300));
+    server.kill9();
+    let failed = open.rest().answer();
+    assert_eq!(failed.reason(), Some("upstream_unreachable"), "{}", failed.raw);
+    assert!(failed.text().contains("may have run"), "{}", failed.text());
+    assert_eq!(client.reply("tools/list", json!({})).status, 404);
+    let record = Record::once(&room, "all is settled", Record::is_settled);
+    assert_eq!(record.statuses(), ["ok", "unknown"]);
 }
 
 #[test]

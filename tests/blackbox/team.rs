@@ -1,5 +1,6 @@
 //! `callgate serve`: several servers, each caller with a grant of its own.
 
+use crate::support::upstream::{Upstream, housekeeping, reply};
 use crate::support::{OPEN, Record, state, until};
 use callgate_testkit::{Http, HttpServer, Process, Room, ServerLog, StdioServer};
 use rustix::process::Signal;
@@ -405,6 +406,41 @@ fn a_server_that_is_dead_or_does_not_answer_delays_no_other() {
         // Ends what still waits.
         team.process.signal(Signal::TERM);
     });
+}
+
+#[test]
+fn an_sse_server_cannot_have_messages_posted_to_another_origin() {
+    let other = Upstream::start(housekeeping);
+    let authority = other
+        .url
+        .trim_start_matches("http://")
+        .trim_end_matches("/mcp")
+        .to_owned();
+    for named in [
+        format!("http://{authority}/steal"),
+        format!("//{authority}/steal"),
+        format!("http://user:pass@{authority}/steal"),
+        "https://127.0.0.1/steal".to_owned(),
+        "file:///etc/passwd".to_owned(),
+        "http://[::1".to_owned(),
+        String::new(),
+    ] {
+        let event = format!("event: endpoint\ndata: {named}\n\n");
+        let server = Upstream::start(move |_| reply("200 OK", "text/event-stream", &event));
+        let mut stage = Stage::new();
+        stage.config["servers"]["mail"] = json!({"url": server.url, "transport": "sse", "headers": {"Authorization": "Bearer of-the-server"}});
+        let ana = stage.grant("ana", &["mail=open"]);
+        let team = stage.serve();
+        let answer = team.client("mail", &ana).post(&initialize());
+        let is_refused = answer.status != 200 || answer.answer().error_code().is_some();
+        assert!(is_refused, "{named}: {answer:?}");
+        let asked = server.asked();
+        assert!(
+            asked.iter().all(|asked| asked.method == "GET"),
+            "{named}: {asked:?}"
+        );
+    }
+    assert!(other.asked().is_empty(), "{:?}", other.asked());
 }
 
 #[test]

@@ -15,7 +15,7 @@ mod vocabulary;
 
 pub(crate) use name::{HostName, PolicyName, ServerName};
 pub(crate) use policies::LoadedPolicy;
-pub(crate) use server::{Server, Sharing};
+pub(crate) use server::{RemoteTransport, Server, Sharing};
 pub(crate) use vocabulary::json_schema;
 
 use crate::commands::validate::load::{Checked, Source};

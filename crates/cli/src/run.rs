@@ -12,7 +12,7 @@ use crate::words::{say, warn};
 use anyhow::Context;
 use callgate_gateway::link::Link;
 use callgate_gateway::link::child::{self, End};
-use callgate_gateway::link::http::HttpLink;
+use callgate_gateway::link::http::{HttpLink, LegacyLink};
 use callgate_gateway::serve::http::{Doors, Guard, One, Upstream};
 use callgate_gateway::serve::{http, stdio};
 use callgate_gateway::session::Ids;
@@ -144,6 +144,7 @@ async fn serve_stdio(
             (Link::Child(link), Some(process))
         }
         Upstream::Url(endpoint) => (Link::Http(Box::new(HttpLink::new(*endpoint))), None),
+        Upstream::Legacy(endpoint) => (Link::Legacy(Box::new(LegacyLink::new(*endpoint))), None),
     };
     let id = setup::session_id()?;
     let session = Session::new(Arc::clone(&gate), Some(id), Ids::Keep, link);
@@ -188,13 +189,11 @@ async fn serve_stdio(
             end.send_if_modified(|end| std::mem::replace(end, (*end).max(End::Wanted)) == End::NotYet);
             match session.link() {
                 Link::Child(_) => Ended { reason: StopReason::Exit, ..by_server(server_ended.await?) },
-                Link::Http(_) => Ended { code: ExitCode::SUCCESS, reason: StopReason::Exit },
+                Link::Http(_) | Link::Legacy(_) => Ended { code: ExitCode::SUCCESS, reason: StopReason::Exit },
             }
         }
     };
-    if let Link::Http(link) = session.link() {
-        link.close().await;
-    }
+    session.link().close().await;
     // It holds a sink, and its input may stay open for good.
     reader.abort();
     session.client_gone();

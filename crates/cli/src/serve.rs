@@ -1,7 +1,7 @@
 //! `callgate serve`: one address before all servers of a team, each caller with a grant of its own.
 
 use crate::args::{self, Reload};
-use crate::config::{self, Config, HostName, Server};
+use crate::config::{self, Config, HostName, RemoteTransport, Server};
 use crate::run::policy::PolicyFile;
 use crate::run::reload::{self, Target};
 use crate::run::{self, Ended};
@@ -267,10 +267,13 @@ fn upstream(server: &Server) -> anyhow::Result<Upstream> {
             ),
             dir: command.dir.clone(),
         })),
-        Server::Remote(remote) => Upstream::Url(Box::new(Endpoint::new(
-            remote.url.as_str(),
-            remote.headers.clone(),
-        )?)),
+        Server::Remote(remote) => {
+            let endpoint = Box::new(Endpoint::new(remote.url.as_str(), remote.headers.clone())?);
+            match remote.transport {
+                RemoteTransport::Streamable => Upstream::Url(endpoint),
+                RemoteTransport::Sse => Upstream::Legacy(endpoint),
+            }
+        }
     })
 }
 

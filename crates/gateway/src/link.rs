@@ -7,7 +7,7 @@ use crate::session::{Departure, Session};
 use bytes::Bytes;
 use callgate_wire::IdKey;
 use child::ChildLink;
-use http::HttpLink;
+use http::{HttpLink, LegacyLink};
 use std::sync::Arc;
 
 /// One message on its way to a server: exactly the bytes that were judged.
@@ -112,6 +112,8 @@ pub enum Link {
     Child(ChildLink),
     /// Streamable HTTP.
     Http(Box<HttpLink>),
+    /// HTTP with a stream of events, as of 2024-11-05.
+    Legacy(Box<LegacyLink>),
 }
 
 impl Link {
@@ -120,7 +122,25 @@ impl Link {
     pub const fn needs_lines(&self) -> bool {
         match self {
             Self::Child(_) => true,
-            Self::Http(_) => false,
+            Self::Http(_) | Self::Legacy(_) => false,
+        }
+    }
+
+    /// Whether the server sees by itself that a client has closed a request's stream.
+    #[must_use]
+    pub const fn shows_departure(&self) -> bool {
+        match self {
+            Self::Http(_) => true,
+            Self::Child(_) | Self::Legacy(_) => false,
+        }
+    }
+
+    /// Ends the session at the server, as far as that is the link's to do.
+    pub async fn close(&self) {
+        match self {
+            Self::Child(_) => {}
+            Self::Http(http) => http.close().await,
+            Self::Legacy(legacy) => legacy.close(),
         }
     }
 
@@ -130,6 +150,7 @@ impl Link {
         match self {
             Self::Child(child) => child.send(session, passage).await,
             Self::Http(http) => http.carry(session, passage).await,
+            Self::Legacy(legacy) => legacy.carry(session, passage).await,
         }
     }
 
@@ -138,6 +159,7 @@ impl Link {
         match self {
             Self::Child(child) => child.send(session, passage).await,
             Self::Http(http) => http.send(session, passage).await,
+            Self::Legacy(legacy) => legacy.send(session, passage).await,
         }
     }
 }

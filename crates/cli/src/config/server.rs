@@ -54,6 +54,18 @@ pub(crate) struct Remote {
     pub(crate) url: Url,
     /// What it is sent with each request; every value is marked as sensitive.
     pub(crate) headers: HeaderMap,
+    /// How it is spoken to.
+    pub(crate) transport: RemoteTransport,
+}
+
+/// How a server at a URL is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum RemoteTransport {
+    /// Streamable HTTP.
+    #[default]
+    Streamable,
+    /// The HTTP transport of 2024-11-05: a stream of events, and an address to post to.
+    Sse,
 }
 
 /// Arguments may hold secrets.
@@ -90,7 +102,7 @@ impl Reader<'_> {
         match (fields.entry("command"), fields.entry("url")) {
             (Some(_), None) => {
                 let hint = "remove it, or put the secret under `env`";
-                self.refuse(fields, &["headers"], "a server that has a URL", hint);
+                self.refuse(fields, &["headers", "transport"], "a server that has a URL", hint);
                 self.command(fields).map(Server::Command)
             }
             (None, Some(_)) => {
@@ -281,7 +293,31 @@ impl Reader<'_> {
     fn remote(&mut self, fields: Fields<'_>) -> Option<Remote> {
         let url = self.url(fields);
         let headers = self.headers(fields);
-        Some(Remote { url: url?, headers })
+        let transport = self.transport(fields);
+        Some(Remote {
+            url: url?,
+            headers,
+            transport,
+        })
+    }
+
+    fn transport(&mut self, fields: Fields<'_>) -> RemoteTransport {
+        let Some(node) = fields.value("transport") else {
+            return RemoteTransport::default();
+        };
+        match node.text() {
+            Some("streamable") => RemoteTransport::Streamable,
+            Some("sse") => RemoteTransport::Sse,
+            Some(_) | None => {
+                self.findings.wrong_type(
+                    node,
+                    &join(fields.pointer, "transport"),
+                    "`transport` is `streamable` or `sse`",
+                    "write `sse` for the HTTP+SSE transport of 2024-11-05, and leave it out for others",
+                );
+                RemoteTransport::default()
+            }
+        }
     }
 
     fn url(&mut self, fields: Fields<'_>) -> Option<Url> {

@@ -108,7 +108,12 @@ pub(super) static SERVER: Table = Table {
         word(
             "url",
             Matching("^https?://"),
-            "The URL of a server that speaks Streamable HTTP.",
+            "The URL of a server that speaks Streamable HTTP, or HTTP+SSE.",
+        ),
+        word(
+            "transport",
+            Words(&["streamable", "sse"]),
+            "How the server at the URL is spoken to: Streamable HTTP, the default, or `sse`, the transport of 2024-11-05.",
         ),
         word(
             "headers",

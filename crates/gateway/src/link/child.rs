@@ -335,7 +335,7 @@ async fn read(output: ChildStdout, session: Arc<Session>) {
 impl Session {
     /// A line beyond the bound. Which request it answered cannot be told without reading it, unless only one
     /// waits; the others keep their deadlines.
-    async fn too_large(self: &Arc<Self>, bytes_max: usize) {
+    pub(super) async fn too_large(self: &Arc<Self>, bytes_max: usize) {
         let cause = Malformed::TooLarge {
             bytes: bytes_max.saturating_add(1),
             bytes_max,

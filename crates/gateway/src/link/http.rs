@@ -1,8 +1,11 @@
 //! A server behind a URL: Streamable HTTP, each message a POST, answers as JSON or as a stream of events.
 
 mod exchange;
+mod legacy;
 mod pool;
 mod standing;
+
+pub use legacy::LegacyLink;
 
 use super::{Passage, PassageKind};
 use crate::session::Session;
@@ -18,6 +21,8 @@ use tokio::sync::Mutex as TurnMutex;
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+/// Bytes of a body without meaning that are read all the same.
+const READ_OUT_BYTES_MAX: usize = 4_096;
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -101,6 +106,55 @@ impl Endpoint {
     async fn request(&self, request: Request<Body>) -> Result<Reply, SendError> {
         self.pool.request(&self.uri, request).await
     }
+
+    /// A request for a path of this server's, with all that it is to be told.
+    fn message(&self, method: Method, target: Uri, body: bytes::Bytes) -> Result<Request<Body>, http::Error> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(target)
+            .body(Full::new(body))?;
+        let headers = request.headers_mut();
+        headers.insert(HOST, self.host.clone());
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(
+            ACCEPT,
+            HeaderValue::from_static("application/json, text/event-stream"),
+        );
+        self.configured(headers);
+        Ok(request)
+    }
+
+    /// Puts the headers that are configured in place of others of their names.
+    fn configured(&self, headers: &mut HeaderMap) {
+        for name in self.headers.keys() {
+            headers.remove(name);
+        }
+        for (name, value) in &self.headers {
+            headers.append(name, value.clone());
+        }
+    }
+
+    /// What to ask for to reach a URL, absolute or relative to this one; `None` where it leads to another origin.
+    fn within_origin(&self, named: &str) -> Option<Uri> {
+        let own = url::Url::parse(&self.uri.to_string()).ok()?;
+        let there = own.join(named).ok()?;
+        let is_own =
+            there.origin() == own.origin() && there.username().is_empty() && there.password().is_none();
+        let query = there.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let target = format!("{}{query}", there.path());
+        is_own.then(|| target.parse().ok()).flatten()
+    }
+}
+
+/// Reads what is left of a small body, so that its connection can be used again; a larger one closes it.
+async fn read_out(mut reply: Reply) {
+    let mut left = READ_OUT_BYTES_MAX;
+    while let Some(Ok(data)) = reply.data().await {
+        left = left.saturating_sub(data.len());
+        if left == 0 {
+            return;
+        }
+    }
 }
 
 /// One session's way to a server behind a URL.
@@ -177,17 +231,10 @@ impl HttpLink {
         body: bytes::Bytes,
         extra: &[(HeaderName, HeaderValue)],
     ) -> Result<Request<Body>, http::Error> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(self.endpoint.target.clone())
-            .body(Full::new(body))?;
+        let mut request = self
+            .endpoint
+            .message(method, self.endpoint.target.clone(), body)?;
         let headers = request.headers_mut();
-        headers.insert(HOST, self.endpoint.host.clone());
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(
-            ACCEPT,
-            HeaderValue::from_static("application/json, text/event-stream"),
-        );
         {
             let state = self.lock();
             if let Some(id) = &state.session_id {
@@ -200,12 +247,7 @@ impl HttpLink {
         for (name, value) in extra {
             headers.insert(name, value.clone());
         }
-        for name in self.endpoint.headers.keys() {
-            headers.remove(name);
-        }
-        for (name, value) in &self.endpoint.headers {
-            headers.append(name, value.clone());
-        }
+        self.endpoint.configured(headers);
         Ok(request)
     }
 

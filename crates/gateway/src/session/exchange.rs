@@ -61,7 +61,7 @@ impl Session {
         let Some(pending) = self.take(key) else { return };
         let sent = pending.sent();
         self.settle_cancelled(key, &pending, sent);
-        if sent == Sent::Perhaps && self.link.needs_lines() {
+        if sent == Sent::Perhaps && !self.link.shows_departure() {
             let cancel = cancellation(key, "the client closed the stream");
             self.link
                 .send(self, Passage::cancellation(cancel, key.clone()))

@@ -191,13 +191,13 @@ async fn receive(session: &Arc<Session>, link: &HttpLink, reply: Reply, asked: &
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ContentKind {
+pub(super) enum ContentKind {
     Json,
     Events,
     Other,
 }
 
-fn content_kind(headers: &HeaderMap) -> ContentKind {
+pub(super) fn content_kind(headers: &HeaderMap) -> ContentKind {
     let value = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -213,7 +213,7 @@ fn content_kind(headers: &HeaderMap) -> ContentKind {
 }
 
 /// Statuses that are no answer to a call, in words that name what to do.
-fn failure_of(status: StatusCode, headers: &HeaderMap) -> Option<(Reason, String)> {
+pub(super) fn failure_of(status: StatusCode, headers: &HeaderMap) -> Option<(Reason, String)> {
     if status.is_success() {
         return None;
     }

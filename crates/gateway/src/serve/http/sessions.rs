@@ -3,7 +3,7 @@
 use crate::gate::Gate;
 use crate::link::Link;
 use crate::link::child::{self, End, ServerCommand, SpawnError};
-use crate::link::http::{Endpoint, HttpLink};
+use crate::link::http::{Endpoint, HttpLink, LegacyLink};
 use crate::session::{Ids, Session};
 use callgate_core::name::SessionId;
 use std::collections::{HashMap, VecDeque};
@@ -24,6 +24,8 @@ pub enum Upstream {
     Command(Box<ServerCommand>),
     /// A URL.
     Url(Box<Endpoint>),
+    /// A URL that speaks the transport of 2024-11-05.
+    Legacy(Box<Endpoint>),
 }
 
 /// A session could not be opened.
@@ -62,11 +64,12 @@ struct Held {
 }
 
 impl Held {
-    /// Whether its child has ended, and all that waited for it has been told.
+    /// Whether its server has ended, and all that waited for it has been told.
     fn has_ended(&self) -> bool {
-        self.child
-            .as_ref()
-            .is_some_and(|(_, keeper)| keeper.is_finished())
+        match &self.child {
+            Some((_, keeper)) => keeper.is_finished(),
+            None => self.session.is_closed(),
+        }
     }
 }
 
@@ -205,8 +208,12 @@ impl Sessions {
     fn connect(&self, id: Option<SessionId>, ids: Ids) -> Result<Held, OpenError> {
         let used = Instant::now();
         match &self.upstream {
-            Upstream::Url(endpoint) => {
-                let link = Link::Http(Box::new(HttpLink::new(Endpoint::clone(endpoint))));
+            Upstream::Url(endpoint) | Upstream::Legacy(endpoint) => {
+                let endpoint = Endpoint::clone(endpoint);
+                let link = match &self.upstream {
+                    Upstream::Legacy(_) => Link::Legacy(Box::new(LegacyLink::new(endpoint))),
+                    Upstream::Url(_) | Upstream::Command(_) => Link::Http(Box::new(HttpLink::new(endpoint))),
+                };
                 // Requests over HTTP do not share a stream, so ids of different clients cannot meet there; in
                 // the table of the session they can.
                 Ok(Held {
@@ -249,9 +256,7 @@ impl Sessions {
 
 async fn end(held: Held) {
     held.session.client_gone();
-    if let Link::Http(link) = held.session.link() {
-        link.close().await;
-    }
+    held.session.link().close().await;
     if let Some((sender, keeper)) = held.child {
         sender.send_replace(End::Wanted);
         let _ = keeper.await;

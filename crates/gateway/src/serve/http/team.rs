@@ -213,7 +213,7 @@ impl Team {
         )
         .under(Weak::clone(&self.this) as Weak<dyn Grants>);
         // A child is the caller's own, and so is what its failures cost.
-        if matches!(upstream, Upstream::Url(_)) {
+        if !matches!(upstream, Upstream::Command(_)) {
             gate = gate.sharing(Arc::clone(health));
         }
         let mount = Arc::new(Sessions::new(Arc::new(gate), upstream.clone()));
