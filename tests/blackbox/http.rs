@@ -94,6 +94,26 @@ fn a_session_that_is_not_open_is_not_found_and_the_servers_own_id_is_not_shown()
 }
 
 #[test]
+fn run_serves_the_stream_of_2024_11_05_beside_streamable_http() {
+    let (_room, server, gate) = before_echo(OPEN);
+    let process = gate.start(&["--transport", "sse", "--bind", "127.0.0.1", "--port", "0"]);
+    let line = process.stderr_line("listening on");
+    let url = line.split_whitespace().last().unwrap().to_owned();
+    assert!(url.ends_with("/sse"), "{line}");
+    let mut stream = Http::to(&url).listen();
+    assert_eq!(stream.status(), 200);
+    assert_eq!(Http::to(&url).post("{}").status, 405);
+    let mut client = Http::to(&url.replace("/sse", "/mcp"));
+    client.initialize("2025-11-25");
+    assert_eq!(client.call("echo", json!({"text": "hi"})).text(), "hi");
+    assert_eq!(
+        server.log().notes_of("pid").len(),
+        2,
+        "each has a child of its own"
+    );
+}
+
+#[test]
 fn each_session_has_a_child_of_its_own_which_ends_with_it() {
     let (_room, server, gate) = before_echo(OPEN);
     let gate = gate.http();

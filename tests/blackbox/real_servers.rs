@@ -227,11 +227,11 @@ fn one_gateway_serves_real_servers_of_four_kinds_to_both_sdks() {
         "servers": {
             "child": {"command": words(everything("stdio")), "env": env},
             "streamable": {"url": streamable_url},
-            "sse": {"url": sse_url, "transport": "sse"},
+            "events": {"url": sse_url, "transport": "sse"},
             "time": {"command": words(time.to_vec()), "env": env},
         },
         "policies": {"everything": "everything.yaml"},
-        "local": {"child": "everything", "streamable": "everything", "sse": "everything", "time": "everything"},
+        "local": {"child": "everything", "streamable": "everything", "events": "everything", "time": "everything"},
     });
     room.write("everything.yaml", EVERYTHING);
     let config = room.write("callgate.yaml", &config.to_string());
@@ -247,7 +247,7 @@ fn one_gateway_serves_real_servers_of_four_kinds_to_both_sdks() {
     let at = |server: &str| -> OsString { url.replace("SERVER", server).into() };
     std::thread::scope(|scope| {
         for sdk in [Sdk::TypeScript, Sdk::Python] {
-            for server in ["child", "streamable", "sse"] {
+            for server in ["child", "streamable", "events", "child/sse", "events/sse"] {
                 let target = at(server);
                 scope.spawn(move || assert_script(&done(sdk, &[target], &script())));
             }
@@ -273,7 +273,7 @@ fn one_gateway_serves_real_servers_of_four_kinds_to_both_sdks() {
         .collect();
     assert_eq!(
         servers.into_iter().collect::<Vec<_>>(),
-        ["child", "sse", "streamable", "time"]
+        ["child", "events", "streamable", "time"]
     );
 }
 

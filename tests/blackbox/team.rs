@@ -2,9 +2,12 @@
 
 use crate::support::upstream::{Upstream, housekeeping, reply};
 use crate::support::{OPEN, Record, state, until};
-use callgate_testkit::{Http, HttpServer, Process, Room, ServerLog, StdioServer};
+use callgate_testkit::process::is_gone_within;
+use callgate_testkit::{Http, HttpServer, PATIENCE, Process, Room, ServerLog, StdioServer};
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -239,7 +242,7 @@ fn a_revocation_holds_from_the_next_call_on() {
             json!({"name": "echo", "arguments": {"text": "after"}}),
         );
         assert!(
-            after.status == 401 || after.status == 502 || after.answer().is_tool_error(),
+            matches!(after.status, 401 | 404 | 502) || after.answer().is_tool_error(),
             "{after:?}"
         );
         assert_eq!(stage.notes.calls().len(), before, "the call reached the server");
@@ -441,6 +444,72 @@ fn an_sse_server_cannot_have_messages_posted_to_another_origin() {
         );
     }
     assert!(other.asked().is_empty(), "{:?}", other.asked());
+}
+
+#[test]
+fn a_stream_of_2024_11_05_is_its_session_and_belongs_to_its_grant() {
+    let stage = Stage::new();
+    let ana = stage.grant("ana", &["notes=open"]);
+    let bob = stage.grant("bob", &["notes=open"]);
+    let team = stage.serve();
+    let head = |token: &str, url: &str| format!("authorization: Bearer {token}\r\nhost: {url}\r\n");
+    let authority = team.url.trim_start_matches("http://").to_owned();
+    let mut stream = BufReader::new(TcpStream::connect(&authority).unwrap());
+    stream.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
+    let get = format!("GET /mcp/notes/sse HTTP/1.1\r\n{}\r\n", head(&ana, &authority));
+    stream.get_mut().write_all(get.as_bytes()).unwrap();
+    let mut next_data = || loop {
+        let mut line = String::new();
+        stream.read_line(&mut line).unwrap();
+        if let Some(data) = line.strip_prefix("data: ") {
+            break data.trim().to_owned();
+        }
+    };
+    let address = next_data();
+    assert!(address.starts_with("/mcp/notes/messages?sessionId="), "{address}");
+    let post = |token: &str, message: &Value| {
+        team.client("notes", token)
+            .path(&address)
+            .post(&message.to_string())
+            .status
+    };
+    assert_eq!(post(&ana, &serde_json::from_str(&initialize()).unwrap()), 202);
+    assert!(next_data().contains("serverInfo"));
+    let call = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call",
+        "params": {"name": "echo", "arguments": {"text": "by the stream"}}});
+    assert_eq!(post(&bob, &call), 404, "another grant has no part in it");
+    assert_eq!(post(&ana, &call), 202);
+    let answer = next_data();
+    assert!(answer.contains("by the stream"), "{answer}");
+    let twice =
+        json!({"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": {"name": "echo", "name": "x"}});
+    let raw = twice
+        .to_string()
+        .replace("\"name\":\"x\"", "\"name\":\"echo\",\"name\":\"x\"");
+    assert_eq!(team.client("notes", &ana).path(&address).post(&raw).status, 202);
+    assert!(
+        next_data().contains("\"error\""),
+        "a malformed message is answered on the stream"
+    );
+    for wrong in [
+        "/mcp/notes/messages",
+        "/mcp/notes/messages?sessionId=0",
+        "/mcp/mail/messages?sessionId=0",
+    ] {
+        let status = team
+            .client("notes", &ana)
+            .path(wrong)
+            .post(&call.to_string())
+            .status;
+        assert!(matches!(status, 400 | 404), "{wrong}: {status}");
+    }
+    // The client closes the stream, and the session ends with its child.
+    let pids = stage.notes.notes_of("pid");
+    let pid = pids.last().unwrap().parse().unwrap();
+    drop(stream);
+    assert!(is_gone_within(pid, PATIENCE), "the child stayed");
+    assert_eq!(post(&ana, &call), 404);
+    assert_eq!(stage.notes.calls().len(), 1);
 }
 
 #[test]

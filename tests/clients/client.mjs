@@ -1,6 +1,7 @@
 // A client on the official TypeScript SDK that does what its first argument, a JSON array of steps, says, and
 // prints what it saw of each as one JSON line. After the steps: a URL, or a command and its arguments.
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
+import { SSEClientTransport } from "@modelcontextprotocol/sdk/client/sse.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import {
@@ -33,7 +34,9 @@ client.setNotificationHandler(ToolListChangedNotificationSchema, async () => {
   seen.listChanged += 1;
 });
 
-const transport = target.startsWith("http://")
+const transport = target.startsWith("http://") && target.endsWith("/sse")
+  ? new SSEClientTransport(new URL(target))
+  : target.startsWith("http://")
   ? new StreamableHTTPClientTransport(new URL(target), {
       requestInit: process.env.TEST_TOKEN ? { headers: { Authorization: `Bearer ${process.env.TEST_TOKEN}` } } : {},
     })

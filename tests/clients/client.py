@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 
 from mcp import ClientSession, StdioServerParameters, stdio_client
 from mcp import types
+from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 
 SEEN = {"sampling": 0, "elicitation": 0, "roots": 0}
@@ -57,7 +58,9 @@ async def do(session, step):
 async def main():
     steps, target, *args = sys.argv[1:]
     async with AsyncExitStack() as stack:
-        if target.startswith("http://"):
+        if target.startswith("http://") and target.endswith("/sse"):
+            transport = sse_client(target)
+        elif target.startswith("http://"):
             transport = streamable_http_client(target)
         else:
             server = StdioServerParameters(command=target, args=args, env=dict(os.environ))

@@ -83,8 +83,7 @@ pub(crate) enum Transport {
     Stdio,
     /// Over Streamable HTTP.
     Http,
-    /// The HTTP transport of 2024-11-05, which is not served.
-    #[value(hide = true)]
+    /// As `http`; the address that is told is that of the HTTP+SSE transport of 2024-11-05.
     Sse,
 }
 

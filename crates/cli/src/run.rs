@@ -91,14 +91,16 @@ async fn serve(args: &RunArgs, plan: setup::Plan) -> anyhow::Result<Ended> {
     };
     reload::watch(target, &gate, plan.policy);
     let served = match args.transport.unwrap_or(Transport::Stdio) {
-        Transport::Http => {
+        transport @ (Transport::Http | Transport::Sse) => {
             let address = SocketAddr::new(
                 args.bind.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
                 args.port.unwrap_or(0),
             );
-            serve_http(address, gate, plan.upstream, plan.token, wanted, signalled).await
+            let doors = Doors::One(One::new(gate, plan.upstream, plan.token));
+            let path = if transport == Transport::Sse { "sse" } else { "mcp" };
+            serve_http(address, path, doors, wanted, signalled).await
         }
-        Transport::Stdio | Transport::Sse => serve_stdio(gate, plan.upstream, &end, wanted, signalled).await,
+        Transport::Stdio => serve_stdio(gate, plan.upstream, &end, wanted, signalled).await,
     };
     drop(plan.store);
     served
@@ -106,9 +108,8 @@ async fn serve(args: &RunArgs, plan: setup::Plan) -> anyhow::Result<Ended> {
 
 async fn serve_http(
     address: SocketAddr,
-    gate: Arc<Gate>,
-    upstream: Upstream,
-    token: Option<http::Token>,
+    path: &str,
+    doors: Doors,
     wanted: watch::Receiver<End>,
     signalled: tokio::task::JoinHandle<i32>,
 ) -> anyhow::Result<Ended> {
@@ -116,8 +117,7 @@ async fn serve_http(
         format!("cannot listen on {address}; is the port taken? --port 0 picks a free one")
     })?;
     let address = listener.local_addr()?;
-    say(&format!("callgate: listening on http://{address}/mcp"));
-    let doors = Doors::One(One::new(gate, upstream, token));
+    say(&format!("callgate: listening on http://{address}/{path}"));
     let server = http::serve(listener, doors, Guard::new(address), wanted);
     server.await?;
     // The server ends when a signal asks for it.

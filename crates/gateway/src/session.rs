@@ -160,6 +160,12 @@ impl Session {
         self.lock().standing = Some(sink);
     }
 
+    /// Where messages of the server's go that belong to no request.
+    #[must_use]
+    pub fn standing(&self) -> Option<Sink> {
+        self.lock().standing.clone()
+    }
+
     /// Gives up the place of the server's own messages.
     pub fn detach(&self) {
         self.lock().standing = None;

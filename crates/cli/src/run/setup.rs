@@ -115,10 +115,8 @@ fn refuse_what_is_not_there(args: &RunArgs) -> anyhow::Result<()> {
         ),
         Some(other) => bail!("--state-fail-mode: `{other}` is not known; calls fail closed, always"),
     }
-    if args.transport == Some(Transport::Sse) {
-        bail!("--transport sse: the transport of 2024-11-05 is not served; use --transport http");
-    }
-    if (args.bind.is_some() || args.port.is_some()) && args.transport != Some(Transport::Http) {
+    let is_http = matches!(args.transport, Some(Transport::Http | Transport::Sse));
+    if (args.bind.is_some() || args.port.is_some()) && !is_http {
         bail!("--bind and --port need --transport http");
     }
     if args.command.is_empty() && args.upstream.is_none() {

@@ -2,6 +2,7 @@
 
 mod answer;
 mod guard;
+mod legacy;
 mod sessions;
 mod team;
 
@@ -24,11 +25,13 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use guard::bearer;
 use http::header::AUTHORIZATION;
+use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use legacy::Place;
 use sessions::{OpenError, Sessions};
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -161,28 +164,33 @@ impl Desk {
         if self.is_closing.load(Ordering::Acquire) {
             return plain(StatusCode::SERVICE_UNAVAILABLE, "the gate is ending");
         }
-        let sessions = match self.doors.enter(request.uri().path(), request.headers(), peer) {
-            Ok(sessions) => sessions,
+        let entered = self.doors.enter(request.uri().path(), request.headers(), peer);
+        let (sessions, place) = match entered {
+            Ok(entered) => entered,
             Err(refused) => return *refused,
         };
         let caller = Visit { sessions: &sessions };
-        match *request.method() {
-            Method::POST => caller.post(request).await,
-            Method::GET => caller.get(request.headers()),
-            Method::DELETE => caller.delete(request.headers()).await,
-            _ => plain(StatusCode::METHOD_NOT_ALLOWED, "use POST, GET or DELETE"),
+        match (place, request.method()) {
+            (Place::Endpoint, &Method::POST) => caller.post(request).await,
+            (Place::Endpoint, &Method::GET) => caller.get(request.headers()),
+            (Place::Endpoint, &Method::DELETE) => caller.delete(request.headers()).await,
+            (Place::Endpoint, _) => plain(StatusCode::METHOD_NOT_ALLOWED, "use POST, GET or DELETE"),
+            (Place::Stream, &Method::GET) => caller.open_stream(request.uri().path()),
+            (Place::Stream, _) => plain(StatusCode::METHOD_NOT_ALLOWED, "use GET"),
+            (Place::Messages, &Method::POST) => caller.take_message(request).await,
+            (Place::Messages, _) => plain(StatusCode::METHOD_NOT_ALLOWED, "use POST"),
         }
     }
 }
 
 impl Doors {
-    /// The sessions that a request may use.
+    /// The sessions that a request may use, and what for.
     fn enter(
         &self,
         path: &str,
         headers: &HeaderMap,
         peer: IpAddr,
-    ) -> Result<Arc<Sessions>, Box<Response<Body>>> {
+    ) -> Result<(Arc<Sessions>, Place), Box<Response<Body>>> {
         let token = bearer(headers);
         match self {
             Self::One(one) => {
@@ -194,19 +202,35 @@ impl Doors {
                     self.record_failure(peer, "token");
                     return Err(Box::new(unauthorized()));
                 }
-                match path {
-                    "/mcp" | "/" => Ok(Arc::clone(&one.sessions)),
-                    _ => Err(Box::new(plain(
+                let place = match path {
+                    "/mcp" | "/" => Some(Place::Endpoint),
+                    _ => path
+                        .strip_prefix("/mcp")
+                        .unwrap_or(path)
+                        .strip_prefix('/')
+                        .and_then(|part| Place::of(Some(part))),
+                };
+                match place {
+                    Some(place) => Ok((Arc::clone(&one.sessions), place)),
+                    None => Err(Box::new(plain(
                         StatusCode::NOT_FOUND,
                         "not found; the endpoint is /mcp",
                     ))),
                 }
             }
             Self::Team(team) => {
-                let server = path.strip_prefix("/mcp/").unwrap_or_default();
+                let rest = path.strip_prefix("/mcp/").unwrap_or_default();
+                let (server, part) = rest
+                    .split_once('/')
+                    .map_or((rest, None), |(server, part)| (server, Some(part)));
+                let place = Place::of(part);
+                // A path of no place leads to no server.
+                let server = if place.is_some() { server } else { "" };
                 // What a request without a bearer token brings along is no token, and not nothing.
                 let token = token.or_else(|| headers.contains_key(AUTHORIZATION).then_some(""));
-                team.enter(server, token, peer).map_err(|denied| {
+                let place = place.unwrap_or(Place::Endpoint);
+                let entered = team.enter(server, token, peer).map(|sessions| (sessions, place));
+                entered.map_err(|denied| {
                     Box::new(match denied {
                         Denied::Token => unauthorized(),
                         Denied::Slow => too_many_failures(),
@@ -248,14 +272,16 @@ impl Doors {
 
 /// A request that was let in.
 struct Visit<'a> {
-    sessions: &'a Sessions,
+    sessions: &'a Arc<Sessions>,
 }
 
 impl Visit<'_> {
-    async fn post(&self, request: Request<Incoming>) -> Response<Body> {
+    /// The whole body of a request, within bounds.
+    async fn body(&self, request: Request<Incoming>) -> Result<(Parts, Bytes), Box<Response<Body>>> {
+        let refused = |status, text| Err(Box::new(plain(status, text)));
         let (parts, body) = request.into_parts();
         if !is_json(&parts.headers) {
-            return plain(
+            return refused(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "the body has to be application/json",
             );
@@ -268,11 +294,11 @@ impl Visit<'_> {
             Poll::Ready(collected) => collected,
             Poll::Pending => match tokio::time::timeout(BODY_TIMEOUT, collected).await {
                 Ok(collected) => collected,
-                Err(_) => return plain(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"),
+                Err(_) => return refused(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"),
             },
         };
-        let body = match collected {
-            Ok(body) => body.to_bytes(),
+        match collected {
+            Ok(body) => Ok((parts, body.to_bytes())),
             Err(cause) if cause.is::<LengthLimitError>() => {
                 let gate = self.sessions.gate();
                 let cause = Malformed::TooLarge {
@@ -281,12 +307,19 @@ impl Visit<'_> {
                 };
                 gate.recorder()
                     .malformed(gate, None, Peer::Client, &cause, bytes_max);
-                return plain(
+                refused(
                     StatusCode::PAYLOAD_TOO_LARGE,
                     "the message is larger than a message may be",
-                );
+                )
             }
-            Err(_) => return plain(StatusCode::BAD_REQUEST, "the body did not arrive whole"),
+            Err(_) => refused(StatusCode::BAD_REQUEST, "the body did not arrive whole"),
+        }
+    }
+
+    async fn post(&self, request: Request<Incoming>) -> Response<Body> {
+        let (parts, body) = match self.body(request).await {
+            Ok(whole) => whole,
+            Err(refused) => return *refused,
         };
         let admitted = self.admit(&body, &parts.headers);
         let Admitted {

@@ -245,7 +245,9 @@ impl LegacyLink {
             .data
             .as_deref()
             .and_then(|data| std::str::from_utf8(data).ok())
-            .and_then(|data| self.endpoint.within_origin(data.trim()));
+            .map(str::trim)
+            .filter(|data| !data.is_empty())
+            .and_then(|data| self.endpoint.within_origin(data));
         match named {
             Some(uri) => {
                 self.address.send_replace(Address::Known(uri));

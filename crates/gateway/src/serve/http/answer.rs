@@ -87,12 +87,42 @@ pub(super) fn json(status: u16, bytes: Bytes) -> Response<Body> {
 
 /// A stream that ends with the answer.
 pub(super) fn event_stream(first: Outbound, receiver: mpsc::Receiver<Outbound>) -> Response<Body> {
-    stream_of(Some(first), receiver, Until::Answer)
+    stream_of(Feed {
+        opening: None,
+        next: Some(first),
+        receiver,
+        until: Until::Answer,
+        is_over: false,
+        _held: (),
+    })
 }
 
 /// A stream that ends with its session.
 pub(super) fn standing_stream(receiver: mpsc::Receiver<Outbound>) -> Response<Body> {
-    stream_of(None, receiver, Until::Closed)
+    stream_of(Feed {
+        opening: None,
+        next: None,
+        receiver,
+        until: Until::Closed,
+        is_over: false,
+        _held: (),
+    })
+}
+
+/// A stream that first names an address, and lets go of what it holds when it ends.
+pub(super) fn named_stream<H: Send + 'static>(
+    address: &str,
+    receiver: mpsc::Receiver<Outbound>,
+    held: H,
+) -> Response<Body> {
+    stream_of(Feed {
+        opening: Some(Bytes::from(format!("event: endpoint\ndata: {address}\n\n"))),
+        next: None,
+        receiver,
+        until: Until::Closed,
+        is_over: false,
+        _held: held,
+    })
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,37 +131,44 @@ enum Until {
     Closed,
 }
 
-struct Feed {
+struct Feed<H> {
+    opening: Option<Bytes>,
     next: Option<Outbound>,
     receiver: mpsc::Receiver<Outbound>,
     until: Until,
     is_over: bool,
+    _held: H,
 }
 
-fn stream_of(first: Option<Outbound>, receiver: mpsc::Receiver<Outbound>, until: Until) -> Response<Body> {
-    let feed = Feed {
-        next: first,
-        receiver,
-        until,
-        is_over: false,
-    };
-    let frames = stream::unfold(feed, |mut feed| async move {
-        if feed.is_over {
+impl<H> Feed<H> {
+    /// The bytes that come next; none at the end.
+    async fn piece(&mut self) -> Option<Bytes> {
+        if self.is_over {
             return None;
         }
-        let message = match feed.next.take() {
+        if let Some(opening) = self.opening.take() {
+            return Some(opening);
+        }
+        let message = match self.next.take() {
             Some(message) => message,
-            None => match tokio::time::timeout(KEEP_ALIVE, feed.receiver.recv()).await {
+            None => match tokio::time::timeout(KEEP_ALIVE, self.receiver.recv()).await {
                 Ok(Some(message)) => message,
                 Ok(None) => return None,
-                Err(_) => return Some((Ok(Frame::data(Bytes::from_static(b": still here\n\n"))), feed)),
+                Err(_) => return Some(Bytes::from_static(b": still here\n\n")),
             },
         };
-        feed.is_over = feed.until == Until::Answer && message.end == End::Last;
+        self.is_over = self.until == Until::Answer && message.end == End::Last;
         let mut event = Vec::with_capacity(message.bytes.len().saturating_add(32));
         event.extend_from_slice(b"event: message\n");
         write_data(&mut event, &message.bytes);
-        Some((Ok(Frame::data(Bytes::from(event))), feed))
+        Some(Bytes::from(event))
+    }
+}
+
+fn stream_of<H: Send + 'static>(feed: Feed<H>) -> Response<Body> {
+    let frames = stream::unfold(feed, |mut feed| async move {
+        let piece = feed.piece().await?;
+        Some((Ok(Frame::data(piece)), feed))
     });
     let mut response = with(
         StatusCode::OK,

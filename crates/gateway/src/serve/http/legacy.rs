@@ -1,0 +1,108 @@
+//! Clients of the HTTP transport of 2024-11-05: a stream of events, whose first names the address to which the
+//! client posts its messages. Answers come on the stream, which is the session.
+
+use super::answer::{Body, accepted, named_stream, plain};
+use super::sessions::Sessions;
+use super::{QUEUE_MAX, Visit, carry_out, not_opened};
+use crate::session::Entry;
+use crate::sink::Sink;
+use callgate_wire::decode;
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// What a request is for, by the end of its path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Streamable HTTP.
+    Endpoint,
+    /// The stream of 2024-11-05.
+    Stream,
+    /// Where the messages for a stream are posted.
+    Messages,
+}
+
+impl Place {
+    /// The place that a last part of a path names.
+    pub(super) fn of(part: Option<&str>) -> Option<Self> {
+        match part {
+            None => Some(Self::Endpoint),
+            Some("sse") => Some(Self::Stream),
+            Some("messages") => Some(Self::Messages),
+            Some(_) => None,
+        }
+    }
+}
+
+/// The name of the session's id in the address that a stream names.
+const SESSION_PARAM: &str = "sessionId";
+
+/// Ends a session once its stream is gone.
+pub(super) struct Closing {
+    sessions: Arc<Sessions>,
+    id: String,
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let (sessions, id) = (Arc::clone(&self.sessions), std::mem::take(&mut self.id));
+            runtime.spawn(async move {
+                sessions.close(&id).await;
+            });
+        }
+    }
+}
+
+impl Visit<'_> {
+    /// Opens a session, and the stream that it lasts as long as.
+    pub(super) fn open_stream(&self, path: &str) -> Response<Body> {
+        let session = match self.sessions.open() {
+            Ok(session) => session,
+            Err(cause) => return *not_opened(&cause),
+        };
+        let Some(id) = session.id().map(|id| id.as_str().to_owned()) else {
+            return plain(StatusCode::INTERNAL_SERVER_ERROR, "the session has no id");
+        };
+        let (sender, receiver) = mpsc::channel(QUEUE_MAX);
+        session.attach(Sink::Shared(sender));
+        let base = path.strip_suffix("/sse").unwrap_or_default();
+        let address = format!("{base}/messages?{SESSION_PARAM}={id}");
+        let closing = Closing {
+            sessions: Arc::clone(self.sessions),
+            id,
+        };
+        named_stream(&address, receiver, closing)
+    }
+
+    /// Takes a message for a stream; what it is answered with goes there.
+    pub(super) async fn take_message(&self, request: Request<Incoming>) -> Response<Body> {
+        let query = request.uri().query().unwrap_or_default();
+        let mut ids = url::form_urlencoded::parse(query.as_bytes())
+            .filter(|(name, _)| name == SESSION_PARAM)
+            .map(|(_, id)| id.into_owned());
+        let (Some(id), None) = (ids.next(), ids.next()) else {
+            return plain(StatusCode::BAD_REQUEST, "the address has no session id");
+        };
+        let found = self.sessions.find(&id);
+        let Some((session, sink)) =
+            found.and_then(|session| Some((Arc::clone(&session), session.standing()?)))
+        else {
+            return plain(StatusCode::NOT_FOUND, "no such session; open a stream");
+        };
+        let body = match self.body(request).await {
+            Ok((_, body)) => body,
+            Err(refused) => return *refused,
+        };
+        let decoded = decode(&body, &session.gate().settings.bounds);
+        let intake = session.accept_decoded(&body, decoded, &sink, &Entry::default());
+        let due = intake.answers_due;
+        let carried = tokio::spawn(carry_out(session, intake));
+        if due == 0 {
+            // What the client sends next must not overtake it.
+            let _ = carried.await;
+        }
+        accepted()
+    }
+}
