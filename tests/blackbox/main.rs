@@ -32,3 +32,5 @@ mod seen_is_callable;
 mod support;
 #[cfg(test)]
 mod team;
+#[cfg(test)]
+mod tls;

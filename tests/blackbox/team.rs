@@ -15,21 +15,21 @@ const NOTHING: &str = "version: \"1\"\ndefault: deny\ntools: {}\n";
 const ECHO_ONLY: &str = "version: \"1\"\ndefault: deny\ntools:\n  echo: {}\n";
 
 /// Two echo servers, `notes` as a child and `mail` behind a URL, and three policies.
-struct Stage {
-    room: Room,
+pub(crate) struct Stage {
+    pub(crate) room: Room,
     notes: ServerLog,
     mail: HttpServer,
-    config: Value,
+    pub(crate) config: Value,
 }
 
 /// A running gateway.
-struct Team {
-    process: Process,
-    url: String,
+pub(crate) struct Team {
+    pub(crate) process: Process,
+    pub(crate) url: String,
 }
 
 impl Stage {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let room = Room::new();
         let child = StdioServer::echo(&room);
         let mail = HttpServer::start(&room, &[]);
@@ -57,7 +57,7 @@ impl Stage {
         }
     }
 
-    fn serve(&self) -> Team {
+    pub(crate) fn serve(&self) -> Team {
         let config = self.room.write("callgate.yaml", &self.config.to_string());
         let mut command = Command::new(env!("CARGO_BIN_EXE_callgate"));
         command.args(["serve", "-c"]).arg(config).current_dir("/");
@@ -65,10 +65,7 @@ impl Stage {
         process.lives_in(&self.room);
         process.owns_servers_of(self.notes.clone());
         let line = process.stderr_line("listening on");
-        let url = line
-            .split_whitespace()
-            .find(|word| word.starts_with("http://"))
-            .unwrap();
+        let url = line.split_whitespace().find(|word| word.contains("://")).unwrap();
         Team {
             url: url.trim_end_matches("/mcp/SERVER").to_owned(),
             process,
@@ -93,7 +90,7 @@ impl Stage {
     }
 
     /// A grant's token.
-    fn grant(&self, label: &str, servers: &[&str]) -> String {
+    pub(crate) fn grant(&self, label: &str, servers: &[&str]) -> String {
         let mut words = vec!["create", label];
         for server in servers {
             words.extend(["--server", server]);
@@ -119,7 +116,7 @@ impl Team {
     }
 }
 
-fn initialize() -> String {
+pub(crate) fn initialize() -> String {
     json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
         "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}})
     .to_string()

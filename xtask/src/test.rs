@@ -21,11 +21,12 @@ pub(crate) enum Scope {
 }
 
 /// Debian's packages of the programs that tests run.
-const PROGRAMS: [(&str, &[&str]); 5] = [
+const PROGRAMS: [(&str, &[&str]); 6] = [
     ("cc", &["gcc", "libc6-dev"]),
     ("python3", &["python3", "python3-venv"]),
     ("node", &["nodejs"]),
     ("npm", &["npm"]),
+    ("openssl", &["openssl"]),
     ("valgrind", &["valgrind"]),
 ];
 

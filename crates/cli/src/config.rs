@@ -20,6 +20,8 @@ pub(crate) use vocabulary::json_schema;
 
 use crate::commands::validate::load::{Checked, Source};
 use crate::reference::Variables;
+use anyhow::Context;
+use callgate_gateway::serve::http::Certificate;
 use callgate_policy::document::Findings;
 use callgate_policy::{Diagnostic, Severity, Style, read_document};
 use read::Reader;
@@ -41,6 +43,8 @@ pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     /// Further names under which clients reach the gateway.
     pub(crate) hosts: BTreeSet<HostName>,
+    /// The certificate that clients are shown; none where bytes travel as they are.
+    pub(crate) tls: Option<Tls>,
     /// Where limits and ledger are kept.
     pub(crate) state: StateFolder,
     /// The servers behind the gateway.
@@ -49,6 +53,33 @@ pub(crate) struct Config {
     pub(crate) policies: BTreeMap<PolicyName, LoadedPolicy>,
     /// What callers on this machine may use until the first grant is made. Each of the policies is declared.
     pub(crate) local: BTreeMap<ServerName, PolicyName>,
+}
+
+/// Files of a certificate and its key, which can be used together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tls {
+    /// The chain of certificates, in PEM.
+    pub(crate) certificate: PathBuf,
+    /// The private key, in PEM.
+    pub(crate) key: PathBuf,
+}
+
+impl Tls {
+    /// The texts of both files.
+    pub(crate) fn read(&self) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
+        let read =
+            |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+        Ok((read(&self.certificate)?, read(&self.key)?))
+    }
+
+    /// The certificate with its key.
+    pub(crate) fn load(&self) -> anyhow::Result<Certificate> {
+        let (chain, key) = self.read()?;
+        Certificate::new(&chain, &key).with_context(|| match self.certificate.file_name() {
+            Some(name) => format!("{} cannot be used", name.to_string_lossy()),
+            None => "the certificate cannot be used".to_owned(),
+        })
+    }
 }
 
 /// Where limits and ledger are kept, and what they survive.

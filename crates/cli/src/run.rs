@@ -118,7 +118,7 @@ async fn serve_http(
     })?;
     let address = listener.local_addr()?;
     say(&format!("callgate: listening on http://{address}/{path}"));
-    let server = http::serve(listener, doors, Guard::new(address), wanted);
+    let server = http::serve(listener, http::Wire::Plain, doors, Guard::new(address), wanted);
     server.await?;
     // The server ends when a signal asks for it.
     if signalled.is_finished() {

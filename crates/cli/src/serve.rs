@@ -1,7 +1,7 @@
 //! `callgate serve`: one address before all servers of a team, each caller with a grant of its own.
 
 use crate::args::{self, Reload};
-use crate::config::{self, Config, HostName, RemoteTransport, Server};
+use crate::config::{self, Config, HostName, RemoteTransport, Server, Tls};
 use crate::run::policy::PolicyFile;
 use crate::run::reload::{self, Target};
 use crate::run::{self, Ended};
@@ -14,7 +14,9 @@ use callgate_gateway::gate::PolicySlot;
 use callgate_gateway::link::child::{End, Environment, ServerCommand};
 use callgate_gateway::link::http::Endpoint;
 use callgate_gateway::recorder::Recorder;
-use callgate_gateway::serve::http::{self, Access, Doors, Granted, Guard, Roll, Source, Team, Upstream};
+use callgate_gateway::serve::http::{
+    self, Access, Certificate, Doors, Granted, Guard, Roll, Source, Team, Upstream, Wire,
+};
 use callgate_ledger::record;
 use callgate_policy::Style;
 use callgate_store::{
@@ -27,6 +29,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 
 pub(crate) const EXAMPLES: &str = "\
@@ -54,6 +57,9 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_enum, default_value_t = args::LogLevel::Info)]
     log_level: args::LogLevel,
 }
+
+/// How often the files of a certificate are looked at.
+const CERTIFICATE_PERIOD: Duration = Duration::from_millis(500);
 
 /// The policies by name, each where it can be replaced.
 type Slots = BTreeMap<PolicyName, Arc<PolicySlot>>;
@@ -208,9 +214,17 @@ async fn serve(args: &ServeArgs, plan: Plan) -> anyhow::Result<Ended> {
         .iter()
         .flat_map(|host| spellings(host, address.port()));
     let guard = Guard::new(address).also(hosts);
+    let (wire, scheme) = match &config.tls {
+        None => (Wire::Plain, "http"),
+        Some(tls) => {
+            let certificate = tls.load()?;
+            follow_certificate(tls.clone(), certificate.clone());
+            (Wire::Tls(certificate), "https")
+        }
+    };
     follow(args, plan);
-    say(&format!("callgate: listening on http://{address}/mcp/SERVER"));
-    http::serve(listener, Doors::Team(team), guard, wanted).await?;
+    say(&format!("callgate: listening on {scheme}://{address}/mcp/SERVER"));
+    http::serve(listener, wire, Doors::Team(team), guard, wanted).await?;
     Ok(run::by_signal(signalled.await.unwrap_or(15)))
 }
 
@@ -275,6 +289,35 @@ fn upstream(server: &Server) -> anyhow::Result<Upstream> {
             }
         }
     })
+}
+
+/// Shows another certificate once its files have changed; one that cannot be used leaves the one before.
+fn follow_certificate(tls: Tls, certificate: Certificate) {
+    tokio::spawn(async move {
+        let read = || tls.read().ok();
+        let mut shown = read();
+        loop {
+            tokio::time::sleep(CERTIFICATE_PERIOD).await;
+            let now = read();
+            if now == shown {
+                continue;
+            }
+            // Two files are not replaced at once: they have to read the same twice.
+            tokio::time::sleep(CERTIFICATE_PERIOD).await;
+            if read() != now {
+                continue;
+            }
+            if let Some((chain, key)) = &now {
+                match certificate.replace(chain, key) {
+                    Ok(()) => tracing::info!("the certificate was reloaded"),
+                    Err(cause) => {
+                        tracing::error!("the certificate was not reloaded: {cause}; the one before stays")
+                    }
+                }
+            }
+            shown = now;
+        }
+    });
 }
 
 /// Follows the files of all policies.

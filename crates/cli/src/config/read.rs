@@ -4,8 +4,8 @@ use super::name::{HostName, Name, PolicyName, ServerName};
 use super::policies::LoadedPolicy;
 use super::server::Server;
 use super::veil::verbatim;
-use super::vocabulary::{CONFIG, STATE};
-use super::{Config, Durability, LISTEN_DEFAULT, StateFolder};
+use super::vocabulary::{CONFIG, STATE, TLS};
+use super::{Config, Durability, LISTEN_DEFAULT, StateFolder, Tls};
 use crate::commands::validate::load::{Checked, Source};
 use crate::reference::Variables;
 use callgate_policy::document::{Fields, Findings, join, nearest};
@@ -38,6 +38,7 @@ impl Reader<'_> {
         self.version(fields);
         let listen = self.listen(fields);
         let hosts = self.hosts(fields);
+        let tls = self.tls(fields);
         let state = self.state(fields);
         let servers = self.servers(fields);
         let policies = self.policies(fields);
@@ -45,6 +46,7 @@ impl Reader<'_> {
         (self.findings.error_count() == 0).then_some(Config {
             listen,
             hosts,
+            tls,
             state,
             servers,
             policies,
@@ -135,6 +137,34 @@ impl Reader<'_> {
             }
         }
         hosts
+    }
+
+    fn tls(&mut self, fields: Fields<'_>) -> Option<Tls> {
+        let node = fields.value("tls")?;
+        let fields = self.findings.fields(node, "/tls", &TLS)?;
+        let (certificate, key) = (self.path(fields, "certificate"), self.path(fields, "key"));
+        let (Some(certificate), Some(key)) = (certificate, key) else {
+            self.findings
+                .error(
+                    Code::MissingKey,
+                    fields.head(),
+                    "/tls",
+                    "`tls` needs `certificate` and `key`",
+                )
+                .hint("write `tls: {certificate: cert.pem, key: key.pem}`");
+            return None;
+        };
+        let tls = Tls { certificate, key };
+        self.files.extend([tls.certificate.clone(), tls.key.clone()]);
+        match tls.load() {
+            Ok(_) => Some(tls),
+            Err(error) => {
+                self.findings
+                    .error(Code::File, fields.head(), "/tls", format!("{error:#}"))
+                    .hint("paths are relative to this file; both files are PEM");
+                None
+            }
+        }
     }
 
     fn state(&mut self, fields: Fields<'_>) -> StateFolder {

@@ -38,6 +38,11 @@ pub(super) static CONFIG: Table = Table {
             "Further names under which clients reach the gateway, as their `Host` header says them.",
         ),
         word(
+            "tls",
+            Takes::Table(&TLS),
+            "The certificate that clients are shown. Without it, the gateway speaks plain HTTP.",
+        ),
+        word(
             "state",
             Takes::Table(&STATE),
             "Where limits and ledger are kept, and what they survive.",
@@ -56,6 +61,25 @@ pub(super) static CONFIG: Table = Table {
             "local",
             NamedLike(SERVER_PATTERN, &Matching(POLICY_PATTERN)),
             "What callers on this machine may use until the first grant is made: the policy by which each server is judged.",
+        ),
+    ],
+};
+
+/// A certificate.
+pub(super) static TLS: Table = Table {
+    called: "`tls`",
+    name: "tls",
+    about: "The certificate that clients are shown, and its key.",
+    keys: &[
+        word(
+            "certificate",
+            Text,
+            "The file of the chain of certificates in PEM, the gateway's own first; relative to this file.",
+        ),
+        word(
+            "key",
+            Text,
+            "The file of the private key in PEM, relative to this file.",
         ),
     ],
 };
@@ -126,7 +150,7 @@ pub(super) static SERVER: Table = Table {
 /// The JSON Schema (2020-12) of a configuration. It accepts every configuration that loads, and is looser than
 /// loading.
 pub(crate) fn json_schema() -> Value {
-    let mut schema = schema("Callgate configuration", &CONFIG, &[&STATE, &SERVER]);
+    let mut schema = schema("Callgate configuration", &CONFIG, &[&TLS, &STATE, &SERVER]);
     if let Value::Object(members) = &mut schema {
         members.insert("required".to_owned(), json!(["version", "servers"]));
     }

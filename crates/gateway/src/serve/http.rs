@@ -5,10 +5,12 @@ mod guard;
 mod legacy;
 mod sessions;
 mod team;
+mod tls;
 
 pub use guard::{Guard, Token, TokenError};
 pub use sessions::Upstream;
 pub use team::{Access, Granted, Roll, Source, Team};
+pub use tls::{Certificate, CertificateError};
 
 use crate::gate::Gate;
 use crate::link::PassageKind;
@@ -43,6 +45,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use team::Denied;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -87,17 +90,28 @@ impl One {
     }
 }
 
+/// How bytes travel between clients and the gateway.
+#[derive(Debug)]
+pub enum Wire {
+    /// As they are.
+    Plain,
+    /// Under TLS.
+    Tls(Certificate),
+}
+
 /// Serves clients until the end is wanted, then lets open requests finish.
 ///
 /// # Errors
 /// Where connections cannot be accepted.
 pub async fn serve(
     listener: TcpListener,
+    wire: Wire,
     doors: Doors,
     guard: Guard,
     mut end: watch::Receiver<End>,
 ) -> io::Result<()> {
     let desk = Arc::new(Desk {
+        wire,
         doors,
         guard,
         is_closing: AtomicBool::new(false),
@@ -135,12 +149,26 @@ pub async fn serve(
 
 #[derive(Debug)]
 struct Desk {
+    wire: Wire,
     doors: Doors,
     guard: Guard,
     is_closing: AtomicBool,
 }
 
 async fn connection(stream: TcpStream, peer: IpAddr, desk: Arc<Desk>) {
+    match &desk.wire {
+        Wire::Plain => converse(stream, peer, desk).await,
+        Wire::Tls(certificate) => match certificate.accept(stream).await {
+            Ok(stream) => converse(stream, peer, desk).await,
+            Err(cause) => tracing::debug!(%cause, "a client did not shake hands"),
+        },
+    }
+}
+
+async fn converse<S>(stream: S, peer: IpAddr, desk: Arc<Desk>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let service = service_fn(move |request| {
         let desk = Arc::clone(&desk);
         async move { Ok::<_, Infallible>(desk.answer(request, peer).await) }
