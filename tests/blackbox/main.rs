@@ -34,3 +34,5 @@ mod support;
 mod team;
 #[cfg(test)]
 mod tls;
+#[cfg(test)]
+mod team_changes;

@@ -17,8 +17,8 @@ const ECHO_ONLY: &str = "version: \"1\"\ndefault: deny\ntools:\n  echo: {}\n";
 /// Two echo servers, `notes` as a child and `mail` behind a URL, and three policies.
 pub(crate) struct Stage {
     pub(crate) room: Room,
-    notes: ServerLog,
-    mail: HttpServer,
+    pub(crate) notes: ServerLog,
+    pub(crate) mail: HttpServer,
     pub(crate) config: Value,
 }
 
@@ -73,7 +73,7 @@ impl Stage {
     }
 
     /// Runs `callgate grants`, and gives what it wrote to stdout.
-    fn grants(&self, words: &[&str]) -> String {
+    pub(crate) fn grants(&self, words: &[&str]) -> String {
         let output = Command::new(env!("CARGO_BIN_EXE_callgate"))
             .arg("grants")
             .args(words)
@@ -100,16 +100,16 @@ impl Stage {
 }
 
 impl Team {
-    fn anyone(&self, server: &str) -> Http {
+    pub(crate) fn anyone(&self, server: &str) -> Http {
         Http::to(&format!("{}/mcp/{server}", self.url))
     }
 
-    fn client(&self, server: &str, token: &str) -> Http {
+    pub(crate) fn client(&self, server: &str, token: &str) -> Http {
         self.anyone(server)
             .header("authorization", &format!("Bearer {token}"))
     }
 
-    fn begun(&self, server: &str, token: &str) -> Http {
+    pub(crate) fn begun(&self, server: &str, token: &str) -> Http {
         let mut client = self.client(server, token);
         client.initialize("2025-11-25");
         client

@@ -88,6 +88,7 @@ async fn serve(args: &RunArgs, plan: setup::Plan) -> anyhow::Result<Ended> {
         name: "the policy".to_owned(),
         server: Some(server.clone()),
         in_force: Box::new(move |program| vec![setup::in_force(&server, program)]),
+        turn: Arc::default(),
     };
     reload::watch(target, &gate, plan.policy);
     let served = match args.transport.unwrap_or(Transport::Stdio) {

@@ -322,6 +322,7 @@ fn follow_certificate(tls: Tls, certificate: Certificate) {
 
 /// Follows the files of all policies.
 fn follow(args: &ServeArgs, plan: Plan) {
+    let turn = Arc::default();
     for (name, policy) in plan.policies {
         let Some(slot) = plan.slots.get(&name) else {
             continue;
@@ -343,6 +344,7 @@ fn follow(args: &ServeArgs, plan: Plan) {
                 });
                 in_force(&servers, programs)
             }),
+            turn: Arc::clone(&turn),
         };
         reload::follow(target, policy);
     }

@@ -155,9 +155,28 @@ impl Session {
         &self.link
     }
 
-    /// Where messages of the server's go that belong to no request; the earlier place is given up.
+    /// Where messages of the server's go that belong to no request; the earlier place is given up. A session
+    /// that has ended takes none.
     pub fn attach(&self, sink: Sink) {
-        self.lock().standing = Some(sink);
+        let mut state = self.lock();
+        if !state.is_closed {
+            state.standing = Some(sink);
+        }
+    }
+
+    /// Whether somebody listens for messages that belong to no request.
+    #[must_use]
+    pub fn has_listener(&self) -> bool {
+        self.lock()
+            .standing
+            .as_ref()
+            .is_some_and(|sink| !sink.is_closed())
+    }
+
+    /// Whether one of its sides has gone.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.lock().is_closed
     }
 
     /// Where messages of the server's go that belong to no request.

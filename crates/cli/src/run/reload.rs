@@ -33,6 +33,9 @@ pub(crate) struct Target {
     /// The server that it is for, where it is for one.
     pub(crate) server: Option<ServerName>,
     pub(crate) in_force: InForce,
+    /// Held from the look at what is in force to the change of it: several policies may change at once, and the
+    /// store has to be told of all of them.
+    pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// Follows a policy file for as long as the program runs, unless that was turned off.
@@ -148,6 +151,7 @@ async fn take(target: &Target, path: &Path, content: Vec<u8>) -> Option<PolicyFi
 
 /// Puts a policy in force once the store knows it; `None` where the gate ends before that.
 async fn put_in_force(target: &Target, program: &Program, record: record::Reload) -> Option<()> {
+    let _turn = target.turn.lock().await;
     loop {
         let policies = (target.in_force)(program);
         match target.store.reload(policies, record.clone()).await {

@@ -34,7 +34,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use legacy::Place;
-use sessions::{OpenError, Sessions};
+use sessions::{Children, OpenError, Sessions};
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
@@ -62,6 +62,10 @@ const FLUSH_GRACE: Duration = Duration::from_millis(500);
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 /// Connections open at once.
 const CONNECTIONS_MAX: usize = 4_096;
+/// How often sessions are looked through for those that nobody uses.
+const TIDY_PERIOD: Duration = Duration::from_secs(30);
+/// How long children may take to be gone, once each has had its own time to end.
+const CHILDREN_GRACE: Duration = Duration::from_secs(5);
 
 /// Whom requests are let in as, and where they lead.
 #[derive(Debug)]
@@ -76,6 +80,7 @@ pub enum Doors {
 #[derive(Debug)]
 pub struct One {
     sessions: Arc<Sessions>,
+    children: Children,
     token: Option<Token>,
 }
 
@@ -83,8 +88,10 @@ impl One {
     /// A way that is open to whoever has the token, to everyone where there is none.
     #[must_use]
     pub fn new(gate: Arc<Gate>, upstream: Upstream, token: Option<Token>) -> Self {
+        let children = Children::new();
         Self {
-            sessions: Arc::new(Sessions::new(gate, upstream)),
+            sessions: Arc::new(Sessions::new(gate, upstream, children.clone())),
+            children,
             token,
         }
     }
@@ -119,10 +126,12 @@ pub async fn serve(
     let mut connections = JoinSet::new();
     let over = wanted(&mut end);
     tokio::pin!(over);
+    let mut tidying = tokio::time::interval(TIDY_PERIOD);
     loop {
         while connections.try_join_next().is_some() {}
         tokio::select! {
             () = &mut over => break,
+            _ = tidying.tick() => desk.doors.close_idle(),
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) if connections.len() < CONNECTIONS_MAX => {
                     let _ = stream.set_nodelay(true);
@@ -142,6 +151,7 @@ pub async fn serve(
     desk.is_closing.store(true, Ordering::Release);
     let _ = tokio::time::timeout(DRAIN_GRACE, desk.doors.drained()).await;
     desk.doors.close_all().await;
+    let _ = tokio::time::timeout(CHILDREN_GRACE, desk.doors.children().ended()).await;
     let flushed = async { while connections.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(FLUSH_GRACE, flushed).await;
     Ok(())
@@ -280,6 +290,20 @@ impl Doors {
                     .auth_failure(Some(&gate.server), None, peer, reason);
             }
             Self::Team(team) => team.record_failure(peer, reason),
+        }
+    }
+
+    fn close_idle(&self) {
+        match self {
+            Self::One(one) => one.sessions.close_idle(),
+            Self::Team(team) => team.close_idle(),
+        }
+    }
+
+    fn children(&self) -> &Children {
+        match self {
+            Self::One(one) => &one.children,
+            Self::Team(team) => team.children(),
         }
     }
 
@@ -450,6 +474,7 @@ fn not_opened(cause: &OpenError) -> Box<Response<Body>> {
     Box::new(match cause {
         OpenError::TooMany | OpenError::TooFast => plain(StatusCode::TOO_MANY_REQUESTS, &text),
         OpenError::Failing(pause) => later(&text, *pause),
+        OpenError::TooManyChildren | OpenError::Ended => plain(StatusCode::SERVICE_UNAVAILABLE, &text),
         OpenError::Spawn(_) => plain(StatusCode::BAD_GATEWAY, &text),
     })
 }

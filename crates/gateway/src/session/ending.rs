@@ -91,14 +91,16 @@ impl Session {
         }
     }
 
-    /// The client has gone: its calls end as unknown, without an answer.
+    /// The client has gone: its calls end as unknown, without an answer, and nothing more goes to it.
     pub fn client_gone(&self) {
         let pending: Vec<(IdKey, Pending)> = {
             let mut state = self.lock();
             state.is_closed = true;
+            state.standing = None;
             state.pending.drain().collect()
         };
         for (_, pending) in pending {
+            pending.departure.end();
             let sent = pending.sent();
             let status = if sent == Sent::Nothing {
                 Status::Cancelled

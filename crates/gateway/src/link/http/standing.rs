@@ -29,7 +29,8 @@ pub(super) fn open(session: &Arc<Session>) {
             tokio::time::sleep(delay).await;
         }
     });
-    if link.standing.set(task.abort_handle()).is_err() {
+    // Whoever closes the link ends the task, if it is there by then.
+    if link.standing.set(task.abort_handle()).is_err() || session.is_closed() {
         task.abort();
     }
 }

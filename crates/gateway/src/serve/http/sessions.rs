@@ -9,13 +9,15 @@ use callgate_core::name::SessionId;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 /// What a session without a request is closed after.
 const IDLE_MAX: Duration = Duration::from_secs(30 * 60);
 const MINUTE: Duration = Duration::from_secs(60);
+/// Children that run at once, of all callers and servers together.
+const CHILDREN_MAX: u32 = 4_096;
 
 /// The server that sessions lead to.
 #[derive(Debug, Clone)]
@@ -35,6 +37,10 @@ pub(super) enum OpenError {
     TooMany,
     #[error("too many sessions were opened within a minute; use the ones you have")]
     TooFast,
+    #[error("too many servers are running for all callers together; try again later")]
+    TooManyChildren,
+    #[error("what this request was let in to has ended meanwhile")]
+    Ended,
     #[error("the server keeps failing and is left alone for {} s", .0.as_secs().saturating_add(1))]
     Failing(Duration),
     #[error(transparent)]
@@ -45,11 +51,34 @@ pub(super) enum OpenError {
 pub(super) struct Sessions {
     gate: Arc<Gate>,
     upstream: Upstream,
+    children: Children,
     state: Mutex<State>,
+}
+
+/// The children of all sessions of a gateway. Each holds a place until nothing of it is left.
+#[derive(Debug, Clone)]
+pub(super) struct Children(Arc<Semaphore>);
+
+impl Children {
+    pub(super) fn new() -> Self {
+        let places = usize::try_from(CHILDREN_MAX).unwrap_or(Semaphore::MAX_PERMITS);
+        Self(Arc::new(Semaphore::new(places)))
+    }
+
+    fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0).try_acquire_owned().ok()
+    }
+
+    /// Waits until no child is left; those whose sessions were closed before are among them.
+    pub(super) async fn ended(&self) {
+        let _ = self.0.acquire_many(CHILDREN_MAX).await;
+    }
 }
 
 #[derive(Debug, Default)]
 struct State {
+    /// A request that was let in before may still be on its way to these sessions.
+    has_ended: bool,
     open: HashMap<String, Held>,
     stateless: Option<Held>,
     opened: VecDeque<Instant>,
@@ -74,10 +103,11 @@ impl Held {
 }
 
 impl Sessions {
-    pub(super) fn new(gate: Arc<Gate>, upstream: Upstream) -> Self {
+    pub(super) fn new(gate: Arc<Gate>, upstream: Upstream, children: Children) -> Self {
         Self {
             gate,
             upstream,
+            children,
             state: Mutex::new(State::default()),
         }
     }
@@ -94,7 +124,9 @@ impl Sessions {
     /// Opens a session under an id that cannot be guessed.
     pub(super) fn open(&self) -> Result<Arc<Session>, OpenError> {
         let mut state = self.lock();
-        self.close_idle(&mut state);
+        if state.has_ended {
+            return Err(OpenError::Ended);
+        }
         if state.open.len() >= self.gate.settings.sessions_max {
             return Err(OpenError::TooMany);
         }
@@ -123,6 +155,9 @@ impl Sessions {
     /// The session of all requests that name none. Its child is started again where it has ended.
     pub(super) fn stateless(&self) -> Result<Arc<Session>, OpenError> {
         let mut state = self.lock();
+        if state.has_ended {
+            return Err(OpenError::Ended);
+        }
         if let Some(held) = state.stateless.as_ref().filter(|held| !held.has_ended()) {
             return Ok(Arc::clone(&held.session));
         }
@@ -174,9 +209,16 @@ impl Sessions {
         }
     }
 
+    /// Opens no session any more.
+    pub(super) fn shut(&self) {
+        self.lock().has_ended = true;
+    }
+
+    /// Ends every session, and opens no other.
     pub(super) async fn close_all(&self) {
         let held: Vec<Held> = {
             let mut state = self.lock();
+            state.has_ended = true;
             let stateless = state.stateless.take();
             state
                 .open
@@ -188,10 +230,15 @@ impl Sessions {
         futures_util::future::join_all(held.into_iter().map(end)).await;
     }
 
-    fn close_idle(&self, state: &mut State) {
+    /// Closes the sessions that nobody has used for long.
+    pub(super) fn close_idle(&self) {
         let now = Instant::now();
-        let is_idle =
-            |held: &Held| now.duration_since(held.used) >= IDLE_MAX && held.session.in_flight() == 0;
+        let mut state = self.lock();
+        let is_idle = |held: &Held| {
+            now.duration_since(held.used) >= IDLE_MAX
+                && held.session.in_flight() == 0
+                && !held.session.has_listener()
+        };
         let idle: Vec<String> = state
             .open
             .iter()
@@ -223,6 +270,7 @@ impl Sessions {
                 })
             }
             Upstream::Command(command) => {
+                let place = self.children.place().ok_or(OpenError::TooManyChildren)?;
                 let health = Arc::clone(self.gate.health());
                 health.attempt(|| used).map_err(OpenError::Failing)?;
                 let (link, process) = child::spawn(command).inspect_err(|_| health.failed(used))?;
@@ -239,6 +287,7 @@ impl Sessions {
                     if !served.was_answered() && *wanted.borrow() == End::NotYet {
                         health.failed(Instant::now());
                     }
+                    drop(place);
                 });
                 Ok(Held {
                     session,

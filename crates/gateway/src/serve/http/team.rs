@@ -4,7 +4,7 @@
 //! store's generation; a call whose copy is older than the store's is not admitted, so that a revocation holds
 //! from the next call on.
 
-use super::sessions::{Sessions, Upstream};
+use super::sessions::{Children, Sessions, Upstream};
 use crate::gate::{Gate, Grants, PolicySlot};
 use crate::health::Breaker;
 use crate::recorder::Recorder;
@@ -81,6 +81,7 @@ pub trait Source: std::fmt::Debug + Send + Sync {
 pub struct Team {
     /// Each with what is known of its health.
     servers: BTreeMap<ServerName, (Upstream, Arc<Breaker>)>,
+    children: Children,
     settings: Settings,
     recorder: Recorder,
     source: Box<dyn Source>,
@@ -91,6 +92,8 @@ pub struct Team {
     /// The state that is in force: set once every gate has been told of it.
     generation: AtomicU64,
     failures: Mutex<HashMap<IpAddr, Failures>>,
+    /// Held while the store's grants are read: those who want the same wait for it, and find it done.
+    reading: tokio::sync::Mutex<()>,
     this: Weak<Self>,
 }
 
@@ -101,10 +104,12 @@ struct Tokens {
     revoked: HashMap<TokenHash, GrantId>,
 }
 
-/// One caller, for as long as its grant lasts.
+/// One caller, for as long as its token lets it in.
 #[derive(Debug)]
 struct Member {
     caller: Caller,
+    /// None for callers on this machine.
+    token: Option<TokenHash>,
     state: Mutex<MemberState>,
 }
 
@@ -140,14 +145,16 @@ impl Team {
             .collect();
         let team = Arc::new_cyclic(|this| Self {
             servers,
+            children: Children::new(),
             settings,
             recorder,
             source,
-            local: Arc::new(Member::new(local.0)),
+            local: Arc::new(Member::new(local.0, None)),
             tokens: ArcSwap::default(),
             members: Mutex::default(),
             generation: AtomicU64::new(0),
             failures: Mutex::default(),
+            reading: tokio::sync::Mutex::default(),
             this: Weak::clone(this),
         });
         team.local.put(local.1, None);
@@ -216,7 +223,11 @@ impl Team {
         if !matches!(upstream, Upstream::Command(_)) {
             gate = gate.sharing(Arc::clone(health));
         }
-        let mount = Arc::new(Sessions::new(Arc::new(gate), upstream.clone()));
+        let mount = Arc::new(Sessions::new(
+            Arc::new(gate),
+            upstream.clone(),
+            self.children.clone(),
+        ));
         state.mounts.insert(name, Arc::clone(&mount));
         Ok(mount)
     }
@@ -284,9 +295,17 @@ impl Team {
             revoked: roll.revoked,
         };
         for granted in roll.grants {
-            let member = before
-                .remove(&granted.id)
-                .unwrap_or_else(|| Arc::new(Member::new(caller(granted.id.clone(), granted.label))));
+            // What came in by another token than the one in force ends, as that of a grant that is gone.
+            let known = before
+                .get(&granted.id)
+                .is_some_and(|member| member.token == Some(granted.token));
+            let member = known
+                .then(|| before.remove(&granted.id))
+                .flatten()
+                .unwrap_or_else(|| {
+                    let caller = caller(granted.id.clone(), granted.label);
+                    Arc::new(Member::new(caller, Some(granted.token)))
+                });
             member.put(granted.servers, granted.expires);
             tokens.members.insert(granted.token, Arc::clone(&member));
             members.insert(granted.id, member);
@@ -313,6 +332,17 @@ impl Team {
                 member.end();
             }
         }
+    }
+
+    /// Closes the sessions that nobody has used for long.
+    pub(super) fn close_idle(&self) {
+        for mount in self.mounts() {
+            mount.close_idle();
+        }
+    }
+
+    pub(super) const fn children(&self) -> &Children {
+        &self.children
     }
 
     fn mounts(&self) -> Vec<Arc<Sessions>> {
@@ -346,10 +376,17 @@ impl Grants for Team {
         let team = self.this.upgrade();
         Box::pin(async move {
             let Some(team) = team else { return };
-            let read = tokio::task::spawn_blocking(move || match team.source.roll() {
-                Ok(roll) => team.put_in_force(roll),
-                // What was in force stays; the store admits no call by it.
-                Err(cause) => tracing::error!(%cause, "the grants cannot be read"),
+            let _turn = self.reading.lock().await;
+            let read = tokio::task::spawn_blocking(move || {
+                let newest = team.source.generation();
+                if newest.is_ok_and(|newest| newest == team.generation()) {
+                    return;
+                }
+                match team.source.roll() {
+                    Ok(roll) => team.put_in_force(roll),
+                    // What was in force stays; the store admits no call by it.
+                    Err(cause) => tracing::error!(%cause, "the grants cannot be read"),
+                }
             });
             let _ = read.await;
         })
@@ -357,9 +394,10 @@ impl Grants for Team {
 }
 
 impl Member {
-    fn new(caller: Caller) -> Self {
+    fn new(caller: Caller, token: Option<TokenHash>) -> Self {
         Self {
             caller,
+            token,
             state: Mutex::default(),
         }
     }
@@ -404,6 +442,7 @@ fn end_all(mounts: Vec<Arc<Sessions>>) {
     let nothing = PolicySlot::new(Arc::new(Program::deny_all()));
     for mount in &mounts {
         mount.gate().judge_by(Arc::clone(&nothing));
+        mount.shut();
     }
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {
         runtime.spawn(async move {
