@@ -350,4 +350,71 @@ mod tests {
         let broke = ask(&pool, &uri).await;
         assert!(matches!(broke, Err(SendError::Broke(_))), "{broke:?}");
     }
+
+    /// Answers the request numbered so on each connection by these bytes, then what is asked with one byte.
+    async fn odd_server(replies: &'static [&'static str]) -> (Uri, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("http://{}/", listener.local_addr().unwrap());
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
+        tokio::spawn(async move {
+            loop {
+                let (mut socket, _) = listener.accept().await.unwrap();
+                let reply = replies.get(counted.fetch_add(1, Ordering::SeqCst));
+                let reply = reply.unwrap_or(&"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx");
+                tokio::spawn(async move {
+                    let mut buffer = [0; 1024];
+                    while socket.read(&mut buffer).await.unwrap_or(0) > 0 {
+                        for part in reply.split('|') {
+                            socket.write_all(part.as_bytes()).await.unwrap();
+                            tokio::time::sleep(Duration::from_millis(20)).await;
+                        }
+                    }
+                });
+            }
+        });
+        (uri.parse().unwrap(), count)
+    }
+
+    #[tokio::test]
+    async fn what_a_server_sends_beyond_its_answer_answers_no_other_request() {
+        let replies: &[&str] = &[
+            // Twice in one go; twice with a pause; more than it said; an answer to the next one.
+            "HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nxHTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\ny",
+            "HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx|HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\ny",
+            "HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nxyz",
+            "HTTP/1.1 100 Continue\r\n\r\n|HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx|\r\n",
+            // These end with their answer.
+            "HTTP/1.0 200 OK\r\ncontent-length: 1\r\n\r\nx",
+            "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 1\r\n\r\nx",
+        ];
+        let (uri, connections) = odd_server(replies).await;
+        let pool = pool();
+        for round in 1..=replies.len() + 1 {
+            assert_eq!(ask(&pool, &uri).await.unwrap().as_ref(), b"x");
+            tokio::time::sleep(Duration::from_millis(80)).await;
+            assert_eq!(connections.load(Ordering::SeqCst), round);
+        }
+        assert_eq!(ask(&pool, &uri).await.unwrap().as_ref(), b"x");
+        assert_eq!(connections.load(Ordering::SeqCst), replies.len() + 1);
+    }
+
+    #[tokio::test]
+    async fn a_connection_whose_request_was_given_up_or_answered_too_early_is_not_used() {
+        let replies: &[&str] = &["", "HTTP/1.1 413 X\r\ncontent-length: 1\r\n\r\nx"];
+        let (uri, connections) = odd_server(replies).await;
+        let pool = pool();
+        let given_up = tokio::time::timeout(Duration::from_millis(100), ask(&pool, &uri)).await;
+        assert!(given_up.is_err());
+        // Larger than what fits between the two, and the server does not read on while it answers.
+        let large = Full::from(vec![b'x'; 64 << 20]);
+        let mut reply = pool
+            .request(&uri, Request::post("/").body(large).unwrap())
+            .await
+            .unwrap();
+        assert_eq!(reply.data().await.unwrap().unwrap().as_ref(), b"x");
+        assert!(reply.data().await.is_none());
+        assert_eq!(ask(&pool, &uri).await.unwrap().as_ref(), b"x");
+        assert_eq!(connections.load(Ordering::SeqCst), 3);
+    }
 }
