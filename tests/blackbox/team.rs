@@ -147,6 +147,9 @@ fn each_caller_has_the_servers_and_policies_of_its_own_grant() {
     });
     assert_eq!(hidden.0, 404);
     assert_eq!(hidden, unknown);
+    Record::once(&stage.room, "both attempts are recorded", |record| {
+        record.auth_failures() == 2
+    });
     assert_eq!(stage.notes.calls().len(), 1);
     assert_eq!(stage.mail.log().calls().len(), 1);
     let record = Record::of(&stage.room);

@@ -1,13 +1,16 @@
 //! `callgate serve` while things change: what has begun before a revocation, a rotation or the end.
 
+use crate::support::upstream::{Upstream, housekeeping, reply};
 use crate::support::{state, until};
 use crate::team::{Stage, Team, initialize};
-use callgate_testkit::StdioServer;
 use callgate_testkit::client::modern;
+use callgate_testkit::process::{is_alive, is_gone_within};
+use callgate_testkit::{Process, StdioServer};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process::Command;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -200,13 +203,10 @@ fn a_child_that_is_being_ended_does_not_outlive_the_gateway() {
     until("the session has ended", || {
         matches!(client.post(&initialize()).status, 401 | 429).then_some(())
     });
-    assert!(callgate_testkit::process::is_alive(pid));
+    assert!(is_alive(pid));
     team.process.signal(Signal::TERM);
     team.process.ended();
-    assert!(callgate_testkit::process::is_gone_within(
-        pid,
-        Duration::from_millis(200)
-    ));
+    assert!(is_gone_within(pid, Duration::from_millis(200)));
 }
 
 #[test]
@@ -245,4 +245,170 @@ fn policies_that_are_edited_at_once_are_all_known_to_the_store() {
         .collect::<Result<_, _>>()
         .unwrap();
     assert_eq!(lengths, [86_400_000_000_000; 4]);
+}
+
+#[test]
+fn a_task_belongs_to_the_grant_whose_call_made_it() {
+    let mut stage = Stage::new();
+    // A server that knows all that come from the gateway as one.
+    let mail = Upstream::start(|asked| {
+        let message = asked.json();
+        let task =
+            json!({"taskId": "t-1", "status": "working", "createdAt": "2026-01-01T00:00:00Z", "ttl": null});
+        let result = match message["method"].as_str() {
+            Some("tools/call") => json!({"task": task}),
+            Some("tasks/list") => json!({"tasks": [task]}),
+            Some(method) if method.starts_with("tasks/") => json!({"content": [], "taskId": "t-1"}),
+            _ => return housekeeping(asked),
+        };
+        let answer = json!({"jsonrpc": "2.0", "id": message["id"], "result": result});
+        reply("200 OK", "application/json", &answer.to_string())
+    });
+    stage.config["servers"]["mail"] = json!({"url": mail.url});
+    let tokens = ["ana", "bob"].map(|label| stage.grant(label, &["mail=open"]));
+    let team = stage.serve();
+    let [mut ana, mut bob] = tokens.each_ref().map(|token| team.begun("mail", token));
+    let made = ana.request(
+        "tools/call",
+        json!({"name": "echo", "arguments": {}, "task": {"ttl": 60000}}),
+    );
+    assert_eq!(made.json["result"]["task"]["taskId"], "t-1", "{}", made.raw);
+    for method in ["tasks/get", "tasks/result", "tasks/cancel"] {
+        let own = ana.request(method, json!({"taskId": "t-1"}));
+        assert_eq!(own.json["result"]["taskId"], "t-1", "{}", own.raw);
+        let [another, unknown] = ["t-1", "t-2"].map(|task| bob.request(method, json!({"taskId": task})));
+        assert_eq!(another.reason(), Some("task_not_found"), "{}", another.raw);
+        assert_eq!(another.json["error"], unknown.json["error"]);
+    }
+    // Whose the tasks of a list are is not said in it.
+    for client in [&mut ana, &mut bob] {
+        let list = client.request("tasks/list", json!({}));
+        assert_eq!(list.reason(), Some("task_not_found"), "{}", list.raw);
+    }
+    let listen = json!({"notifications": {"taskIds": ["t-1"]}});
+    let modern = team
+        .client("mail", &tokens[1])
+        .modern()
+        .request("subscriptions/listen", listen);
+    assert_eq!(modern.reason(), Some("task_not_found"), "{}", modern.raw);
+    let asked = mail.asked();
+    let of_tasks = asked.iter().filter(|asked| asked.body.contains("tasks/")).count();
+    assert_eq!(of_tasks, 3);
+}
+
+/// The status line that bytes get, sent as they are.
+fn status_of(team: &Team, head: &str, body: &str) -> String {
+    let authority = team.url.strip_prefix("http://").unwrap();
+    let socket = TcpStream::connect(authority).unwrap();
+    let mut reader = BufReader::new(socket);
+    let head = head.replace("HOST", &format!("host: {authority}"));
+    let common = format!(
+        "content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    reader.get_mut().write_all((head + &common).as_bytes()).unwrap();
+    line(&mut reader)
+        .trim_end()
+        .split(' ')
+        .nth(1)
+        .unwrap_or_default()
+        .to_owned()
+}
+
+#[test]
+fn a_path_or_a_header_that_is_spelt_oddly_reaches_nothing() {
+    let stage = Stage::new();
+    let ana = stage.grant("ana", &["notes=open"]);
+    let team = stage.serve();
+    let body = initialize();
+    let by_path = |path: &str| {
+        let head = format!("POST {path} HTTP/1.1\r\nHOST\r\nauthorization: Bearer {ana}\r\n");
+        status_of(&team, &head, &body)
+    };
+    let odd = [
+        "/mcp//notes",
+        "/mcp/notes/",
+        "/mcp/%6eotes",
+        "/mcp/NOTES",
+        "/mcp/notes/../notes",
+        "/mcp/./notes",
+        "//mcp/notes",
+        "/MCP/notes",
+        "/mcp/notes;x",
+        "/mcp/notes%00",
+        "/mcp/notes%3Fx",
+        "/mcp/",
+        "/mcp",
+        "/",
+        "/notes",
+        "*",
+    ];
+    for path in odd {
+        assert_eq!(by_path(path), "404", "{path}");
+    }
+    let by_head = |head: &str| status_of(&team, &format!("POST /mcp/notes HTTP/1.1\r\n{head}"), &body);
+    for head in [
+        format!("HOST\r\nauthorization: Bearer {ana}\r\nauthorization: Bearer {ana}\r\n"),
+        format!("HOST\r\nauthorization: Bearer\t{ana}\r\n"),
+        format!("HOST\r\nauthorization: Bearer  {ana}\r\n"),
+        format!("HOST\r\nauthorization: Bearer {ana},Bearer {ana}\r\n"),
+        format!("HOST\r\nauthorization: Bearer {ana} {ana}\r\n"),
+        format!("HOST\r\nauthorization: Bearer {}\r\n", ana.to_uppercase()),
+        format!("HOST\r\nauthorization: {ana}\r\n"),
+        format!("HOST\r\nproxy-authorization: Bearer {ana}\r\n"),
+        format!("HOST\r\ncookie: token={ana}\r\n"),
+        "HOST\r\nauthorization: Bearer \u{e9}\r\n".to_owned(),
+        "HOST\r\n".to_owned(),
+    ] {
+        assert_eq!(by_head(&head), "401", "{head}");
+    }
+    for head in [
+        format!("authorization: Bearer {ana}\r\n"),
+        format!("HOST\r\nHOST\r\nauthorization: Bearer {ana}\r\n"),
+        format!("host: evil.example\r\nauthorization: Bearer {ana}\r\n"),
+    ] {
+        assert_eq!(by_head(&head), "403", "{head}");
+    }
+    let old = format!("POST /mcp/notes HTTP/1.0\r\nauthorization: Bearer {ana}\r\n");
+    assert_eq!(status_of(&team, &old, &body), "403");
+    assert!(stage.notes.messages().is_empty());
+    assert_eq!(by_path("/mcp/notes?x=1"), "200");
+    assert_eq!(
+        by_head(&format!("HOST\r\nAUTHORIZATION: bEARER {ana}\r\n")),
+        "200"
+    );
+}
+
+#[test]
+fn a_session_that_its_client_never_heard_of_ends_with_the_request() {
+    let mut stage = Stage::new();
+    let mute = StdioServer::echo(&stage.room).mischief("mute");
+    let words: Vec<&str> = mute.words().iter().map(|word| word.to_str().unwrap()).collect();
+    let pid = stage.room.at("pid");
+    let script = format!("echo $$ > {}; exec \"$@\"", pid.display());
+    let mut command = vec!["/bin/sh", "-c", &script, "sh"];
+    command.extend(words);
+    stage.config["servers"]["notes"] = json!({"command": command});
+    let ana = stage.grant("ana", &["notes=open"]);
+    let team = stage.serve();
+    let waiting = team
+        .client("notes", &ana)
+        .send("POST", &[], initialize().as_bytes());
+    let pid: u32 = until("the child has started", || {
+        std::fs::read_to_string(&pid).ok()?.trim().parse().ok()
+    });
+    drop(waiting);
+    assert!(is_gone_within(pid, Duration::from_secs(5)));
+}
+
+#[test]
+fn callers_that_come_through_a_proxy_are_not_taken_for_callers_on_this_machine() {
+    let mut stage = Stage::new();
+    stage.config["hosts"] = json!(["gate.example.com"]);
+    let config = stage.room.write("callgate.yaml", &stage.config.to_string());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_callgate"));
+    command.args(["serve", "-c"]).arg(config);
+    let mut process = Process::start(&mut command);
+    assert_eq!(process.ended().code(), Some(1));
+    let _ = process.stderr_line("callgate grants create");
 }

@@ -195,6 +195,11 @@ async fn serve(args: &ServeArgs, plan: Plan) -> anyhow::Result<Ended> {
             config.listen
         );
     }
+    if !team.has_grants() && !config.hosts.is_empty() && !config.local.is_empty() {
+        bail!(
+            "no grant was made yet, and `hosts` says that callers come through a proxy, which looks like a caller on this machine; make one with `callgate grants create`, or take `local` away"
+        );
+    }
     let listener = tokio::net::TcpListener::bind(config.listen).await;
     let listener = listener.with_context(|| {
         format!(
@@ -366,28 +371,34 @@ impl Source for StoreGrants {
 
     fn roll(&self) -> Result<Roll, StoreError> {
         let snapshot = self.store.grants()?;
-        let grants = snapshot.grants.into_iter().map(|live| {
-            let servers = live.grant.servers.into_iter().map(|(server, policy)| {
+        // Of many grants that name a policy in vain, one is told of.
+        let mut missing = BTreeMap::new();
+        let mut grants = Vec::with_capacity(snapshot.grants.len());
+        for live in snapshot.grants {
+            let mut servers = Access::new();
+            for (server, policy) in live.grant.servers {
                 let slot = policy.as_ref().and_then(|policy| self.slots.get(policy));
-                if let (Some(policy), None) = (&policy, slot) {
-                    tracing::warn!(
-                        "the grant `{}` names the policy `{policy}`, which the configuration does not have; its calls to `{server}` are denied",
-                        live.grant.label
-                    );
+                servers.insert(server, Arc::clone(slot.unwrap_or(&self.nothing)));
+                if let (Some(policy), None) = (policy, slot) {
+                    missing.entry(policy).or_insert_with(|| live.grant.label.clone());
                 }
-                (server, Arc::clone(slot.unwrap_or(&self.nothing)))
-            });
-            Granted {
-                id: live.grant.id.clone(),
+            }
+            grants.push(Granted {
+                id: live.grant.id,
                 label: live.grant.label.as_str().into(),
                 token: live.token,
                 expires: live.grant.expires,
-                servers: servers.collect(),
-            }
-        });
+                servers,
+            });
+        }
+        for (policy, label) in missing {
+            tracing::warn!(
+                "the grant `{label}` names the policy `{policy}`, which the configuration does not have; the calls that it is for are denied, and so are those of every other grant that names it"
+            );
+        }
         Ok(Roll {
             generation: snapshot.generation,
-            grants: grants.collect(),
+            grants,
             revoked: snapshot.revoked.into_iter().collect(),
         })
     }

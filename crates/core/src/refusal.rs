@@ -37,6 +37,8 @@ pub enum Reason {
     AmountInvalid,
     /// `default: deny`, and `methods` does not list the method.
     MethodNotInPolicy,
+    /// There is no such task, or another caller's call made it.
+    TaskNotFound,
     /// The store that keeps limits and the ledger did not answer, or could not write.
     StoreUnavailable,
     /// More calls are pending than may be.
@@ -79,6 +81,7 @@ impl Reason {
             Self::ConcurrencyLimited => "concurrency_limited",
             Self::AmountInvalid => "amount_invalid",
             Self::MethodNotInPolicy => "method_not_in_policy",
+            Self::TaskNotFound => "task_not_found",
             Self::StoreUnavailable => "store_unavailable",
             Self::Overloaded => "overloaded",
             Self::EraMismatch => "era_mismatch",
@@ -109,6 +112,7 @@ impl Reason {
             | Self::ConcurrencyLimited
             | Self::AmountInvalid
             | Self::MethodNotInPolicy
+            | Self::TaskNotFound
             | Self::StoreUnavailable
             | Self::Overloaded
             | Self::EraMismatch

@@ -129,6 +129,7 @@ const fn prefix(reason: Reason) -> &'static str {
         | Reason::ConcurrencyLimited
         | Reason::AmountInvalid
         | Reason::MethodNotInPolicy
+        | Reason::TaskNotFound
         | Reason::ListUnavailable
         | Reason::StoreUnavailable
         | Reason::Overloaded

@@ -3,6 +3,7 @@
 use crate::health::Breaker;
 use crate::recorder::Recorder;
 use crate::settings::Settings;
+use crate::tasks::Tasks;
 use arc_swap::ArcSwap;
 use callgate_core::call::{Caller, ListedTool, Scene, WallTime};
 use callgate_core::name::{ServerName, SessionId};
@@ -48,6 +49,8 @@ pub struct Gate {
     policy: ArcSwap<PolicySlot>,
     standing: Standing,
     health: Arc<Breaker>,
+    /// Whose the server's tasks are, where it has other callers too.
+    tasks: Option<Arc<Tasks>>,
     recorder: Recorder,
     lists: watch::Sender<Vec<Arc<ListedTool>>>,
 }
@@ -69,6 +72,7 @@ impl Gate {
             policy: ArcSwap::new(policy),
             standing: Standing::Fixed,
             health: Arc::default(),
+            tasks: None,
             recorder,
             lists: watch::Sender::new(Vec::new()),
         }
@@ -83,10 +87,19 @@ impl Gate {
         }
     }
 
-    /// The same gate before a server whose health others know too.
+    /// The same gate before a server that others use too.
     #[must_use]
-    pub fn sharing(self, health: Arc<Breaker>) -> Self {
-        Self { health, ..self }
+    pub fn sharing(self, health: Arc<Breaker>, tasks: Arc<Tasks>) -> Self {
+        Self {
+            health,
+            tasks: Some(tasks),
+            ..self
+        }
+    }
+
+    /// Whose the server's tasks are, where it has other callers too.
+    pub(crate) fn tasks(&self) -> Option<&Tasks> {
+        self.tasks.as_deref()
     }
 
     /// What is known of the server's health.

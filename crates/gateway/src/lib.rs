@@ -14,6 +14,7 @@ pub mod serve;
 pub mod session;
 pub mod settings;
 pub mod sink;
+pub mod tasks;
 
 pub use gate::Gate;
 pub use session::Session;

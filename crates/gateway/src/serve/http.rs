@@ -34,7 +34,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use legacy::Place;
-use sessions::{Children, OpenError, Sessions};
+use sessions::{Children, OpenError, Sessions, Untold};
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
@@ -383,15 +383,14 @@ impl Visit<'_> {
             Ok(admitted) => admitted,
             Err(refused) => return *refused,
         };
+        let id = session.id().filter(|_| is_new).cloned();
+        let mut untold = Untold::new(Arc::clone(self.sessions), id);
         let mut response = exchange(&session, intake, receiver).await;
-        if let (true, Some(id)) = (is_new, session.id()) {
-            if response.status().is_success()
-                && let Ok(value) = http::HeaderValue::try_from(id.as_str())
-            {
-                response.headers_mut().insert(SESSION_ID, value);
-            } else {
-                self.sessions.close(id.as_str()).await;
-            }
+        if response.status().is_success()
+            && let Some(id) = untold.tell()
+            && let Ok(value) = http::HeaderValue::try_from(id.as_str())
+        {
+            response.headers_mut().insert(SESSION_ID, value);
         }
         response
     }

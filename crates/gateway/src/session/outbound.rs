@@ -140,7 +140,13 @@ impl Session {
             Origin::Shared => 200,
             Origin::Reply { status, .. } => status,
         };
-        self.settle(&pending, inspect(response), None, Sent::Perhaps);
+        let ended = inspect(response);
+        if let (Status::Accepted, Payload::Result(result), Some(tasks)) =
+            (ended, &response.payload, self.gate.tasks())
+        {
+            tasks.note(&self.gate.caller.grant, *result);
+        }
+        self.settle(&pending, ended, None, Sent::Perhaps);
         if pending.kind != Purpose::Call {
             self.lock().was_answered = true;
         }

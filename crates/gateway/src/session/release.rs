@@ -236,7 +236,11 @@ impl Session {
     ) {
         let grants = self.grants_generation();
         let program = self.gate.program();
-        match self.decide_other(&program, &request.method, request.params.as_ref()) {
+        let decision = match self.refuse_task(request) {
+            Some(refusal) => Decision::Deny(refusal),
+            None => self.decide_other(&program, &request.method, request.params.as_ref()),
+        };
+        match decision {
             Decision::Deny(refusal) => {
                 self.record_refusal(&refusal, &request.method, None);
                 if let Some(key) = &passage.key {
@@ -270,6 +274,15 @@ impl Session {
                 })));
             }
         }
+    }
+
+    /// Refuses a request for a task that this caller's calls have not made.
+    fn refuse_task(&self, request: &Request<'_>) -> Option<Refusal> {
+        let is_own = self.gate.tasks().is_none_or(|tasks| {
+            tasks.may_ask(&self.gate.caller.grant, &request.method, request.params.as_ref())
+        });
+        let text = "no call of yours has made such a task since the gateway started; ask for your own tasks by their ids";
+        (!is_own).then(|| refusal(Reason::TaskNotFound, text))
     }
 
     fn decide_other(&self, program: &Program, name: &str, params: Option<&Object<'_>>) -> Decision {

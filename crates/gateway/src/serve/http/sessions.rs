@@ -43,7 +43,8 @@ pub(super) enum OpenError {
     Ended,
     #[error("the server keeps failing and is left alone for {} s", .0.as_secs().saturating_add(1))]
     Failing(Duration),
-    #[error(transparent)]
+    /// What it is that cannot be started is the operator's to know.
+    #[error("the server could not be started; the gate's log says why")]
     Spawn(#[from] SpawnError),
 }
 
@@ -273,7 +274,10 @@ impl Sessions {
                 let place = self.children.place().ok_or(OpenError::TooManyChildren)?;
                 let health = Arc::clone(self.gate.health());
                 health.attempt(|| used).map_err(OpenError::Failing)?;
-                let (link, process) = child::spawn(command).inspect_err(|_| health.failed(used))?;
+                let (link, process) = child::spawn(command).inspect_err(|cause| {
+                    tracing::error!(server = %self.gate.server, %cause, "a server could not be started");
+                    health.failed(used);
+                })?;
                 let session = Session::new(Arc::clone(&self.gate), id, ids, Link::Child(link));
                 let (sender, receiver) = watch::channel(End::NotYet);
                 let served = Arc::clone(&session);
@@ -300,6 +304,35 @@ impl Sessions {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A session that its client has not been told of. If its request is given up, nobody could end it any more.
+#[derive(Debug)]
+pub(super) struct Untold {
+    sessions: Arc<Sessions>,
+    id: Option<SessionId>,
+}
+
+impl Untold {
+    pub(super) const fn new(sessions: Arc<Sessions>, id: Option<SessionId>) -> Self {
+        Self { sessions, id }
+    }
+
+    /// The id, for the client: the session goes on.
+    pub(super) const fn tell(&mut self) -> Option<SessionId> {
+        self.id.take()
+    }
+}
+
+impl Drop for Untold {
+    fn drop(&mut self) {
+        if let Some(id) = self.id.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let sessions = Arc::clone(&self.sessions);
+            runtime.spawn(async move { sessions.close(id.as_str()).await });
+        }
     }
 }
 

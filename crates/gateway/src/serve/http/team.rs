@@ -9,6 +9,7 @@ use crate::gate::{Gate, Grants, PolicySlot};
 use crate::health::Breaker;
 use crate::recorder::Recorder;
 use crate::settings::Settings;
+use crate::tasks::Tasks;
 use arc_swap::ArcSwap;
 use callgate_core::call::Caller;
 use callgate_core::json::Json;
@@ -79,8 +80,7 @@ pub trait Source: std::fmt::Debug + Send + Sync {
 /// All callers and servers of one gateway.
 #[derive(Debug)]
 pub struct Team {
-    /// Each with what is known of its health.
-    servers: BTreeMap<ServerName, (Upstream, Arc<Breaker>)>,
+    servers: BTreeMap<ServerName, Behind>,
     children: Children,
     settings: Settings,
     recorder: Recorder,
@@ -95,6 +95,14 @@ pub struct Team {
     /// Held while the store's grants are read: those who want the same wait for it, and find it done.
     reading: tokio::sync::Mutex<()>,
     this: Weak<Self>,
+}
+
+/// A server, and what is known of it for all callers.
+#[derive(Debug)]
+struct Behind {
+    upstream: Upstream,
+    health: Arc<Breaker>,
+    tasks: Arc<Tasks>,
 }
 
 /// What tokens are known.
@@ -141,7 +149,17 @@ impl Team {
         let roll = source.roll()?;
         let servers = servers
             .into_iter()
-            .map(|(name, upstream)| (name, (upstream, Arc::default())))
+            .map(|(name, upstream)| {
+                let (health, tasks) = (Arc::default(), Arc::default());
+                (
+                    name,
+                    Behind {
+                        upstream,
+                        health,
+                        tasks,
+                    },
+                )
+            })
             .collect();
         let team = Arc::new_cyclic(|this| Self {
             servers,
@@ -205,12 +223,17 @@ impl Team {
             return Err(self.failed(peer, Some(&member.caller.grant)));
         }
         // What there is not, and what this grant may not use, must not be told apart.
-        let name = ServerName::new(server).map_err(|_| Denied::NoServer)?;
+        let no_server = || {
+            let grant = Some(&member.caller.grant);
+            self.recorder.auth_failure(None, grant, peer, "no_server");
+            Denied::NoServer
+        };
+        let name = ServerName::new(server).map_err(|_| no_server())?;
         if let Some(mount) = state.mounts.get(&name) {
             return Ok(Arc::clone(mount));
         }
-        let policy = state.access.get(&name).ok_or(Denied::NoServer)?;
-        let (upstream, health) = self.servers.get(&name).ok_or(Denied::NoServer)?;
+        let policy = state.access.get(&name).ok_or_else(no_server)?;
+        let behind = self.servers.get(&name).ok_or_else(no_server)?;
         let mut gate = Gate::new(
             name.clone(),
             member.caller.clone(),
@@ -219,13 +242,13 @@ impl Team {
             self.settings.clone(),
         )
         .under(Weak::clone(&self.this) as Weak<dyn Grants>);
-        // A child is the caller's own, and so is what its failures cost.
-        if !matches!(upstream, Upstream::Command(_)) {
-            gate = gate.sharing(Arc::clone(health));
+        // A child is the caller's own, and so are its tasks, and what its failures cost.
+        if !matches!(behind.upstream, Upstream::Command(_)) {
+            gate = gate.sharing(Arc::clone(&behind.health), Arc::clone(&behind.tasks));
         }
         let mount = Arc::new(Sessions::new(
             Arc::new(gate),
-            upstream.clone(),
+            behind.upstream.clone(),
             self.children.clone(),
         ));
         state.mounts.insert(name, Arc::clone(&mount));
@@ -310,8 +333,13 @@ impl Team {
             tokens.members.insert(granted.token, Arc::clone(&member));
             members.insert(granted.id, member);
         }
-        for (_, gone) in before {
+        for (id, gone) in before {
             gone.put(Access::new(), None);
+            if !members.contains_key(&id) {
+                for behind in self.servers.values() {
+                    behind.tasks.forget(&id);
+                }
+            }
         }
         // Once a grant was made, nobody is let in without one.
         if roll.generation > 0 {
