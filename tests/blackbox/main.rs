@@ -33,6 +33,6 @@ mod support;
 #[cfg(test)]
 mod team;
 #[cfg(test)]
-mod tls;
-#[cfg(test)]
 mod team_changes;
+#[cfg(test)]
+mod tls;

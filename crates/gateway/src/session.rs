@@ -196,12 +196,6 @@ impl Session {
         self.lock().was_answered
     }
 
-    /// Whether it takes nothing more: its client or its server has gone.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.lock().is_closed
-    }
-
     /// How many requests of the client wait for an answer.
     #[must_use]
     pub fn in_flight(&self) -> usize {
