@@ -46,10 +46,43 @@ impl Asked {
     }
 }
 
+/// Where calls are posted, and as whom.
+#[derive(Debug, Clone)]
+pub(super) struct Address {
+    authority: String,
+    path: String,
+    /// The header with the caller's token, empty where none is needed.
+    authorization: String,
+}
+
+impl Address {
+    /// The address that a URL names, for whoever needs no token.
+    pub(super) fn of(url: &str) -> Self {
+        let rest = url.trim_start_matches("http://");
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        Self {
+            authority: authority.to_owned(),
+            path: format!("/{path}"),
+            authorization: String::new(),
+        }
+    }
+
+    /// The same for the caller with a token.
+    pub(super) fn with_token(mut self, token: &str) -> Self {
+        self.authorization = format!("Authorization: Bearer {token}\r\n");
+        self
+    }
+
+    /// Host and port.
+    pub(super) fn authority(&self) -> &str {
+        &self.authority
+    }
+}
+
 impl Call {
-    /// A POST of a message to `http://AUTHORITY/mcp` within a session.
+    /// A POST of a message within a session.
     pub(super) fn post(
-        authority: &str,
+        address: &Address,
         session: Option<&str>,
         message: &[u8],
         id_at: usize,
@@ -57,13 +90,16 @@ impl Call {
     ) -> Self {
         let session = session.map_or_else(String::new, |session| format!("Mcp-Session-Id: {session}\r\n"));
         let head = format!(
-            "POST /mcp HTTP/1.1\r\nHost: {authority}\r\nContent-Type: application/json\r\n\
+            "POST {} HTTP/1.1\r\nHost: {}\r\n{}Content-Type: application/json\r\n\
              Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2025-06-18\r\n\
              {session}Content-Length: {}\r\n\r\n",
+            address.path,
+            address.authority,
+            address.authorization,
             message.len()
         );
         Self {
-            authority: authority.to_owned(),
+            authority: address.authority.clone(),
             id_at: head.len() + id_at,
             bytes: [head.as_bytes(), message].concat(),
             answer_least: least,

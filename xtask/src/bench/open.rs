@@ -125,6 +125,7 @@ pub(super) fn read_reply(socket: &mut TcpStream, received: &mut Vec<u8>) -> anyh
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::message::Address;
     use std::net::{TcpListener, TcpStream};
     use std::sync::Mutex;
 
@@ -158,7 +159,8 @@ mod tests {
             }
         });
         let (message, id_at) = super::super::message::Asked::Tool.message(10);
-        let call = Call::post(&authority, None, &message, id_at, 10);
+        let address = Address::of(&format!("http://{authority}/mcp"));
+        let call = Call::post(&address, None, &message, id_at, 10);
         let nobody = Watched::default();
         let sample = at_rate(&call, 400, Duration::from_secs(1), &nobody).expect("it is served");
         assert_eq!(sample.latency.len(), 400);

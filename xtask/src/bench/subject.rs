@@ -1,10 +1,13 @@
 //! What is measured over HTTP: the server alone, nginx, and gates of every kind.
 
-use super::message::{Asked, Call};
+use super::message::{Address, Asked, Call};
 use super::open::read_reply;
 use super::process::{Running, Watched};
 use crate::shell;
 use anyhow::{Context, bail};
+use callgate_core::name::ServerName;
+use callgate_store::{GrantLabel, Grants, NewGrant, PolicyName};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
@@ -63,17 +66,23 @@ pub(super) enum Kind {
     Limits,
     /// The same, with each intent on the disk before its call goes out.
     Disk,
+    /// As `Limits`, under `serve`, with one server and one grant.
+    Team,
+    /// The same with 50 servers and 1,000 grants.
+    LargeTeam,
 }
 
 impl Kind {
     /// Every kind.
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::PassThrough,
         Self::NoRules,
         Self::OneRule,
         Self::ThousandRules,
         Self::Limits,
         Self::Disk,
+        Self::Team,
+        Self::LargeTeam,
     ];
 
     /// Its name in the table.
@@ -85,6 +94,8 @@ impl Kind {
             Self::ThousandRules => "callgate, 1,000 rules, ledger",
             Self::Limits => "callgate, limits, ledger",
             Self::Disk => "callgate, limits, ledger on disk",
+            Self::Team => "serve, limits, ledger, 1 grant",
+            Self::LargeTeam => "serve, the same, 1,000 grants",
         }
     }
 
@@ -94,7 +105,7 @@ impl Kind {
             Self::PassThrough | Self::NoRules => "version: \"1\"\ndefault: allow\ntools: {}\n".to_owned(),
             Self::OneRule => rules(500..501, ""),
             Self::ThousandRules => rules(0..TOOLS, ""),
-            Self::Limits | Self::Disk => rules(
+            Self::Limits | Self::Disk | Self::Team | Self::LargeTeam => rules(
                 500..501,
                 "      - { name: hourly, rate_limit: 1000000000/hour }\n      - { name: daily, rate_limit: 1000000000/day }\n",
             ),
@@ -105,16 +116,40 @@ impl Kind {
     pub(super) const fn durability(self) -> &'static str {
         match self {
             Self::Disk => "disk",
-            Self::PassThrough | Self::NoRules | Self::OneRule | Self::ThousandRules | Self::Limits => {
-                "process"
-            }
+            Self::PassThrough
+            | Self::NoRules
+            | Self::OneRule
+            | Self::ThousandRules
+            | Self::Limits
+            | Self::Team
+            | Self::LargeTeam => "process",
         }
     }
 
     const fn asked(self) -> Asked {
         match self {
             Self::PassThrough => Asked::Vendor,
-            Self::NoRules | Self::OneRule | Self::ThousandRules | Self::Limits | Self::Disk => Asked::Tool,
+            Self::NoRules
+            | Self::OneRule
+            | Self::ThousandRules
+            | Self::Limits
+            | Self::Disk
+            | Self::Team
+            | Self::LargeTeam => Asked::Tool,
+        }
+    }
+
+    /// How many servers and grants the team has; none for a gate of `run`.
+    const fn team(self) -> Option<(usize, usize)> {
+        match self {
+            Self::Team => Some((1, 1)),
+            Self::LargeTeam => Some((50, 1_000)),
+            Self::PassThrough
+            | Self::NoRules
+            | Self::OneRule
+            | Self::ThousandRules
+            | Self::Limits
+            | Self::Disk => None,
         }
     }
 }
@@ -137,7 +172,7 @@ pub(super) struct Subject {
     pub(super) name: String,
     pub(super) watched: Watched,
     asked: Asked,
-    authority: String,
+    address: Address,
     session: Option<String>,
     _running: Option<Running>,
 }
@@ -146,21 +181,17 @@ impl Subject {
     /// Opens a session at a URL: one a subject, as a gate lets a caller open only some a minute.
     fn open(
         name: &str,
-        url: &str,
+        address: Address,
         asked: Asked,
         watched: Watched,
         running: Option<Running>,
     ) -> anyhow::Result<Self> {
-        let authority = url
-            .trim_start_matches("http://")
-            .trim_end_matches("/mcp")
-            .to_owned();
-        let session = handshake(&authority).with_context(|| name.to_owned())?;
+        let session = handshake(&address).with_context(|| name.to_owned())?;
         Ok(Self {
             name: name.to_owned(),
             watched,
             asked,
-            authority,
+            address,
             session,
             _running: running,
         })
@@ -169,7 +200,7 @@ impl Subject {
     /// A call with a text of so many bytes, which come back.
     pub(super) fn call(&self, size: usize) -> Call {
         let (message, id_at) = self.asked.message(size);
-        Call::post(&self.authority, self.session.as_deref(), &message, id_at, size)
+        Call::post(&self.address, self.session.as_deref(), &message, id_at, size)
     }
 
     /// Any request of the session.
@@ -179,7 +210,7 @@ impl Subject {
             22,
         );
         Call::post(
-            &self.authority,
+            &self.address,
             self.session.as_deref(),
             message.as_bytes(),
             id_at,
@@ -189,13 +220,13 @@ impl Subject {
 }
 
 /// Shakes hands, and gives the id of the session.
-fn handshake(authority: &str) -> anyhow::Result<Option<String>> {
-    let mut socket = TcpStream::connect(authority)?;
+fn handshake(address: &Address) -> anyhow::Result<Option<String>> {
+    let mut socket = TcpStream::connect(address.authority())?;
     socket.set_read_timeout(Some(Duration::from_secs(20)))?;
     let hello = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"bench","version":"1"}}}"#;
     let mut received = Vec::new();
     let mut post = |session: Option<&str>, message: &str| {
-        let mut call = Call::post(authority, session, message.as_bytes(), message.len(), 0);
+        let mut call = Call::post(address, session, message.as_bytes(), message.len(), 0);
         socket.write_all(call.numbered(0))?;
         read_reply(&mut socket, &mut received)
     };
@@ -234,8 +265,14 @@ pub(super) fn yardsticks(server: &Server, room: &Path) -> anyhow::Result<Vec<Sub
     let (nginx, url) = nginx(server, &room.join("nginx"))?;
     let watched = nginx.watched_with_children();
     Ok(vec![
-        Subject::open("direct", &server.url, Asked::Tool, server.running.watched(), None)?,
-        Subject::open("nginx", &url, Asked::Tool, watched, Some(nginx))?,
+        Subject::open(
+            "direct",
+            Address::of(&server.url),
+            Asked::Tool,
+            server.running.watched(),
+            None,
+        )?,
+        Subject::open("nginx", Address::of(&url), Asked::Tool, watched, Some(nginx))?,
     ])
 }
 
@@ -256,6 +293,9 @@ pub(super) fn gates(
 
 /// One gate over HTTP.
 pub(super) fn gate(programs: &Programs, server: &Server, room: &Path, kind: Kind) -> anyhow::Result<Subject> {
+    if let Some((servers, grants)) = kind.team() {
+        return team(programs, server, room, kind, servers, grants);
+    }
     let mut command = gate_command(programs, room, kind)?;
     command.args([
         "--transport",
@@ -268,7 +308,77 @@ pub(super) fn gate(programs: &Programs, server: &Server, room: &Path, kind: Kind
         &server.url,
     ]);
     let (running, url) = Running::announced(&mut command)?;
-    Subject::open(kind.name(), &url, kind.asked(), running.watched(), Some(running))
+    Subject::open(
+        kind.name(),
+        Address::of(&url),
+        kind.asked(),
+        running.watched(),
+        Some(running),
+    )
+}
+
+/// The gateway of a team, all of whose servers are the one that is measured; the last grant calls.
+fn team(
+    programs: &Programs,
+    server: &Server,
+    room: &Path,
+    kind: Kind,
+    servers: usize,
+    grants: usize,
+) -> anyhow::Result<Subject> {
+    let folder = tempfile::Builder::new().prefix("team-").tempdir_in(room)?.keep();
+    std::fs::write(folder.join("policy.yaml"), kind.policy())?;
+    let names: Vec<String> = (0..servers).map(|index| format!("server-{index}")).collect();
+    let entries: serde_json::Map<String, serde_json::Value> = names
+        .iter()
+        .map(|name| (name.clone(), serde_json::json!({"url": server.url})))
+        .collect();
+    let config = serde_json::json!({
+        "version": 1,
+        "listen": "127.0.0.1:0",
+        "state": {"dir": "state"},
+        "servers": entries,
+        "policies": {"all": "policy.yaml"},
+    });
+    let path = folder.join("callgate.yaml");
+    std::fs::write(&path, config.to_string())?;
+    let token = make_grants(&folder.join("state"), &names, grants)?;
+    let mut command = Command::new(&programs.callgate);
+    command
+        .arg("serve")
+        .arg("-c")
+        .arg(path)
+        .args(["--log-level", "error"]);
+    let (running, url) = Running::announced(&mut command)?;
+    let last = names.last().context("a team has a server")?;
+    let address = Address::of(&url.replace("SERVER", last)).with_token(&token);
+    Subject::open(
+        kind.name(),
+        address,
+        kind.asked(),
+        running.watched(),
+        Some(running),
+    )
+}
+
+/// Makes so many grants for all servers, and gives the token of the last.
+fn make_grants(state: &Path, servers: &[String], count: usize) -> anyhow::Result<String> {
+    let policy = PolicyName::new("all")?;
+    let mut access = BTreeMap::new();
+    for name in servers {
+        access.insert(ServerName::new(name)?, Some(policy.clone()));
+    }
+    let grants = Grants::of(state);
+    let mut token = None;
+    for index in 0..count {
+        let issued = grants.create(NewGrant {
+            label: GrantLabel::new(&format!("agent {index}"))?,
+            servers: access.clone(),
+            expires: None,
+        })?;
+        token = Some(issued.token.reveal().to_owned());
+    }
+    token.context("a team has a grant")
 }
 
 /// The command of a gate of a kind, with a state folder of its own, without its server.
