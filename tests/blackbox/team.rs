@@ -15,21 +15,21 @@ const NOTHING: &str = "version: \"1\"\ndefault: deny\ntools: {}\n";
 const ECHO_ONLY: &str = "version: \"1\"\ndefault: deny\ntools:\n  echo: {}\n";
 
 /// Two echo servers, `notes` as a child and `mail` behind a URL, and three policies.
-struct Stage {
-    room: Room,
+pub(crate) struct Stage {
+    pub(crate) room: Room,
     notes: ServerLog,
     mail: HttpServer,
-    config: Value,
+    pub(crate) config: Value,
 }
 
 /// A running gateway.
-struct Team {
-    process: Process,
-    url: String,
+pub(crate) struct Team {
+    pub(crate) process: Process,
+    pub(crate) url: String,
 }
 
 impl Stage {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let room = Room::new();
         let child = StdioServer::echo(&room);
         let mail = HttpServer::start(&room, &[]);
@@ -57,7 +57,7 @@ impl Stage {
         }
     }
 
-    fn serve(&self) -> Team {
+    pub(crate) fn serve(&self) -> Team {
         let config = self.room.write("callgate.yaml", &self.config.to_string());
         let mut command = Command::new(env!("CARGO_BIN_EXE_callgate"));
         command.args(["serve", "-c"]).arg(config).current_dir("/");
@@ -76,7 +76,7 @@ impl Stage {
     }
 
     /// Runs `callgate grants`, and gives what it wrote to stdout.
-    fn grants(&self, words: &[&str]) -> String {
+    pub(crate) fn grants(&self, words: &[&str]) -> String {
         let output = Command::new(env!("CARGO_BIN_EXE_callgate"))
             .arg("grants")
             .args(words)
@@ -93,7 +93,7 @@ impl Stage {
     }
 
     /// A grant's token.
-    fn grant(&self, label: &str, servers: &[&str]) -> String {
+    pub(crate) fn grant(&self, label: &str, servers: &[&str]) -> String {
         let mut words = vec!["create", label];
         for server in servers {
             words.extend(["--server", server]);
@@ -103,23 +103,23 @@ impl Stage {
 }
 
 impl Team {
-    fn anyone(&self, server: &str) -> Http {
+    pub(crate) fn anyone(&self, server: &str) -> Http {
         Http::to(&format!("{}/mcp/{server}", self.url))
     }
 
-    fn client(&self, server: &str, token: &str) -> Http {
+    pub(crate) fn client(&self, server: &str, token: &str) -> Http {
         self.anyone(server)
             .header("authorization", &format!("Bearer {token}"))
     }
 
-    fn begun(&self, server: &str, token: &str) -> Http {
+    pub(crate) fn begun(&self, server: &str, token: &str) -> Http {
         let mut client = self.client(server, token);
         client.initialize("2025-11-25");
         client
     }
 }
 
-fn initialize() -> String {
+pub(crate) fn initialize() -> String {
     json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
         "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}})
     .to_string()

@@ -1,6 +1,7 @@
 //! What all sessions of one caller with one server share: the policy in force, the store, the bounds.
 
 use crate::health::Breaker;
+use crate::metrics::ServerMeter;
 use crate::recorder::Recorder;
 use crate::settings::Settings;
 use arc_swap::ArcSwap;
@@ -49,6 +50,8 @@ pub struct Gate {
     standing: Standing,
     health: Arc<Breaker>,
     recorder: Recorder,
+    /// Where somebody watches.
+    meter: Option<Arc<ServerMeter>>,
     lists: watch::Sender<Vec<Arc<ListedTool>>>,
 }
 
@@ -62,6 +65,7 @@ impl Gate {
         recorder: Recorder,
         settings: Settings,
     ) -> Self {
+        let meter = recorder.metrics().and_then(|metrics| metrics.server(&server));
         Self {
             server,
             caller,
@@ -70,6 +74,7 @@ impl Gate {
             standing: Standing::Fixed,
             health: Arc::default(),
             recorder,
+            meter,
             lists: watch::Sender::new(Vec::new()),
         }
     }
@@ -121,7 +126,15 @@ impl Gate {
     }
 
     pub(crate) fn publish_list(&self, tools: Vec<Arc<ListedTool>>) {
+        if let Some(meter) = &self.meter {
+            meter.listed(tools.iter().map(|tool| tool.name.as_str()));
+        }
         self.lists.send_replace(tools);
+    }
+
+    /// What counts for whoever watches.
+    pub(crate) fn meter(&self) -> Option<&ServerMeter> {
+        self.meter.as_deref()
     }
 
     /// What writes the record.

@@ -9,6 +9,7 @@ pub mod gate;
 pub mod health;
 mod lines;
 pub mod link;
+pub mod metrics;
 pub mod recorder;
 pub mod serve;
 pub mod session;
@@ -16,5 +17,6 @@ pub mod settings;
 pub mod sink;
 
 pub use gate::Gate;
+pub use metrics::Metrics;
 pub use session::Session;
 pub use settings::Settings;

@@ -155,6 +155,14 @@ impl Sessions {
         }
     }
 
+    /// How many sessions are open, and how many requests wait for an answer.
+    pub(super) fn count(&self) -> (usize, usize) {
+        let state = self.lock();
+        let open = state.open.values().filter(|held| !held.has_ended());
+        let pending = state.open.values().chain(&state.stateless);
+        (open.count(), pending.map(|held| held.session.in_flight()).sum())
+    }
+
     /// Waits until no request is in flight.
     pub(super) async fn drained(&self) {
         loop {
@@ -226,6 +234,9 @@ impl Sessions {
                 let health = Arc::clone(self.gate.health());
                 health.attempt(|| used).map_err(OpenError::Failing)?;
                 let (link, process) = child::spawn(command).inspect_err(|_| health.failed(used))?;
+                if let Some(meter) = self.gate.meter() {
+                    meter.child_started();
+                }
                 let session = Session::new(Arc::clone(&self.gate), id, ids, Link::Child(link));
                 let (sender, receiver) = watch::channel(End::NotYet);
                 let served = Arc::clone(&session);
