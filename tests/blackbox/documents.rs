@@ -44,6 +44,10 @@ const ODD: &[(Place, Run)] = &[
         odd::the_same_command_line,
     ),
     (("docs/migrating.md", "warning[no-default]"), odd::no_default),
+    (("docs/monitoring.md", "livenessProbe:"), odd::other_yaml),
+    (("docs/monitoring.md", "version: 1\n"), odd::a_configuration),
+    (("docs/monitoring.md", "scrape_configs:"), odd::other_yaml),
+    (("docs/monitoring.md", "groups:"), odd::alerts),
     (("docs/run.md", "callgate: listening on "), odd::listening),
     (
         ("docs/run.md", "callgate run -c policy.yaml --upstream "),
@@ -157,6 +161,7 @@ pages! {
     the_examples_of_the_ledger_work: "docs/ledger.md",
     the_examples_of_limits_work: "docs/limits.md",
     the_examples_of_migrating_work: "docs/migrating.md",
+    the_examples_of_monitoring_work: "docs/monitoring.md",
     the_examples_of_the_policy_language_work: "docs/policy.md",
     the_examples_of_running_work: "docs/run.md",
     the_examples_of_serving_work: "docs/serve.md",

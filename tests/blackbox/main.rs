@@ -13,6 +13,8 @@ mod judged_is_forwarded;
 #[cfg(test)]
 mod limits_and_record;
 #[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod misbehaving_clients;
 #[cfg(test)]
 mod misbehaving_servers;

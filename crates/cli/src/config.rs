@@ -33,6 +33,9 @@ use veil::Veil;
 /// Where the gateway listens unless the file says otherwise.
 const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8700);
 
+/// Where metrics are told in examples.
+const METRICS_EXAMPLE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9464);
+
 /// Keys at top level that no policy has.
 const MARKS: [&str; 2] = ["servers", "listen"];
 
@@ -41,6 +44,8 @@ const MARKS: [&str; 2] = ["servers", "listen"];
 pub(crate) struct Config {
     /// The address and port to listen on; port 0 picks one.
     pub(crate) listen: SocketAddr,
+    /// Where metrics are told; nowhere where there is none.
+    pub(crate) metrics: Option<SocketAddr>,
     /// Further names under which clients reach the gateway.
     pub(crate) hosts: BTreeSet<HostName>,
     /// The certificate that clients are shown; none where bytes travel as they are.

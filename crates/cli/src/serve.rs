@@ -13,6 +13,7 @@ use callgate_gateway::Settings;
 use callgate_gateway::gate::PolicySlot;
 use callgate_gateway::link::child::{End, Environment, ServerCommand};
 use callgate_gateway::link::http::Endpoint;
+use callgate_gateway::metrics::{Exposition, Metrics};
 use callgate_gateway::recorder::Recorder;
 use callgate_gateway::serve::http::{
     self, Access, Certificate, Doors, Granted, Guard, Roll, Source, Team, Upstream, Wire,
@@ -26,10 +27,12 @@ use clap::Args;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 pub(crate) const EXAMPLES: &str = "\
@@ -187,7 +190,11 @@ async fn serve(args: &ServeArgs, plan: Plan) -> anyhow::Result<Ended> {
         end.send_replace(End::Urgent);
         signal
     });
-    let team = team(&plan)?;
+    let metrics = plan
+        .config
+        .metrics
+        .map(|_| Metrics::new(plan.servers.iter().cloned()));
+    let team = team(&plan, metrics.as_ref())?;
     let config = &plan.config;
     if !team.has_grants() && !config.listen.ip().is_loopback() {
         bail!(
@@ -200,13 +207,7 @@ async fn serve(args: &ServeArgs, plan: Plan) -> anyhow::Result<Ended> {
             "no grant was made yet, and `hosts` says that callers come through a proxy, which looks like a caller on this machine; make one with `callgate grants create`, or take `local` away"
         );
     }
-    let listener = tokio::net::TcpListener::bind(config.listen).await;
-    let listener = listener.with_context(|| {
-        format!(
-            "cannot listen on {}; is the port taken? port 0 picks a free one",
-            config.listen
-        )
-    })?;
+    let listener = bind(config.listen).await?;
     let address = listener.local_addr()?;
     if !team.has_grants() {
         say(
@@ -214,11 +215,10 @@ async fn serve(args: &ServeArgs, plan: Plan) -> anyhow::Result<Ended> {
         );
     }
     team.watch();
-    let hosts = config
-        .hosts
-        .iter()
-        .flat_map(|host| spellings(host, address.port()));
-    let guard = Guard::new(address).also(hosts);
+    if let Some(metrics) = &metrics {
+        tell_metrics(config, metrics, &team).await?;
+    }
+    let guard = guard(config, address);
     let (wire, scheme) = match &config.tls {
         None => (Wire::Plain, "http"),
         Some(tls) => {
@@ -233,6 +233,31 @@ async fn serve(args: &ServeArgs, plan: Plan) -> anyhow::Result<Ended> {
     Ok(run::by_signal(signalled.await.unwrap_or(15)))
 }
 
+async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address).await;
+    listener
+        .with_context(|| format!("cannot listen on {address}; is the port taken? port 0 picks a free one"))
+}
+
+/// Tells metrics where the configuration says, for as long as the process lives.
+async fn tell_metrics(config: &Config, metrics: &Metrics, team: &Arc<Team>) -> anyhow::Result<()> {
+    let Some(address) = config.metrics else {
+        return Ok(());
+    };
+    let listener = bind(address).await.context("metrics")?;
+    let address = listener.local_addr()?;
+    let exposition = Arc::new(Exposition::new(metrics, team, env!("CARGO_PKG_VERSION")));
+    tokio::spawn(http::serve_metrics(listener, exposition, guard(config, address)));
+    say(&format!("callgate: metrics on http://{address}/metrics"));
+    Ok(())
+}
+
+/// Lets in what is addressed to `address`, or to a host of the configuration.
+fn guard(config: &Config, address: SocketAddr) -> Guard {
+    let hosts = config.hosts.iter();
+    Guard::new(address).also(hosts.flat_map(|host| spellings(host, address.port())))
+}
+
 /// How a `Host` header may put a name: with the port that is listened on, or with none behind a proxy; only
 /// with its own port where it was given one.
 fn spellings(host: &HostName, port: u16) -> Vec<String> {
@@ -242,7 +267,7 @@ fn spellings(host: &HostName, port: u16) -> Vec<String> {
     }
 }
 
-fn team(plan: &Plan) -> anyhow::Result<Arc<Team>> {
+fn team(plan: &Plan, metrics: Option<&Arc<Metrics>>) -> anyhow::Result<Arc<Team>> {
     let mut servers = BTreeMap::new();
     for (name, server) in &plan.config.servers {
         let upstream = upstream(server).with_context(|| format!("the server `{name}`"))?;
@@ -259,7 +284,10 @@ fn team(plan: &Plan) -> anyhow::Result<Arc<Team>> {
         slots: Arc::clone(&plan.slots),
         nothing,
     };
-    let recorder = Recorder::new(Arc::clone(&plan.store));
+    let mut recorder = Recorder::new(Arc::clone(&plan.store));
+    if let Some(metrics) = metrics {
+        recorder = recorder.watched(Arc::clone(metrics));
+    }
     let local = (run::local()?, local);
     Ok(Team::new(
         servers,

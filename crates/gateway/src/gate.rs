@@ -1,6 +1,7 @@
 //! What all sessions of one caller with one server share: the policy in force, the store, the bounds.
 
 use crate::health::Breaker;
+use crate::metrics::ServerMeter;
 use crate::recorder::Recorder;
 use crate::settings::Settings;
 use crate::tasks::Tasks;
@@ -52,6 +53,8 @@ pub struct Gate {
     /// Whose the server's tasks are, where it has other callers too.
     tasks: Option<Arc<Tasks>>,
     recorder: Recorder,
+    /// Where somebody watches.
+    meter: Option<Arc<ServerMeter>>,
     lists: watch::Sender<Vec<Arc<ListedTool>>>,
 }
 
@@ -65,6 +68,7 @@ impl Gate {
         recorder: Recorder,
         settings: Settings,
     ) -> Self {
+        let meter = recorder.metrics().and_then(|metrics| metrics.server(&server));
         Self {
             server,
             caller,
@@ -74,6 +78,7 @@ impl Gate {
             health: Arc::default(),
             tasks: None,
             recorder,
+            meter,
             lists: watch::Sender::new(Vec::new()),
         }
     }
@@ -134,7 +139,15 @@ impl Gate {
     }
 
     pub(crate) fn publish_list(&self, tools: Vec<Arc<ListedTool>>) {
+        if let Some(meter) = &self.meter {
+            meter.listed(tools.iter().map(|tool| tool.name.as_str()));
+        }
         self.lists.send_replace(tools);
+    }
+
+    /// What counts for whoever watches.
+    pub(crate) fn meter(&self) -> Option<&ServerMeter> {
+        self.meter.as_deref()
     }
 
     /// What writes the record.

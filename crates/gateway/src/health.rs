@@ -58,6 +58,11 @@ impl Breaker {
         }
     }
 
+    /// Whether the server is left alone, but for an attempt now and then.
+    pub(crate) fn is_open(&self) -> bool {
+        self.failures.load(Ordering::Acquire) >= FAILURES_MAX
+    }
+
     fn paused(&self) -> MutexGuard<'_, Option<Instant>> {
         self.paused.lock().unwrap_or_else(PoisonError::into_inner)
     }

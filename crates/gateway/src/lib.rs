@@ -9,6 +9,7 @@ pub mod gate;
 pub mod health;
 mod lines;
 pub mod link;
+pub mod metrics;
 pub mod recorder;
 pub mod serve;
 pub mod session;
@@ -17,5 +18,6 @@ pub mod sink;
 pub mod tasks;
 
 pub use gate::Gate;
+pub use metrics::Metrics;
 pub use session::Session;
 pub use settings::Settings;

@@ -1,6 +1,7 @@
 //! The gate's side of the store: what is asked of it, in the terms of a call.
 
 use crate::gate::Gate;
+use crate::metrics::Metrics;
 use callgate_core::call::Call;
 use callgate_core::decision::Admission as Admitted;
 use callgate_core::json::Json;
@@ -15,6 +16,8 @@ use callgate_wire::{Malformed, quoted};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
+use tokio::time::error::Elapsed;
 
 pub use callgate_ledger::record::Peer;
 
@@ -22,6 +25,8 @@ pub use callgate_ledger::record::Peer;
 #[derive(Debug, Clone)]
 pub struct Recorder {
     store: Arc<Store>,
+    /// Where somebody watches.
+    metrics: Option<Arc<Metrics>>,
 }
 
 /// What a call is recorded as, owned, so that it outlives the message.
@@ -148,7 +153,20 @@ impl Recorder {
     /// Records in this store.
     #[must_use]
     pub const fn new(store: Arc<Store>) -> Self {
-        Self { store }
+        Self { store, metrics: None }
+    }
+
+    /// The same, and counts for whoever watches.
+    #[must_use]
+    pub fn watched(self, metrics: Arc<Metrics>) -> Self {
+        Self {
+            metrics: Some(metrics),
+            ..self
+        }
+    }
+
+    pub(crate) const fn metrics(&self) -> Option<&Arc<Metrics>> {
+        self.metrics.as_ref()
     }
 
     /// The store itself.
@@ -187,7 +205,17 @@ impl Recorder {
             values: asked.values,
             grants_generation: asked.grants,
         };
-        match tokio::time::timeout(ADMIT_TIMEOUT, self.store.admit(request)).await {
+        let counted = self.metrics.as_ref().map(|metrics| Counted {
+            metrics,
+            asked: Instant::now(),
+            tool: request.tool.clone(),
+            shadow: request.shadow.clone(),
+        });
+        let told = tokio::time::timeout(ADMIT_TIMEOUT, self.store.admit(request)).await;
+        if let Some(counted) = counted {
+            counted.told(gate, &told);
+        }
+        match told {
             Ok(Ok(Admission::Admitted(admitted))) => Ok(admitted.call),
             Ok(Ok(Admission::Refused(refusal))) => Err(AdmitError::Refused(refusal)),
             Ok(Ok(Admission::Stale)) => Err(AdmitError::Stale),
@@ -197,7 +225,10 @@ impl Recorder {
     }
 
     /// Writes how a call ended. Does not wait.
-    pub fn settle(&self, call: CallId, ended: Ended) {
+    pub fn settle(&self, gate: &Gate, call: CallId, ended: Ended) {
+        if let Some(meter) = gate.meter() {
+            meter.ended(ended.status);
+        }
         let settlement = Settlement {
             status: ended.status,
             reason: ended.reason.map(Into::into),
@@ -211,18 +242,21 @@ impl Recorder {
     }
 
     /// A call that was given up before a byte of it left.
-    pub fn settle_unsent(&self, call: CallId) {
+    pub fn settle_unsent(&self, gate: &Gate, call: CallId) {
         let ended = Ended {
             status: Status::Cancelled,
             reason: None,
             sent: Sent::Nothing,
             duration: Duration::ZERO,
         };
-        self.settle(call, ended);
+        self.settle(gate, call, ended);
     }
 
     /// Records a refusal. One by a limit is not for here: admission has recorded it.
     pub fn refusal(&self, gate: &Gate, session: Option<&SessionId>, refusal: &Refusal, asked: Refused<'_>) {
+        if let Some(meter) = gate.meter() {
+            meter.denied(asked.tool, refusal.rule.as_str(), refusal.reason);
+        }
         let by_rule = !refusal.rule.as_str().is_empty();
         self.store.record(Event::Denial(record::Denial {
             args_digest: asked
@@ -280,6 +314,9 @@ impl Recorder {
         address: IpAddr,
         reason: &'static str,
     ) {
+        if let Some(metrics) = &self.metrics {
+            metrics.auth_failure(reason);
+        }
         self.store.record(Event::AuthFailure(record::AuthFailure {
             address: Some(Text::new(&address.to_string())),
             grant: grant.map(|grant| grant.as_str().into()),
@@ -314,6 +351,33 @@ impl Recorder {
             shown: uint(shown),
             tools: uint(tools),
         }));
+    }
+}
+
+/// What is counted of a call that the store is asked for.
+struct Counted<'m> {
+    metrics: &'m Metrics,
+    asked: Instant,
+    tool: Option<ToolName>,
+    shadow: Vec<Refusal>,
+}
+
+impl Counted<'_> {
+    fn told(self, gate: &Gate, told: &Result<Result<Admission, StoreError>, Elapsed>) {
+        self.metrics.admission(self.asked.elapsed());
+        let Some(meter) = gate.meter() else { return };
+        let tool = self.tool.as_ref().map(ToolName::as_str);
+        match told {
+            Ok(Ok(Admission::Admitted(admitted))) => {
+                meter.allowed(tool, self.shadow.iter().chain(&admitted.shadow));
+            }
+            Ok(Ok(Admission::Refused(refusal))) => {
+                meter.denied(tool, refusal.rule.as_str(), refusal.reason);
+            }
+            // It is judged anew.
+            Ok(Ok(Admission::Stale)) => {}
+            Ok(Err(_)) | Err(_) => meter.denied(tool, "", Reason::StoreUnavailable),
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use crate::options::{RunInfo, StoreOptions};
 use crate::refusals::{Refusals, Space};
 use crate::schema;
 use crate::secrets::{FingerprintKey, random};
+use crate::stats::Committed;
 use callgate_core::limit::{Charge, StoreTime};
 use callgate_ledger::record::{PolicyInUse, Start};
 use callgate_ledger::{CallId, Digest, RunId, Text};
@@ -60,6 +61,7 @@ pub(crate) struct Engine {
     file: FileId,
     /// Up to which limit the last sweep went.
     swept: i64,
+    committed: Arc<Committed>,
 }
 
 /// What a file is, whatever its name.
@@ -163,6 +165,7 @@ impl Engine {
             buffer: Vec::new(),
             file,
             swept: 0,
+            committed: Arc::default(),
         })
     }
 
@@ -201,6 +204,11 @@ impl Engine {
         (self.base.clone(), Arc::clone(&self.clock))
     }
 
+    /// What is counted of its transactions.
+    pub(crate) const fn committed(&self) -> &Arc<Committed> {
+        &self.committed
+    }
+
     pub(crate) const fn secret(&self) -> &FingerprintKey {
         &self.secret
     }
@@ -234,6 +242,7 @@ impl Engine {
                 }
                 self.open.extend(ended.opened);
                 self.blocks.commit(ended.turned);
+                self.committed.add(ended.records);
                 unlocked?;
                 Ok(value)
             }

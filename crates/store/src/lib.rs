@@ -23,6 +23,7 @@ mod reader;
 mod refusals;
 mod schema;
 mod secrets;
+mod stats;
 mod store;
 mod writer;
 
@@ -39,4 +40,5 @@ pub use options::{Durability, RunInfo, StopReason, StoreOptions};
 pub use prune::{Archive, PruneError, prune};
 pub use reader::{CallRecords, DenialCount, Entry, LimitInUse, Reader, RunState, RunStatus, WindowInUse};
 pub use secrets::{Fingerprint, keyed_hash};
+pub use stats::{LedgerSizes, Stats};
 pub use store::Store;

@@ -10,6 +10,7 @@ use crate::in_force::PolicyInForce;
 use crate::keeper::{Activity, Keeper};
 use crate::options::{StopReason, StoreOptions};
 use crate::secrets::{Fingerprint, FingerprintKey};
+use crate::stats::{Committed, LedgerSizes, Stats};
 use crate::writer::{Message, Queue, Writer};
 use callgate_core::limit::StoreTime;
 use callgate_ledger::record::Reload;
@@ -27,6 +28,7 @@ pub struct Store {
     queue: Arc<Queue>,
     healthy: Arc<AtomicBool>,
     activity: Arc<Activity>,
+    committed: Arc<Committed>,
     secret: FingerprintKey,
     grants: View,
     time: (Base, Arc<dyn Clock>),
@@ -67,6 +69,7 @@ impl Store {
         let queue = Arc::new(Queue::default());
         let healthy = Arc::new(AtomicBool::new(true));
         let activity = Arc::new(Activity::default());
+        let committed = Arc::clone(engine.committed());
         let secret = engine.secret().clone();
         let grants = View::of(engine.folder());
         let time = engine.time();
@@ -90,6 +93,7 @@ impl Store {
             queue,
             healthy,
             activity,
+            committed,
             secret,
             grants,
             time,
@@ -159,6 +163,25 @@ impl Store {
     #[must_use]
     pub fn healthy(&self) -> bool {
         self.healthy.load(Ordering::Acquire)
+    }
+
+    /// How this store is doing. Blocks for no longer than it takes to look at the queue.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats {
+            healthy: self.healthy(),
+            transactions: self.committed.transactions(),
+            records: self.committed.records(),
+            queued: self.queue.len(),
+        }
+    }
+
+    /// How far the folder's ledger is, other processes' records and checkpoints included. Blocks while it reads.
+    ///
+    /// # Errors
+    /// [`StoreError`] where it cannot be read.
+    pub fn ledger_sizes(&self) -> Result<LedgerSizes, StoreError> {
+        self.grants.ledger_sizes()
     }
 
     /// HMAC-SHA-256 of the bytes of a call's arguments, under a key of the state folder.

@@ -114,6 +114,11 @@ impl Queue {
         Ok(())
     }
 
+    /// How much waits.
+    pub(crate) fn len(&self) -> usize {
+        self.state().messages.len()
+    }
+
     /// Closes the queue: nothing more is taken in, what is in it is written.
     pub(crate) fn stop(&self, reason: &'static str) {
         self.state().stop.get_or_insert(reason);

@@ -5,6 +5,7 @@ use super::page::Block;
 use super::shown::assert_shown;
 use crate::support::{OPEN, Record};
 use callgate_testkit::{Http, PATIENCE, Process, Script, Stdio};
+use regex::Regex;
 use serde_json::{Value, json};
 
 /// The program's output, shortened on the page.
@@ -345,6 +346,58 @@ pub(super) fn an_unset_variable(desk: &Desk, block: &Block) {
     assert_eq!(code, Some(2), "{}\n{printed}", block.place);
     let error = printed.split("\n\n").next().unwrap();
     assert_shown(&block.place, &block.text, error);
+}
+
+const OTHERS: callgate_policy::document::Genre = callgate_policy::document::Genre {
+    called: "file of another program",
+    begin: "",
+    split: "",
+    repeat: "",
+};
+
+/// A file of another program's: what can be said of it here is that it is YAML.
+pub(super) fn other_yaml(_: &Desk, block: &Block) {
+    let read = callgate_policy::read_document(&block.text, &OTHERS);
+    assert!(read.is_ok(), "{}: {read:?}", block.place);
+}
+
+/// Rules for alerts: each is about series that there are, with labels that they have.
+pub(super) fn alerts(desk: &Desk, block: &Block) {
+    other_yaml(desk, block);
+    let series = crate::metrics::series_on_the_page();
+    let named = Regex::new(r"callgate_[a-z_]+").unwrap();
+    let labels = Regex::new(r"(?:\{|by \()([a-z_]+)").unwrap();
+    let expressions: Vec<&str> = block
+        .text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("expr: "))
+        .collect();
+    assert_eq!(expressions.len(), block.text.matches("- alert: ").count());
+    for expression in expressions {
+        let mut of = Vec::new();
+        for name in named.find_iter(expression) {
+            let name = name.as_str();
+            let found = series
+                .iter()
+                .find(|one| one.name == name || format!("{}_bucket", one.name) == name);
+            of.extend(
+                &found
+                    .unwrap_or_else(|| panic!("{}: there is no {name}", block.place))
+                    .labels,
+            );
+        }
+        assert!(
+            !named.find_iter(expression).collect::<Vec<_>>().is_empty(),
+            "{expression}"
+        );
+        for label in labels.captures_iter(expression) {
+            assert!(
+                &label[1] == "le" || of.iter().any(|one| **one == label[1]),
+                "{}: {expression}",
+                block.place
+            );
+        }
+    }
 }
 
 /// A client of a gate in front of the server with notes.

@@ -5,7 +5,7 @@ use super::policies::LoadedPolicy;
 use super::server::Server;
 use super::veil::verbatim;
 use super::vocabulary::{CONFIG, STATE, TLS};
-use super::{Config, Durability, LISTEN_DEFAULT, StateFolder, Tls};
+use super::{Config, Durability, LISTEN_DEFAULT, METRICS_EXAMPLE, StateFolder, Tls};
 use crate::commands::validate::load::{Checked, Source};
 use crate::reference::Variables;
 use callgate_policy::document::{Fields, Findings, join, nearest};
@@ -37,6 +37,7 @@ impl Reader<'_> {
         let fields = self.findings.fields(root, "", &CONFIG)?;
         self.version(fields);
         let listen = self.listen(fields);
+        let metrics = self.metrics(fields, listen);
         let hosts = self.hosts(fields);
         let tls = self.tls(fields);
         let state = self.state(fields);
@@ -45,6 +46,7 @@ impl Reader<'_> {
         let local = self.local(fields);
         (self.findings.error_count() == 0).then_some(Config {
             listen,
+            metrics,
             hosts,
             tls,
             state,
@@ -86,28 +88,48 @@ impl Reader<'_> {
     }
 
     fn listen(&mut self, fields: Fields<'_>) -> SocketAddr {
-        let Some(node) = fields.value("listen") else {
-            return LISTEN_DEFAULT;
-        };
-        let wanted = "`listen` is an address and a port";
+        self.address(fields, "listen", LISTEN_DEFAULT)
+            .unwrap_or(LISTEN_DEFAULT)
+    }
+
+    fn metrics(&mut self, fields: Fields<'_>, listen: SocketAddr) -> Option<SocketAddr> {
+        let address = self.address(fields, "metrics", METRICS_EXAMPLE)?;
+        if address == listen && address.port() != 0 {
+            let span = fields.value("metrics").map_or(fields.head(), |node| node.span);
+            self.findings
+                .error(
+                    Code::Address,
+                    span,
+                    "/metrics",
+                    "`metrics` is the address that clients call",
+                )
+                .hint(format!("give it another port: `{METRICS_EXAMPLE}`"));
+        }
+        Some(address)
+    }
+
+    /// The address and port at `key`.
+    fn address(&mut self, fields: Fields<'_>, key: &str, example: SocketAddr) -> Option<SocketAddr> {
+        let node = fields.value(key)?;
+        let (wanted, pointer) = (format!("`{key}` is an address and a port"), join("", key));
         let hint = match &node.value {
             Value::String(text) => match text.parse() {
-                Ok(address) => return address,
-                Err(_) => address_hint(text),
+                Ok(address) => return Some(address),
+                Err(_) => address_hint(text, example),
             },
             Value::Number(port) if port.parse::<u16>().is_ok() => {
                 format!("add the address: `127.0.0.1:{port}`")
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::List(_) | Value::Map(_) => {
                 self.findings
-                    .wrong_type(node, "/listen", wanted, "write `127.0.0.1:8700`");
-                return LISTEN_DEFAULT;
+                    .wrong_type(node, &pointer, &wanted, &format!("write `{example}`"));
+                return None;
             }
         };
         self.findings
-            .error(Code::Address, node.span, "/listen", wanted)
+            .error(Code::Address, node.span, &pointer, wanted)
             .hint(hint);
-        LISTEN_DEFAULT
+        None
     }
 
     fn hosts(&mut self, fields: Fields<'_>) -> BTreeSet<HostName> {
@@ -424,21 +446,19 @@ fn host_hint(text: &str) -> String {
 }
 
 /// What was probably meant by what is no address and port.
-fn address_hint(text: &str) -> String {
+fn address_hint(text: &str, example: SocketAddr) -> String {
     if let Ok(address) = text.parse::<IpAddr>() {
-        return format!(
-            "add the port: `{}`",
-            SocketAddr::new(address, LISTEN_DEFAULT.port())
-        );
+        return format!("add the port: `{}`", SocketAddr::new(address, example.port()));
     }
     let port = text
         .rsplit_once(':')
         .map(|(name, port)| (name, port.parse::<u16>()));
     match port {
         Some(("localhost" | "", Ok(port))) => format!("write the address out: `127.0.0.1:{port}`"),
-        Some((_, Err(_))) => "a port is a number from 0 to 65535: `127.0.0.1:8700`".to_owned(),
+        Some((_, Err(_))) => format!("a port is a number from 0 to 65535: `{example}`"),
         Some((_, Ok(_))) | None => {
-            "write an IP address and a port: `127.0.0.1:8700`, or `\"[::1]:8700\"`".to_owned()
+            let port = example.port();
+            format!("write an IP address and a port: `{example}`, or `\"[::1]:{port}\"`")
         }
     }
 }

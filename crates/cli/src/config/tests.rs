@@ -10,6 +10,7 @@ const POLICY: &str = "version: \"1\"\ndefault: deny\ntools: {echo: {}}\nmethods:
 
 const GOOD: &str = r#"version: 1
 listen: "[::1]:0"
+metrics: 127.0.0.1:9464
 hosts: [Gate.example.com, gate:8443]
 state: {dir: state, durability: disk}
 servers:
@@ -96,6 +97,7 @@ fn a_good_configuration_is_taken_as_it_is_written() {
     assert_eq!(loading.shown(&Style::PLAIN), Vec::<String>::new());
     let config = loading.config.unwrap();
     assert_eq!(config.listen, "[::1]:0".parse().unwrap());
+    assert_eq!(config.metrics, Some("127.0.0.1:9464".parse().unwrap()));
     let hosts: Vec<String> = config.hosts.iter().map(ToString::to_string).collect();
     assert_eq!(hosts, ["gate:8443", "gate.example.com"]);
     assert_eq!(config.state.dir, Some(dir.path().join("state")));
@@ -155,6 +157,7 @@ fn the_least_configuration_has_the_defaults() {
     let dir = folder("{\"version\": \"1\", \"servers\": {\"one\": {\"command\": [\"one\"]}}}");
     let config = load(&dir.path().join("callgate.yaml")).unwrap().config.unwrap();
     assert_eq!(config.listen, "127.0.0.1:8700".parse().unwrap());
+    assert_eq!(config.metrics, None);
     assert_eq!(config.state, StateFolder::default());
     assert_eq!(config.state.durability, Durability::Process);
     let Some(Server::Command(one)) = config.servers.values().next() else {
@@ -303,6 +306,19 @@ fn addresses_that_are_none() {
         all.push('\n');
     }
     insta::assert_snapshot!(all);
+}
+
+#[test]
+fn metrics_have_an_address_of_their_own() {
+    let mut all = String::new();
+    for metrics in ["9464", "localhost:9464", "10.0.0.1", "yes", "127.0.0.1:8700"] {
+        let text = format!("version: 1\nmetrics: {metrics}\nservers: {{one: {{command: [one]}}}}\n");
+        all.push_str(&shown(&text));
+        all.push('\n');
+    }
+    insta::assert_snapshot!(all);
+    let any = "version: 1\nlisten: 127.0.0.1:0\nmetrics: 127.0.0.1:0\nservers: {one: {command: [one]}}\n";
+    assert_eq!(shown(any), "");
 }
 
 #[test]

@@ -33,6 +33,11 @@ pub(super) static CONFIG: Table = Table {
             "The address and port to listen on; 127.0.0.1:8700 if left out. Port 0 picks one.",
         ),
         word(
+            "metrics",
+            Text,
+            "The address and port on which Prometheus finds metrics; none if left out. Port 0 picks one.",
+        ),
+        word(
             "hosts",
             List(&Text),
             "Further names under which clients reach the gateway, as their `Host` header says them.",

@@ -3,11 +3,14 @@
 mod answer;
 mod guard;
 mod legacy;
+mod probe;
+mod scrape;
 mod sessions;
 mod team;
 mod tls;
 
 pub use guard::{Guard, Token, TokenError};
+pub use scrape::serve_metrics;
 pub use sessions::Upstream;
 pub use team::{Access, Granted, Roll, Source, Team};
 pub use tls::{Certificate, CertificateError};
@@ -34,6 +37,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use legacy::Place;
+use probe::Phase;
 use sessions::{Children, OpenError, Sessions, Untold};
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -49,6 +53,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 /// Messages that may wait for one request's client to read them.
 const QUEUE_MAX: usize = 64;
@@ -195,11 +200,16 @@ where
 
 impl Desk {
     async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
+        let is_closing = self.is_closing.load(Ordering::Acquire);
+        let phase = if is_closing { Phase::Ending } else { Phase::Serving };
+        if let Some(probed) = self.doors.probe(request.method(), request.uri().path(), phase) {
+            return probed;
+        }
         if let Err(refused) = self.guard.check(request.headers()) {
             self.doors.record_failure(peer, refused.code());
             return plain(refused.status(), refused.text());
         }
-        if self.is_closing.load(Ordering::Acquire) {
+        if is_closing {
             return plain(StatusCode::SERVICE_UNAVAILABLE, "the gate is ending");
         }
         let entered = self.doors.enter(request.uri().path(), request.headers(), peer);
@@ -397,12 +407,14 @@ impl Visit<'_> {
 
     /// Decodes a body, finds its session, and has the session take it in.
     fn admit(&self, body: &Bytes, headers: &HeaderMap) -> Result<Admitted, Box<Response<Body>>> {
+        let received = Instant::now();
         let decoded = decode(body, &self.sessions.gate().settings.bounds);
         let seen = glance(decoded.as_ref().ok(), headers)?;
         let session = self.session_for(seen, headers)?;
         let (sender, receiver) = mpsc::channel(QUEUE_MAX);
         let entry = Entry {
             headers: mirrored(headers),
+            received,
         };
         let intake = session.accept_decoded(body, decoded, &Sink::Shared(sender), &entry);
         Ok(Admitted {

@@ -10,6 +10,7 @@ use callgate_wire::headers::{HeaderParam, params_of_schema};
 use callgate_wire::mcp::{Era, method};
 use callgate_wire::{IdKey, RawJson, Request};
 use std::sync::Arc;
+use std::time::Duration;
 
 impl Session {
     /// The one request that has left and waits; `None` where there are several, or none.
@@ -114,9 +115,21 @@ impl Session {
 
     /// Settles what a request was admitted as, once it has left the table.
     pub(super) fn settle(&self, pending: &Pending, status: Status, reason: Option<&'static str>, sent: Sent) {
+        self.settle_after(pending.started.elapsed(), pending, status, reason, sent);
+    }
+
+    /// As [`Session::settle`], of a request that ended so long after it was forwarded.
+    pub(super) fn settle_after(
+        &self,
+        duration: Duration,
+        pending: &Pending,
+        status: Status,
+        reason: Option<&'static str>,
+        sent: Sent,
+    ) {
         if let Some(call) = pending.ticket {
-            let duration = pending.started.elapsed();
             self.gate.recorder().settle(
+                &self.gate,
                 call,
                 Ended {
                     status,

@@ -19,10 +19,22 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 /// What a transport knows of a message that the message itself does not say.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Entry {
     /// `Mcp-Param-*` headers that came with it, to be passed on.
     pub headers: Vec<(String, String)>,
+    /// When all of it was there.
+    pub received: Instant,
+}
+
+impl Default for Entry {
+    /// What has just come, without headers.
+    fn default() -> Self {
+        Self {
+            headers: Vec::new(),
+            received: Instant::now(),
+        }
+    }
 }
 
 /// What has to happen with a unit after it has been accepted.
@@ -239,7 +251,7 @@ impl Session {
             intake.answer(sink, answer::refusal_error(request.id.raw(), &refusal));
             return;
         }
-        let registered = match self.register(request, purpose, era, sink) {
+        let registered = match self.register(request, purpose, era, sink, entry.received) {
             Ok(registered) => registered,
             Err(refusal) => {
                 self.record_refusal(
@@ -304,6 +316,7 @@ impl Session {
         kind: Purpose,
         era: Era,
         sink: &Sink,
+        received: Instant,
     ) -> Result<Registered, Refusal> {
         let own = request.id.key().clone();
         let minted = match self.ids {
@@ -336,7 +349,8 @@ impl Session {
             ticket: None,
             era,
             departure: departure.clone(),
-            started: Instant::now(),
+            received,
+            started: received,
             clock: Clock {
                 deadline: None,
                 timeout,

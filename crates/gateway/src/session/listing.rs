@@ -226,6 +226,7 @@ impl Session {
             ticket: None,
             era,
             departure: departure.clone(),
+            received: now,
             started: now,
             clock: Clock {
                 deadline: Some(now + settings.list_timeout),

@@ -34,6 +34,13 @@ pub enum Origin<'k> {
     },
 }
 
+/// How a unit from the server came, and when.
+#[derive(Debug, Clone, Copy)]
+struct Arrival<'k> {
+    origin: Origin<'k>,
+    at: Instant,
+}
+
 /// Whether a unit held the answer that its origin waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Seen {
@@ -46,6 +53,10 @@ pub(crate) enum Seen {
 impl Session {
     /// Takes one unit from the server: a line, a body, or the data of an event.
     pub(crate) async fn on_server(self: &Arc<Self>, unit: Bytes, origin: Origin<'_>) -> Seen {
+        let arrival = Arrival {
+            origin,
+            at: Instant::now(),
+        };
         let decoded = match decode(&unit, &self.gate.settings.bounds) {
             Ok(decoded) => decoded,
             Err(cause) => {
@@ -59,7 +70,7 @@ impl Session {
         };
         let mut seen = Seen::Other;
         for message in &messages {
-            if self.on_message(&unit, message, origin).await == Seen::Answered {
+            if self.on_message(&unit, message, arrival).await == Seen::Answered {
                 seen = Seen::Answered;
             }
         }
@@ -72,9 +83,10 @@ impl Session {
         self.record_malformed(Peer::Server, cause, length);
     }
 
-    async fn on_message(self: &Arc<Self>, unit: &Bytes, message: &Message<'_>, origin: Origin<'_>) -> Seen {
+    async fn on_message(self: &Arc<Self>, unit: &Bytes, message: &Message<'_>, arrival: Arrival<'_>) -> Seen {
+        let origin = arrival.origin;
         match message.kind() {
-            Kind::Response(response) => self.on_response(unit, message, response, origin).await,
+            Kind::Response(response) => self.on_response(unit, message, response, arrival).await,
             Kind::Notification(notification) => {
                 self.on_notification(unit, message, notification, origin).await;
                 Seen::Other
@@ -91,11 +103,11 @@ impl Session {
         unit: &Bytes,
         message: &Message<'_>,
         response: &Response<'_>,
-        origin: Origin<'_>,
+        arrival: Arrival<'_>,
     ) -> Seen {
         self.gate.health().succeeded();
         let key = response.id.as_ref().map(callgate_wire::Id::key);
-        let expected = match (origin, key) {
+        let expected = match (arrival.origin, key) {
             (Origin::Shared, key) => key,
             // The answer to one request cannot answer another.
             (Origin::Reply { to, .. }, Some(key)) => (key == to).then_some(key),
@@ -106,7 +118,7 @@ impl Session {
             self.unmatched(message, response, key);
             return Seen::Other;
         };
-        self.finish(unit, message, response, key, pending, origin).await;
+        self.finish(unit, message, response, key, pending, arrival).await;
         Seen::Answered
     }
 
@@ -134,9 +146,9 @@ impl Session {
         response: &Response<'_>,
         key: &IdKey,
         pending: Pending,
-        origin: Origin<'_>,
+        arrival: Arrival<'_>,
     ) {
-        let status = match origin {
+        let status = match arrival.origin {
             Origin::Shared => 200,
             Origin::Reply { status, .. } => status,
         };
@@ -146,7 +158,12 @@ impl Session {
         {
             tasks.note(&self.gate.caller.grant, *result);
         }
-        self.settle(&pending, ended, None, Sent::Perhaps);
+        let took = arrival.at.saturating_duration_since(pending.started);
+        self.settle_after(took, &pending, ended, None, Sent::Perhaps);
+        let meter = self.gate.meter().filter(|_| pending.kind == Purpose::Call);
+        if let Some(meter) = meter {
+            meter.served(took);
+        }
         if pending.kind != Purpose::Call {
             self.lock().was_answered = true;
         }
@@ -179,6 +196,9 @@ impl Session {
         match bytes {
             Ok(bytes) => sink.send(bytes, status).await,
             Err(why) => sink.answer(answer::error(&id, -32_603, why)).await,
+        }
+        if let Some(meter) = meter {
+            meter.answered(arrival.at.elapsed());
         }
     }
 

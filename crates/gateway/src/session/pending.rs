@@ -22,6 +22,8 @@ pub(crate) struct Pending {
     pub(crate) era: Era,
     /// Whether its bytes have begun to leave.
     pub(crate) departure: Departure,
+    /// When it came.
+    pub(crate) received: Instant,
     /// When it was forwarded, or registered while it is not.
     pub(crate) started: Instant,
     pub(crate) clock: Clock,

@@ -258,12 +258,14 @@ impl Session {
                 let params = request.params.as_ref().map(|params| params.raw().bytes());
                 let asked = Asked::method(&request.method, params, &program).under(grants);
                 let session = Arc::clone(self);
+                let method: Box<str> = request.method.as_ref().into();
                 intake.work.push(Work(Box::pin(async move {
                     let verdict = match session.admit(admission, asked, Form::Error).await {
                         Some(verdict) => verdict,
                         None => {
                             session.refresh_grants().await;
                             let refusal = store_unavailable();
+                            session.record_refusal(&refusal, &method, None);
                             Verdict::Refused {
                                 refusal,
                                 form: Form::Error,
@@ -343,7 +345,7 @@ impl Session {
                     return Some(passage);
                 }
                 // Cancelled, or the client left, before a byte was sent.
-                self.gate.recorder().settle_unsent(call);
+                self.gate.recorder().settle_unsent(&self.gate, call);
             }
             Verdict::Refused { refusal, form } => {
                 if let Some(pending) = self.take_own(&key, &passage.departure) {
@@ -371,6 +373,12 @@ impl Session {
         let Some(pending) = pending else { return false };
         pending.ticket = Some(call);
         start(pending, timeout, self.gate.settings.timeout_max);
+        let took = pending.started.saturating_duration_since(pending.received);
+        let is_call = pending.kind == Purpose::Call;
+        drop(state);
+        if let Some(meter) = self.gate.meter().filter(|_| is_call) {
+            meter.released(took);
+        }
         true
     }
 

@@ -36,6 +36,7 @@ pub(crate) struct Batch<'t> {
     run: Run,
     pub(super) now: StoreTime,
     next: i64,
+    records: u64,
     space: Space,
     /// As it was read in this transaction.
     grants_generation: Option<u64>,
@@ -50,6 +51,8 @@ pub(crate) struct Ended {
     pub(crate) opened: HashMap<CallId, Open>,
     pub(crate) closed: HashSet<CallId>,
     pub(super) turned: Turned,
+    /// How many records it added.
+    pub(super) records: u64,
 }
 
 impl<'t> Batch<'t> {
@@ -66,6 +69,7 @@ impl<'t> Batch<'t> {
             run: engine.run,
             now,
             next,
+            records: 0,
             space,
             grants_generation: None,
             opened: HashMap::new(),
@@ -290,6 +294,7 @@ impl<'t> Batch<'t> {
                 &self.buffer[..]
             ])?;
         self.next += 1;
+        self.records += 1;
         Ok(seq)
     }
 
@@ -305,6 +310,7 @@ impl<'t> Batch<'t> {
             opened: self.opened,
             closed: self.closed,
             turned: self.turned,
+            records: self.records,
         })
     }
 

@@ -9,6 +9,7 @@ use crate::error::{Failure, ReadError, StoreError};
 use crate::folder::Folder;
 use crate::reader::Reader;
 use crate::schema;
+use crate::stats::LedgerSizes;
 use callgate_core::limit::StoreTime;
 use callgate_core::name::{GrantId, ServerName};
 use rusqlite::{Connection, Row};
@@ -153,7 +154,7 @@ fn servers_of(conn: &Connection, id: &str) -> Result<BTreeMap<ServerName, Option
     Ok(servers)
 }
 
-/// A connection that a gateway keeps open to look at grants.
+/// A connection that a gateway keeps open to look at grants and at the ledger's sizes.
 #[derive(Debug)]
 pub(crate) struct View {
     folder: Folder,
@@ -170,6 +171,21 @@ impl View {
 
     pub(crate) fn generation(&self) -> Result<u64, StoreError> {
         self.read(generation)
+    }
+
+    /// How many records there are, and how many the last checkpoint covers.
+    pub(crate) fn ledger_sizes(&self) -> Result<LedgerSizes, StoreError> {
+        self.read(|conn| {
+            // The checkpoint first: what is written between the two looks must not make it look ahead.
+            let signed = conn
+                .prepare_cached("SELECT coalesce(max(size), 0) FROM checkpoint")?
+                .query_row([], |row| row.get(0))?;
+            let (size, _) = crate::engine::tail(conn)?;
+            Ok(LedgerSizes {
+                size: unstored(size)?,
+                signed: unstored(signed)?,
+            })
+        })
     }
 
     /// All grants as of one moment, and the size of the ledger at that moment.

@@ -351,3 +351,26 @@ fn old_records_move_to_a_file_that_verifies_and_the_rest_verifies_behind_it() {
     }
     consistency_proof(rest.first, size, &reader).unwrap();
 }
+
+#[test]
+fn what_was_written_and_signed_can_be_watched() {
+    let (_outer, dir) = folder();
+    let store = Store::open(options(&dir)).unwrap();
+    let before = store.stats();
+    assert!(before.healthy);
+    assert!(before.transactions >= 1, "the start was written");
+    let held = admitted(&store, call()).unwrap();
+    store.settle(held.call, ok());
+    until("the outcome is written", || {
+        store.stats().records == before.records + 2
+    });
+    let after = store.stats();
+    assert_eq!(after.transactions, before.transactions + 2);
+    assert_eq!(after.queued, 0);
+    until("a checkpoint covers all", || {
+        let sizes = store.ledger_sizes().unwrap();
+        assert!(sizes.signed <= sizes.size);
+        sizes.size == after.records && sizes.signed == sizes.size
+    });
+    store.close(StopReason::Exit);
+}

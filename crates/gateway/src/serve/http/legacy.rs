@@ -95,8 +95,9 @@ impl Visit<'_> {
             Ok((_, body)) => body,
             Err(refused) => return *refused,
         };
+        let entry = Entry::default();
         let decoded = decode(&body, &session.gate().settings.bounds);
-        let intake = session.accept_decoded(&body, decoded, &sink, &Entry::default());
+        let intake = session.accept_decoded(&body, decoded, &sink, &entry);
         let due = intake.answers_due;
         let carried = tokio::spawn(carry_out(session, intake));
         if due == 0 {

@@ -191,6 +191,14 @@ impl Sessions {
         }
     }
 
+    /// How many sessions are open, and how many requests wait for an answer.
+    pub(super) fn count(&self) -> (usize, usize) {
+        let state = self.lock();
+        let open = state.open.values().filter(|held| !held.has_ended());
+        let pending = state.open.values().chain(&state.stateless);
+        (open.count(), pending.map(|held| held.session.in_flight()).sum())
+    }
+
     /// Waits until no request is in flight.
     pub(super) async fn drained(&self) {
         loop {
@@ -278,6 +286,9 @@ impl Sessions {
                     tracing::error!(server = %self.gate.server, %cause, "a server could not be started");
                     health.failed(used);
                 })?;
+                if let Some(meter) = self.gate.meter() {
+                    meter.child_started();
+                }
                 let session = Session::new(Arc::clone(&self.gate), id, ids, Link::Child(link));
                 let (sender, receiver) = watch::channel(End::NotYet);
                 let served = Arc::clone(&session);

@@ -4,6 +4,8 @@
 //! store's generation; a call whose copy is older than the store's is not admitted, so that a revocation holds
 //! from the next call on.
 
+mod census;
+
 use super::sessions::{Children, Sessions, Upstream};
 use crate::gate::{Gate, Grants, PolicySlot};
 use crate::health::Breaker;
@@ -20,7 +22,7 @@ use callgate_store::{StoreError, TokenHash};
 use futures_util::future::BoxFuture;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -91,6 +93,8 @@ pub struct Team {
     members: Mutex<HashMap<GrantId, Arc<Member>>>,
     /// The state that is in force: set once every gate has been told of it.
     generation: AtomicU64,
+    /// Whether the grants could be read when they were looked at last.
+    is_readable: AtomicBool,
     failures: Mutex<HashMap<IpAddr, Failures>>,
     /// Held while the store's grants are read: those who want the same wait for it, and find it done.
     reading: tokio::sync::Mutex<()>,
@@ -171,6 +175,7 @@ impl Team {
             tokens: ArcSwap::default(),
             members: Mutex::default(),
             generation: AtomicU64::new(0),
+            is_readable: AtomicBool::new(true),
             failures: Mutex::default(),
             reading: tokio::sync::Mutex::default(),
             this: Weak::clone(this),
@@ -194,10 +199,9 @@ impl Team {
             loop {
                 tokio::time::sleep(WATCH_PERIOD).await;
                 let Some(team) = weak.upgrade() else { return };
-                let is_old = team
-                    .source
-                    .generation()
-                    .is_ok_and(|generation| generation != team.generation());
+                let seen = team.source.generation();
+                team.is_readable.store(seen.is_ok(), Ordering::Release);
+                let is_old = seen.is_ok_and(|generation| generation != team.generation());
                 if is_old {
                     team.refresh().await;
                 }

@@ -1,0 +1,173 @@
+//! What can be watched of a gateway, for Prometheus.
+//!
+//! What happens on the line of a call is counted in handles that are found once: a call costs a few atomic
+//! additions, and no lock is held for longer than one. All else is looked up when it is asked for
+//! (`exposition`). Whatever comes from outside has a bounded number of label values (`server`).
+
+mod exposition;
+mod server;
+
+pub use exposition::Exposition;
+pub(crate) use exposition::{Census, ServerCensus};
+pub use server::ServerMeter;
+
+use callgate_core::name::ServerName;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What Callgate itself takes: mostly a transaction of the store.
+const GATE_BUCKETS: [f64; 13] = [
+    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5,
+];
+/// What servers take.
+const SERVER_BUCKETS: [f64; 15] = [
+    0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+];
+/// The reasons of failed authentications, so that each is there before the first failure.
+const AUTH_REASONS: [&str; 5] = ["grant_ended", "host", "origin", "token", "too_many_failures"];
+
+/// All that is counted while calls pass.
+#[derive(Debug)]
+pub struct Metrics {
+    servers: BTreeMap<ServerName, Arc<ServerMeter>>,
+    families: Families,
+}
+
+#[derive(Debug)]
+struct Families {
+    decisions: Family<DecisionLabels, Counter>,
+    outcomes: Family<OutcomeLabels, Counter>,
+    gate: Family<GateLabels, Histogram, fn() -> Histogram>,
+    answers: Family<ServerLabel, Histogram, fn() -> Histogram>,
+    children: Family<ServerLabel, Counter>,
+    auth: Family<AuthLabels, Counter>,
+    admission: Histogram,
+}
+
+impl Metrics {
+    /// What there is to count in front of these servers.
+    #[must_use]
+    pub fn new(servers: impl IntoIterator<Item = ServerName>) -> Arc<Self> {
+        let families = Families {
+            decisions: Family::default(),
+            outcomes: Family::default(),
+            gate: Family::new_with_constructor(|| Histogram::new(GATE_BUCKETS)),
+            answers: Family::new_with_constructor(|| Histogram::new(SERVER_BUCKETS)),
+            children: Family::default(),
+            auth: Family::default(),
+            admission: Histogram::new(GATE_BUCKETS),
+        };
+        for reason in AUTH_REASONS {
+            drop(families.auth.get_or_create(&AuthLabels { reason }));
+        }
+        let servers = servers
+            .into_iter()
+            .map(|name| {
+                let meter = Arc::new(ServerMeter::new(name.as_str().into(), &families));
+                (name, meter)
+            })
+            .collect();
+        Arc::new(Self { servers, families })
+    }
+
+    /// What is counted of one server; `None` of one that was not named at the start.
+    #[must_use]
+    pub fn server(&self, name: &ServerName) -> Option<Arc<ServerMeter>> {
+        self.servers.get(name).map(Arc::clone)
+    }
+
+    /// A request was not let in. Each reason is a word of the program's own.
+    pub(crate) fn auth_failure(&self, reason: &'static str) {
+        self.families.auth.get_or_create(&AuthLabels { reason }).inc();
+    }
+
+    /// The store took so long to say whether a call is admitted.
+    pub(crate) fn admission(&self, took: Duration) {
+        self.families.admission.observe(took.as_secs_f64());
+    }
+
+    /// Names what is counted, in the order in which it is shown.
+    fn register(&self, registry: &mut Registry) {
+        let families = &self.families;
+        registry.register(
+            "callgate_decisions",
+            "Decisions: an allowed call is one whose intent is written, a shadow one would have been denied",
+            families.decisions.clone(),
+        );
+        registry.register(
+            "callgate_outcomes",
+            "How calls with an intent ended, as far as this process has seen it",
+            families.outcomes.clone(),
+        );
+        registry.register_with_unit(
+            "callgate_gate_duration",
+            "What Callgate added to tool calls: from the request's arrival to its release, and from the answer's to its own",
+            Unit::Seconds,
+            families.gate.clone(),
+        );
+        registry.register_with_unit(
+            "callgate_server_duration",
+            "What servers took for tool calls that they answered, from the release to the answer's arrival",
+            Unit::Seconds,
+            families.answers.clone(),
+        );
+        registry.register(
+            "callgate_children_started",
+            "Child processes that were started",
+            families.children.clone(),
+        );
+        registry.register(
+            "callgate_auth_failures",
+            "Requests that were not let in",
+            families.auth.clone(),
+        );
+        registry.register_with_unit(
+            "callgate_store_admission_duration",
+            "What the store took to admit or refuse a call, waiting for others included",
+            Unit::Seconds,
+            families.admission.clone(),
+        );
+    }
+}
+
+/// Of a decision. What does not apply is empty.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DecisionLabels {
+    server: Arc<str>,
+    tool: Arc<str>,
+    decision: &'static str,
+    rule: Arc<str>,
+    reason: &'static str,
+}
+
+/// Of an outcome.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    server: Arc<str>,
+    status: &'static str,
+}
+
+/// Of what the gate took.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct GateLabels {
+    server: Arc<str>,
+    direction: &'static str,
+}
+
+/// Of what is known of a server alone.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ServerLabel {
+    server: Arc<str>,
+}
+
+/// Of a failed authentication.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AuthLabels {
+    reason: &'static str,
+}

@@ -1,0 +1,68 @@
+//! What can be watched of a team from outside.
+
+use super::{Member, Team};
+use crate::metrics::{Census, ServerCensus};
+use callgate_core::name::ServerName;
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+impl Team {
+    /// Whether calls can be judged and recorded.
+    ///
+    /// # Errors
+    /// Why not, in a word or two that tell nothing else.
+    pub(in crate::serve::http) fn readiness(&self) -> Result<(), &'static str> {
+        if !self.recorder.store().healthy() {
+            return Err("store");
+        }
+        if !self.is_readable.load(Ordering::Acquire) {
+            return Err("grants");
+        }
+        Ok(())
+    }
+
+    /// The team as of now. Blocks while it reads.
+    pub(crate) fn census(&self) -> Census {
+        let store = self.recorder.store();
+        let now = store.now();
+        let members = self.all_members();
+        let is_live = |member: &Arc<Member>| member.state().expires.is_none_or(|expires| now < expires);
+        Census {
+            servers: self.count_servers(&members),
+            grants_generation: self.generation.load(Ordering::Acquire),
+            grants_live: members.iter().filter(|member| is_live(member)).count(),
+            store: store.stats(),
+            ledger: store.ledger_sizes().ok(),
+        }
+    }
+
+    fn all_members(&self) -> Vec<Arc<Member>> {
+        let members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        members.values().map(Arc::clone).collect()
+    }
+
+    fn count_servers(&self, members: &[Arc<Member>]) -> BTreeMap<ServerName, ServerCensus> {
+        let mut servers: BTreeMap<ServerName, ServerCensus> = BTreeMap::new();
+        for (name, behind) in &self.servers {
+            let census = ServerCensus {
+                breakers_open: usize::from(behind.health.is_open()),
+                ..ServerCensus::default()
+            };
+            servers.insert(name.clone(), census);
+        }
+        for member in members.iter().chain([&self.local]) {
+            for (name, mount) in &member.state().mounts {
+                let Some((server, behind)) = servers.get_mut(name).zip(self.servers.get(name)) else {
+                    continue;
+                };
+                let (sessions, pending) = mount.count();
+                server.sessions += sessions;
+                server.pending += pending;
+                let health = mount.gate().health();
+                server.breakers_open += usize::from(!Arc::ptr_eq(health, &behind.health) && health.is_open());
+            }
+        }
+        servers
+    }
+}
