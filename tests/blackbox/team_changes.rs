@@ -1,6 +1,6 @@
 //! `callgate serve` while things change: what has begun before a revocation, a rotation or the end.
 
-use crate::support::upstream::{Upstream, housekeeping, reply};
+use crate::support::upstream::{Upstream, housekeeping, read, reply};
 use crate::support::{state, until};
 use crate::team::{Stage, Team, initialize};
 use callgate_testkit::client::modern;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 /// A request that was let in by its headers, and whose body is still to come.
@@ -411,4 +411,106 @@ fn callers_that_come_through_a_proxy_are_not_taken_for_callers_on_this_machine()
     let mut process = Process::start(&mut command);
     assert_eq!(process.ended().code(), Some(1));
     let _ = process.stderr_line("callgate grants create");
+}
+
+/// A stream of 2024-11-05, once it has named its address.
+fn stream_of_2024(team: &Team, server: &str, token: &str) -> (BufReader<TcpStream>, String) {
+    let authority = team.url.strip_prefix("http://").unwrap();
+    let mut socket = TcpStream::connect(authority).unwrap();
+    let head = format!(
+        "GET /mcp/{server}/sse HTTP/1.1\r\nconnection: close\r\nhost: {authority}\r\nauthorization: Bearer {token}\r\n\r\n"
+    );
+    socket.write_all(head.as_bytes()).unwrap();
+    let mut reader = BufReader::new(socket);
+    let address = until("the address is named", || {
+        line(&mut reader)
+            .strip_prefix("data: ")
+            .map(|address| address.trim().to_owned())
+    });
+    (reader, address)
+}
+
+#[test]
+fn a_client_that_does_not_read_its_stream_is_not_answered_without_end() {
+    let stage = Stage::new();
+    let ana = stage.grant("ana", &["mail=open"]);
+    let team = stage.serve();
+    let (_unread, address) = stream_of_2024(&team, "mail", &ana);
+    let client = team.client("mail", &ana).path(&address);
+    assert_eq!(client.post(&initialize()).status, 202);
+    let (text, mut ids) = ("x".repeat(256 * 1024), 0_u64..);
+    let status = until("it is told to read first", || {
+        let call = json!({"jsonrpc": "2.0", "id": 2 + ids.next().unwrap(),
+            "method": "tools/call", "params": {"name": "echo", "arguments": {"text": text}}});
+        let status = client.post(&call.to_string()).status;
+        (status != 202).then_some(status)
+    });
+    assert_eq!(status, 429);
+}
+
+#[test]
+fn a_stream_ends_with_its_grant_whatever_is_still_being_sent() {
+    let stage = Stage::new();
+    let ana = stage.grant("ana", &["mail=open"]);
+    let team = stage.serve();
+    let (mut stream, address) = stream_of_2024(&team, "mail", &ana);
+    let rest = address.strip_prefix("/mcp/").unwrap();
+    let _sending = let_in(&team, rest, &ana, "", 1_000);
+    stage.grants(&["revoke", "ana"]);
+    stream
+        .get_ref()
+        .set_read_timeout(Some(Duration::from_secs(3)))
+        .unwrap();
+    let mut left = Vec::new();
+    stream.read_to_end(&mut left).expect("the stream has ended");
+}
+
+/// A server of 2024-11-05 that takes each message by a response whose body never ends.
+fn endless() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/sse", listener.local_addr().unwrap());
+    let stream: Arc<Mutex<Option<TcpStream>>> = Arc::default();
+    std::thread::spawn(move || {
+        for mut socket in listener.incoming().flatten() {
+            let stream = Arc::clone(&stream);
+            std::thread::spawn(move || {
+                let mut reader = BufReader::new(socket.try_clone().unwrap());
+                let Some(asked) = read(&mut reader) else { return };
+                let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+                if asked.method == "GET" {
+                    let named = format!("{head}event: endpoint\ndata: /messages\n\n");
+                    socket.write_all(named.as_bytes()).unwrap();
+                    *stream.lock().unwrap() = Some(socket);
+                    return;
+                }
+                let taken = "HTTP/1.1 202 Accepted\r\ntransfer-encoding: chunked\r\n\r\n";
+                socket.write_all(taken.as_bytes()).unwrap();
+                let message = asked.json();
+                if message.get("id").is_some() {
+                    let answer = if message["method"] == "tools/call" {
+                        let result = json!({"content": [{"type": "text", "text": "done"}]});
+                        json!({"jsonrpc": "2.0", "id": message["id"], "result": result}).to_string()
+                    } else {
+                        let reply = housekeeping(&asked);
+                        reply.split("\r\n\r\n").nth(1).unwrap().to_owned()
+                    };
+                    let mut stream = stream.lock().unwrap();
+                    let event = format!("data: {answer}\n\n");
+                    stream.as_mut().unwrap().write_all(event.as_bytes()).unwrap();
+                }
+                let _ = reader.read(&mut [0; 1]);
+            });
+        }
+    });
+    url
+}
+
+#[test]
+fn a_server_that_never_ends_what_it_has_taken_holds_up_no_other_message() {
+    let mut stage = Stage::new();
+    stage.config["servers"]["mail"] = json!({"url": endless(), "transport": "sse"});
+    let ana = stage.grant("ana", &["mail=open"]);
+    let team = stage.serve();
+    let mut client = team.begun("mail", &ana);
+    assert_eq!(client.call("echo", json!({})).text(), "done");
 }

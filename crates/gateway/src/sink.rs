@@ -103,6 +103,15 @@ impl Sink {
         }
     }
 
+    /// Whether the client has as many messages unread as may wait.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Direct(sender) | Self::Shared(sender) => sender.capacity() == 0,
+            Self::Batch(join) => join.sender.capacity() == 0,
+        }
+    }
+
     /// Resolves once the client no longer listens.
     pub async fn closed(&self) {
         match self {

@@ -1,7 +1,7 @@
 //! A server over HTTP that answers as a test says, byte for byte, one request a connection.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
 /// A request as it came.
@@ -45,7 +45,9 @@ impl Upstream {
             for stream in listener.incoming().flatten() {
                 let (answer, record) = (Arc::clone(&answer), Arc::clone(&record));
                 std::thread::spawn(move || {
-                    let Some(asked) = read(&stream) else { return };
+                    let Some(asked) = read(&mut BufReader::new(&stream)) else {
+                        return;
+                    };
                     record.lock().unwrap().push(asked.clone());
                     let _ = (&stream).write_all(answer(&asked).as_bytes());
                 });
@@ -60,8 +62,8 @@ impl Upstream {
     }
 }
 
-fn read(stream: &TcpStream) -> Option<Asked> {
-    let mut reader = BufReader::new(stream);
+/// The next request.
+pub(crate) fn read(reader: &mut impl BufRead) -> Option<Asked> {
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
     let method = line.split(' ').next()?.to_owned();

@@ -23,6 +23,8 @@ const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 /// Bytes of a body without meaning that are read all the same.
 const READ_OUT_BYTES_MAX: usize = 4_096;
+/// How long.
+const READ_OUT_TIME: Duration = Duration::from_millis(500);
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -146,15 +148,19 @@ impl Endpoint {
     }
 }
 
-/// Reads what is left of a small body, so that its connection can be used again; a larger one closes it.
+/// Reads what is left of a small body, so that its connection can be used again; one that is larger, or does not
+/// end, closes it.
 async fn read_out(mut reply: Reply) {
     let mut left = READ_OUT_BYTES_MAX;
-    while let Some(Ok(data)) = reply.data().await {
-        left = left.saturating_sub(data.len());
-        if left == 0 {
-            return;
+    let read = async {
+        while let Some(Ok(data)) = reply.data().await {
+            left = left.saturating_sub(data.len());
+            if left == 0 {
+                return;
+            }
         }
-    }
+    };
+    let _ = tokio::time::timeout(READ_OUT_TIME, read).await;
 }
 
 /// One session's way to a server behind a URL.

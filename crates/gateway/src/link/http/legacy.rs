@@ -87,7 +87,15 @@ impl LegacyLink {
 
     /// Where to post; `None` where the stream has ended.
     async fn address(&self, session: &Arc<Session>) -> Option<Uri> {
-        self.reader.get_or_init(|| Mutex::new(follow(session)));
+        let reader = self.reader.get_or_init(|| Mutex::new(follow(session)));
+        // Whoever closes the link ends the task, if it is there by then.
+        if session.is_closed() {
+            reader
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .abort();
+            return None;
+        }
         let mut address = self.address.subscribe();
         let known = address
             .wait_for(|address| !matches!(address, Address::Unknown))

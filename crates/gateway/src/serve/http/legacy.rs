@@ -85,16 +85,23 @@ impl Visit<'_> {
         let (Some(id), None) = (ids.next(), ids.next()) else {
             return plain(StatusCode::BAD_REQUEST, "the address has no session id");
         };
+        // Before the session is looked for, as its stream ends once nobody has a hold of it.
+        let body = match self.body(request).await {
+            Ok((_, body)) => body,
+            Err(refused) => return *refused,
+        };
         let found = self.sessions.find(&id);
         let Some((session, sink)) =
             found.and_then(|session| Some((Arc::clone(&session), session.standing()?)))
         else {
             return plain(StatusCode::NOT_FOUND, "no such session; open a stream");
         };
-        let body = match self.body(request).await {
-            Ok((_, body)) => body,
-            Err(refused) => return *refused,
-        };
+        if sink.is_full() {
+            return plain(
+                StatusCode::TOO_MANY_REQUESTS,
+                "many messages wait in the stream of this session; read them first",
+            );
+        }
         let entry = Entry::default();
         let decoded = decode(&body, &session.gate().settings.bounds);
         let intake = session.accept_decoded(&body, decoded, &sink, &entry);
