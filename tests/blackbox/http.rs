@@ -550,6 +550,19 @@ fn more_sessions_a_minute_than_a_grant_may_open_are_refused() {
 }
 
 #[test]
+fn how_many_sessions_a_minute_may_be_opened_can_be_said() {
+    let room = Room::new();
+    let server = HttpServer::start(&room, &[]);
+    let gate = gate(&room, OPEN).flags(&["--sessions-per-minute", "2"]);
+    let gate = gate.before_http(&server).http();
+    for _ in 0..2 {
+        begun(&gate);
+    }
+    let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}});
+    assert_eq!(gate.client().reply("initialize", params).status, 429);
+}
+
+#[test]
 fn a_port_that_is_taken_is_told() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
