@@ -550,6 +550,46 @@ fn more_sessions_a_minute_than_a_grant_may_open_are_refused() {
 }
 
 #[test]
+fn what_a_request_of_its_own_lacks_is_told_by_status_and_code() {
+    let (_room, server, gate) = before_http(OPEN, &[]);
+    let meta = |version: &str| json!({"_meta": {"io.modelcontextprotocol/protocolVersion": version, "io.modelcontextprotocol/clientCapabilities": {}}});
+    let modern = "2026-07-28";
+    for (header, method, params, status, code) in [
+        (Some(modern), "tools/list", json!({}), 400, -32_602),
+        (Some(modern), "tools/list", json!({"_meta": {}}), 400, -32_602),
+        (Some(modern), "initialize", meta(modern), 404, -32_601),
+        (Some("2099-01-01"), "tools/list", meta("2099-01-01"), 400, -32_022),
+        (Some("2099-01-01"), "tools/list", json!({}), 400, -32_022),
+        (None, "tools/list", meta("2099-01-01"), 400, -32_022),
+        (Some(modern), "tools/list", meta("2099-01-01"), 400, -32_020),
+        (Some("2025-11-25"), "tools/list", meta("2099-01-01"), 400, -32_020),
+        (Some("2099-01-01"), "tools/list", meta(modern), 400, -32_020),
+        (Some("2025-11-25"), "tools/list", meta(modern), 400, -32_020),
+        (None, "tools/list", meta(modern), 400, -32_020),
+    ] {
+        let mut client = gate.client().header("mcp-method", method);
+        if let Some(header) = header {
+            client = client.header("mcp-protocol-version", header);
+        }
+        let body = json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": params});
+        let reply = client.post(&body.to_string());
+        let error = &reply.answer().json["error"];
+        assert_eq!(
+            (reply.status, error["code"].as_i64()),
+            (status, Some(code)),
+            "{body} {reply:?}"
+        );
+        if code == -32_022 {
+            assert_eq!(
+                error["data"],
+                json!({"supported": [modern], "requested": "2099-01-01"})
+            );
+        }
+    }
+    assert!(server.log().messages().is_empty(), "{:?}", server.log().lines());
+}
+
+#[test]
 fn how_many_sessions_a_minute_may_be_opened_can_be_said() {
     let room = Room::new();
     let server = HttpServer::start(&room, &[]);

@@ -1,6 +1,7 @@
 //! Clients over Streamable HTTP, for the one caller of `run`.
 
 mod answer;
+mod glance;
 mod guard;
 mod legacy;
 mod sessions;
@@ -20,11 +21,11 @@ use crate::session::{Entry, Intake, Session, Work};
 use crate::sink::{self, Outbound, Sink};
 use answer::{Body, accepted, event_stream, json, later, plain, too_many_failures, unauthorized};
 use bytes::Bytes;
-use callgate_wire::mcp::{Era, Version, method, protocol_version};
-use callgate_wire::{Decoded, Kind, Malformed, decode, headers};
+use callgate_wire::{Malformed, decode, headers};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use glance::{Seen, glance};
 use guard::bearer;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
@@ -580,59 +581,6 @@ async fn carry_out(session: Arc<Session>, intake: Intake) {
 }
 
 const SESSION_ID: http::HeaderName = http::HeaderName::from_static("mcp-session-id");
-
-/// What has to be known of a body before its session is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Seen {
-    Initialize,
-    Legacy,
-    Modern,
-}
-
-/// Looks at a body and its headers: they must not tell two different stories.
-fn glance(decoded: Option<&Decoded<'_>>, sent: &HeaderMap) -> Result<Seen, Box<Response<Body>>> {
-    let named = sent
-        .get(headers::PROTOCOL_VERSION)
-        .map(|value| value.to_str().unwrap_or_default());
-    let named = match named.map(str::parse::<Version>) {
-        Some(Err(_)) => {
-            let text = "MCP-Protocol-Version names no version that is known here";
-            return Err(Box::new(plain(StatusCode::BAD_REQUEST, text)));
-        }
-        Some(Ok(version)) => Some(version.era()),
-        None => None,
-    };
-    // A body that cannot be read is refused, and recorded, by the session.
-    let Some(Decoded::Single(message)) = decoded else {
-        return Ok(Seen::Legacy);
-    };
-    let Kind::Request(request) = message.kind() else {
-        return Ok(if named == Some(Era::Modern) {
-            Seen::Modern
-        } else {
-            Seen::Legacy
-        });
-    };
-    if request.method == method::INITIALIZE {
-        return Ok(Seen::Initialize);
-    }
-    let version = protocol_version(request).ok().flatten();
-    let era = version
-        .and_then(|version| version.parse::<Version>().ok())
-        .map(Version::era);
-    if era != Some(Era::Modern) && named != Some(Era::Modern) {
-        return Ok(Seen::Legacy);
-    }
-    let pairs = sent.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-    match headers::compare(request, &[], pairs) {
-        Ok(()) => Ok(Seen::Modern),
-        Err(mismatch) => {
-            let bytes =
-                crate::answer::error(request.id.raw(), headers::HEADER_MISMATCH, &mismatch.to_string());
-            Err(Box::new(json(400, bytes)))
-        }
-    }
-}
 
 /// A page in a browser can post other types without being asked for leave.
 fn is_json(sent: &HeaderMap) -> bool {
