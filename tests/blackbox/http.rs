@@ -590,6 +590,62 @@ fn what_a_request_of_its_own_lacks_is_told_by_status_and_code() {
 }
 
 #[test]
+fn a_header_that_repeats_an_argument_has_to_agree_with_it() {
+    let upstream = Upstream::start(|asked| {
+        let message = asked.json();
+        let result = match message["method"].as_str() {
+            Some("tools/list") => {
+                json!({"tools": [{"name": "query", "inputSchema": {"type": "object", "properties": {
+                "region": {"type": "string", "x-mcp-header": "Region"}}}}, {"name": "hidden", "inputSchema":
+                {"type": "object", "properties": {"region": {"type": "string", "x-mcp-header": "Region"}}}}]})
+            }
+            _ => json!({"resultType": "complete", "content": []}),
+        };
+        let answer = json!({"jsonrpc": "2.0", "id": message["id"], "result": result});
+        reply("200 OK", "application/json", &answer.to_string())
+    });
+    let room = Room::new();
+    let policy = "version: \"1\"\ndefault: deny\ntools: {query: {}}\n";
+    let gate = gate(&room, policy).upstream(&upstream.url).http();
+    let call = |tool: &str, arguments: serde_json::Value, region: Option<&str>| {
+        let mut client = gate.client().modern();
+        if let Some(region) = region {
+            client = client.header("mcp-param-region", region);
+        }
+        let reply = client.reply("tools/call", json!({"name": tool, "arguments": arguments}));
+        (reply.status, reply.answer().json["error"]["code"].as_i64())
+    };
+    let eu = || json!({"region": "eu"});
+    let refused = (400, Some(-32_020));
+    for wrong in [
+        None,
+        Some("us"),
+        Some("=?base64?ZXU?="),
+        Some("=?base64?Z!!!?="),
+        Some("=?base64?dXM=?="),
+    ] {
+        assert_eq!(call("query", eu(), wrong), refused, "{wrong:?}");
+    }
+    assert_eq!(call("query", json!({}), Some("eu")), refused);
+    let calls = || {
+        upstream
+            .asked()
+            .iter()
+            .filter(|asked| asked.json()["method"] == "tools/call")
+            .count()
+    };
+    assert_eq!(calls(), 0);
+    for right in ["eu", "=?base64?ZXU=?="] {
+        assert_eq!(call("query", eu(), Some(right)), (200, None), "{right}");
+    }
+    assert_eq!(call("query", json!({}), None), (200, None));
+    assert_eq!(calls(), 3);
+    // A tool that the caller is not to know of tells nothing by its headers either.
+    assert_eq!(call("hidden", eu(), None), (200, None));
+    assert_eq!(calls(), 3);
+}
+
+#[test]
 fn how_many_sessions_a_minute_may_be_opened_can_be_said() {
     let room = Room::new();
     let server = HttpServer::start(&room, &[]);

@@ -403,7 +403,7 @@ impl Visit<'_> {
         let session = self.session_for(seen, headers)?;
         let (sender, receiver) = mpsc::channel(QUEUE_MAX);
         let entry = Entry {
-            headers: mirrored(headers),
+            headers: Some(mirrored(headers)),
         };
         let intake = session.accept_decoded(body, decoded, &Sink::Shared(sender), &entry);
         Ok(Admitted {
@@ -595,7 +595,7 @@ fn is_json(sent: &HeaderMap) -> bool {
         .eq_ignore_ascii_case("application/json")
 }
 
-/// The `Mcp-Param-*` headers, which are passed on.
+/// The `Mcp-Param-*` headers, which are compared with the body and passed on.
 fn mirrored(sent: &HeaderMap) -> Vec<(String, String)> {
     sent.iter()
         .filter(|(name, _)| name.as_str().starts_with(headers::PARAM_PREFIX))

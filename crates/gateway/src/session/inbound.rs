@@ -21,8 +21,9 @@ use tokio::time::Instant;
 /// What a transport knows of a message that the message itself does not say.
 #[derive(Debug, Clone, Default)]
 pub struct Entry {
-    /// `Mcp-Param-*` headers that came with it, to be passed on.
-    pub headers: Vec<(String, String)>,
+    /// `Mcp-Param-*` headers that came with it, to be compared with the body and passed on; `None` where the
+    /// transport has no headers.
+    pub headers: Option<Vec<(String, String)>>,
 }
 
 /// What has to happen with a unit after it has been accepted.

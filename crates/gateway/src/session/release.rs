@@ -2,7 +2,7 @@
 
 use super::inbound::{Intake, Work, refusal};
 use super::listing::Tools;
-use super::pending::{Clock, Departure, Pending, Purpose};
+use super::pending::{Clock, Departure, Pending, Purpose, Target};
 use super::{PERHAPS_LEGACY, Session};
 use crate::answer;
 use crate::link::Passage;
@@ -16,6 +16,7 @@ use callgate_core::json::Json;
 use callgate_core::program::Program;
 use callgate_core::refusal::{Reason, Refusal};
 use callgate_ledger::CallId;
+use callgate_wire::headers::{HEADER_MISMATCH, Mismatch};
 use callgate_wire::mcp::{
     Era, META_CLIENT_CAPABILITIES, META_CLIENT_INFO, META_PROTOCOL_VERSION, ToolCall, method,
 };
@@ -41,6 +42,8 @@ enum Verdict {
     Admitted { call: CallId, timeout: Option<Duration> },
     /// It does not go on.
     Refused { refusal: Refusal, form: Form },
+    /// The headers that came with it tell another story than its arguments.
+    Mismatched(Mismatch),
 }
 
 /// How a refusal is worded on the wire.
@@ -99,6 +102,13 @@ impl Session {
                 Judged::NeedsList => Box::pin(session.judge_with_list(&judged, &name, meta.as_deref())).await,
                 decided @ (Judged::Admit { .. } | Judged::Deny { .. }) => decided,
             };
+            // A call that is denied anyway is not told what its tool's headers ought to be.
+            if matches!(decided, Judged::Admit { .. })
+                && let Some(mismatch) = session.header_mismatch(&name, &judged, &passage)
+            {
+                let verdict = Verdict::Mismatched(mismatch);
+                return Ready { passage, verdict };
+            }
             for _ in 0..STALE_MAX {
                 let Judged::Admit { admission, asked } = decided else {
                     break;
@@ -350,6 +360,14 @@ impl Session {
                     pending.refuse(&refusal, form).await;
                 }
             }
+            Verdict::Mismatched(mismatch) => {
+                if let Some(pending) = self.take_own(&key, &passage.departure)
+                    && let Target::Client { sink, id, .. } = pending.target
+                {
+                    let bytes = answer::error(&id, HEADER_MISMATCH, &mismatch.to_string());
+                    sink.send(bytes, 400).await;
+                }
+            }
         }
         None
     }
@@ -383,7 +401,7 @@ impl Session {
 
 impl Pending {
     async fn refuse(self, refusal: &Refusal, form: Form) {
-        let super::pending::Target::Client { sink, id, .. } = self.target else {
+        let Target::Client { sink, id, .. } = self.target else {
             return;
         };
         let bytes = match form {

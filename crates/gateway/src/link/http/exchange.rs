@@ -132,6 +132,7 @@ fn mirrored_headers(session: &Session, passage: &Passage) -> Vec<(HeaderName, He
     let sent = passage
         .mirrored
         .iter()
+        .flatten()
         .filter(|(name, _)| is_unknown(name))
         .cloned();
     let own = expected
