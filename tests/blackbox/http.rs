@@ -362,13 +362,12 @@ fn a_call_that_never_left_gives_back_what_it_took() {
     );
 }
 
-#[test]
-fn a_stream_that_breaks_off_is_taken_up_where_it_ended() {
-    // Cut after the first event, then a stream with nothing new, then the rest.
+/// A server whose answer to a call comes in three streams: progress, then nothing new, then the result. Each ends as
+/// `events` lets it end.
+fn in_three_streams(events: impl Fn(&str) -> String + Send + Sync + 'static) -> Upstream {
     let resumed = Mutex::new(0);
-    let upstream = Upstream::start(move |asked| {
-        let events = |body: &str| reply("200 OK", "text/event-stream", body);
-        match (asked.method.as_str(), asked.header("last-event-id")) {
+    Upstream::start(
+        move |asked| match (asked.method.as_str(), asked.header("last-event-id")) {
             ("POST", _) if asked.json()["method"] == "tools/call" => events(
                 "id: e-1\nretry: 20\ndata:\n\nid: e-2\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"progressToken\":\"t\",\"progress\":1}}\n\n",
             ),
@@ -384,24 +383,106 @@ fn a_stream_that_breaks_off_is_taken_up_where_it_ended() {
             }
             ("GET", _) => reply("405 Method Not Allowed", "text/plain", ""),
             _ => housekeeping(asked),
-        }
-    });
-    let room = Room::new();
-    let gate = gate(&room, OPEN).upstream(&upstream.url).http();
-    let client = begun(&gate);
-    let call = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call",
-        "params": {"name": "echo", "arguments": {}, "_meta": {"progressToken": "t"}}});
-    let messages = client.post(&call.to_string()).messages();
-    assert_eq!(messages.len(), 2, "{messages:#?}");
-    assert_eq!(messages[1].text(), "at last");
-    let calls = upstream
-        .asked()
+        },
+    )
+}
+
+fn call_with_progress() -> String {
+    json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call",
+        "params": {"name": "echo", "arguments": {}, "_meta": {"progressToken": "t"}}})
+    .to_string()
+}
+
+fn assert_called_once(upstream: &Upstream) {
+    let asked = upstream.asked();
+    let calls = asked
         .iter()
         .filter(|asked| asked.body.contains("tools/call"))
         .count();
     assert_eq!(calls, 1, "a call is never repeated");
+}
+
+#[test]
+fn a_stream_that_breaks_off_is_taken_up_where_it_ended() {
+    // More is announced than comes.
+    let upstream = in_three_streams(|body| {
+        format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 9999\r\n\r\n{body}")
+    });
+    let room = Room::new();
+    let gate = gate(&room, OPEN).upstream(&upstream.url).http();
+    let client = begun(&gate);
+    let messages = client.post(&call_with_progress()).messages();
+    assert_eq!(messages.len(), 2, "{messages:#?}");
+    assert_eq!(messages[1].text(), "at last");
+    assert_called_once(&upstream);
     drop(gate);
     assert_eq!(Record::of(&room).statuses(), ["ok"]);
+}
+
+#[test]
+fn where_the_server_closes_its_stream_the_client_polls_too() {
+    let upstream = in_three_streams(|body| reply("200 OK", "text/event-stream", body));
+    let room = Room::new();
+    let gate = gate(&room, OPEN).upstream(&upstream.url).http();
+    let client = begun(&gate);
+    let mut shown = client.post(&call_with_progress());
+    assert!(shown.body.starts_with("id: 1-0\nretry: "), "{shown:?}");
+    let mut messages = shown.messages();
+    let last_id = |body: &str| {
+        let mut ids = body.lines().filter_map(|line| line.strip_prefix("id: "));
+        ids.next_back().unwrap().to_owned()
+    };
+    let mut last = last_id(&shown.body);
+    let end = Instant::now() + Duration::from_secs(10);
+    while messages.iter().all(|message| message.json["id"] != 5) {
+        assert!(Instant::now() < end, "{messages:#?}");
+        shown = client.clone().header("last-event-id", &last).listen().rest();
+        messages.extend(shown.messages());
+        last = last_id(&shown.body);
+    }
+    assert_eq!(messages.len(), 2, "{messages:#?}");
+    assert_eq!(messages[1].text(), "at last");
+    assert_called_once(&upstream);
+    // It can be had again, by its own session alone.
+    let again = |client: &Http| client.clone().header("last-event-id", "1-1").listen().rest();
+    assert_eq!(again(&client).messages()[0].text(), "at last");
+    assert_eq!(again(&begun(&gate)).status, 400);
+    drop(gate);
+    assert_eq!(Record::of(&room).statuses(), ["ok"]);
+}
+
+#[test]
+fn a_client_that_lost_its_connection_gets_the_answer_by_the_event_it_saw_last() {
+    let upstream = Upstream::start(|asked| {
+        if asked.json()["method"] != "tools/call" {
+            return housekeeping(asked);
+        }
+        let id = &asked.json()["id"];
+        let note = json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progressToken": "t", "progress": 1}});
+        let answer =
+            json!({"jsonrpc": "2.0", "id": id, "result": {"content": [{"type": "text", "text": "at last"}]}});
+        reply(
+            "200 OK",
+            "text/event-stream",
+            &format!("data: {note}\n\ndata: {answer}\n\n"),
+        )
+    });
+    let room = Room::new();
+    let gate = gate(&room, OPEN).upstream(&upstream.url).http();
+    let mut client = begun(&gate);
+    let mut stream = client.open(
+        "tools/call",
+        json!({"name": "echo", "arguments": {}, "_meta": {"progressToken": "t"}}),
+    );
+    assert_eq!(stream.event().json["method"], "notifications/progress");
+    drop(stream);
+    let resumed = client.clone().header("last-event-id", "1-1").listen().rest();
+    assert_eq!(resumed.messages().pop().unwrap().text(), "at last");
+    // Before 2025-11-25, clients do not expect events without data.
+    let mut earlier = gate.client();
+    earlier.initialize("2025-06-18");
+    let shown = earlier.post(&call_with_progress());
+    assert!(shown.body.starts_with("event: message\ndata: "), "{shown:?}");
 }
 
 #[test]

@@ -6,15 +6,30 @@ use rmcp::model::{ClientJsonRpcMessage, ClientRequest, JsonRpcMessage, ServerJso
 use rmcp::transport::common::server_side_http::{ServerSseMessage, SessionId};
 use rmcp::transport::streamable_http_server::session::SessionManager;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use std::time::Duration;
 
 /// The tool whose stream closes.
-pub(crate) const POLLED_TOOL: &str = "test_reconnection";
+const POLLED_TOOL: &str = "test_reconnection";
 /// The event that tells a stream's id, before any message.
 const PRIMING_EVENTS: usize = 1;
 
+/// How long a client is to wait before it takes the stream up again.
+const RETRY: Duration = Duration::from_millis(100);
+/// How long the tool takes. The library forgets a stream once its result is there, so that a client has to be back
+/// before.
+pub(crate) const POLLED_FOR: Duration = Duration::from_secs(2);
+
 /// The library's own sessions, but for the stream of [`POLLED_TOOL`].
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Sessions(LocalSessionManager);
+
+impl Default for Sessions {
+    fn default() -> Self {
+        let mut sessions = LocalSessionManager::default();
+        sessions.session_config.sse_retry = Some(RETRY);
+        Self(sessions)
+    }
+}
 
 impl SessionManager for Sessions {
     type Error = <LocalSessionManager as SessionManager>::Error;

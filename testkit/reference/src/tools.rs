@@ -2,6 +2,7 @@
 
 use crate::catalogue::{PNG, WAV, typed};
 use crate::handler::Reference;
+use crate::polling::POLLED_FOR;
 use rmcp::RoleServer;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ClientCapabilities, ContentBlock, ErrorData,
@@ -12,8 +13,6 @@ use std::time::Duration;
 
 /// Between two messages of a tool that sends several.
 const PAUSE: Duration = Duration::from_millis(50);
-/// How long the stream of a polled tool is closed before there is a result.
-const POLLED_FOR: Duration = Duration::from_millis(200);
 
 /// A text as a result's content.
 pub(crate) fn texts(text: &str) -> Result<Vec<ContentBlock>, ErrorData> {

@@ -5,6 +5,7 @@ mod glance;
 mod guard;
 mod legacy;
 mod sessions;
+mod streams;
 mod team;
 mod tls;
 
@@ -21,6 +22,7 @@ use crate::session::{Entry, Intake, Session, Work};
 use crate::sink::{self, Outbound, Sink};
 use answer::{Body, accepted, event_stream, json, later, plain, too_many_failures, unauthorized};
 use bytes::Bytes;
+use callgate_wire::mcp::Version;
 use callgate_wire::{Malformed, decode, headers};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -35,7 +37,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use legacy::Place;
-use sessions::{Children, OpenError, Sessions, Untold};
+use sessions::{Children, OpenError, Opened, Sessions, Untold};
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
@@ -376,7 +378,7 @@ impl Visit<'_> {
         };
         let admitted = self.admit(&body, &parts.headers);
         let Admitted {
-            session,
+            opened,
             intake,
             receiver,
             is_new,
@@ -384,9 +386,9 @@ impl Visit<'_> {
             Ok(admitted) => admitted,
             Err(refused) => return *refused,
         };
-        let id = session.id().filter(|_| is_new).cloned();
+        let id = opened.session.id().filter(|_| is_new).cloned();
         let mut untold = Untold::new(Arc::clone(self.sessions), id);
-        let mut response = exchange(&session, intake, receiver).await;
+        let mut response = exchange(&opened, intake, receiver).await;
         if response.status().is_success()
             && let Some(id) = untold.tell()
             && let Ok(value) = http::HeaderValue::try_from(id.as_str())
@@ -400,21 +402,23 @@ impl Visit<'_> {
     fn admit(&self, body: &Bytes, headers: &HeaderMap) -> Result<Admitted, Box<Response<Body>>> {
         let decoded = decode(body, &self.sessions.gate().settings.bounds);
         let seen = glance(decoded.as_ref().ok(), headers)?;
-        let session = self.session_for(seen, headers)?;
+        let opened = self.session_for(seen, headers)?;
         let (sender, receiver) = mpsc::channel(QUEUE_MAX);
         let entry = Entry {
             headers: Some(mirrored(headers)),
         };
-        let intake = session.accept_decoded(body, decoded, &Sink::Shared(sender), &entry);
+        let intake = opened
+            .session
+            .accept_decoded(body, decoded, &Sink::Shared(sender), &entry);
         Ok(Admitted {
-            session,
+            opened,
             intake,
             receiver,
             is_new: seen == Seen::Initialize,
         })
     }
 
-    fn session_for(&self, seen: Seen, headers: &HeaderMap) -> Result<Arc<Session>, Box<Response<Body>>> {
+    fn session_for(&self, seen: Seen, headers: &HeaderMap) -> Result<Opened, Box<Response<Body>>> {
         let refused = |status, text| Err(Box::new(plain(status, text)));
         match seen {
             Seen::Modern => self.sessions.stateless().map_err(|cause| not_opened(&cause)),
@@ -429,7 +433,7 @@ impl Visit<'_> {
                     "no Mcp-Session-Id; begin with `initialize`",
                 ),
                 Some(id) => match id.to_str().ok().and_then(|id| self.sessions.find(id)) {
-                    Some(session) => Ok(session),
+                    Some(opened) => Ok(opened),
                     None => refused(
                         StatusCode::NOT_FOUND,
                         "no such session; begin anew with `initialize`",
@@ -447,14 +451,23 @@ impl Visit<'_> {
                 "no Mcp-Session-Id: there is no stream without a session",
             );
         };
-        let Some(session) = self.sessions.find(id) else {
+        let Some(opened) = self.sessions.find(id) else {
             return plain(
                 StatusCode::NOT_FOUND,
                 "no such session; begin anew with `initialize`",
             );
         };
+        if let Some(last) = headers
+            .get(LAST_EVENT_ID)
+            .filter(|_| is_resumable(&opened.session))
+        {
+            let resumed = last.to_str().ok().and_then(|last| opened.streams.resume(last));
+            // Not 404: that would say that the session is over.
+            return resumed
+                .unwrap_or_else(|| plain(StatusCode::BAD_REQUEST, "no stream of this event is kept"));
+        }
         let (sender, receiver) = mpsc::channel(QUEUE_MAX);
-        session.attach(Sink::Shared(sender));
+        opened.session.attach(Sink::Shared(sender));
         answer::standing_stream(receiver)
     }
 
@@ -481,19 +494,25 @@ fn not_opened(cause: &OpenError) -> Box<Response<Body>> {
 
 /// A body that its session has taken in.
 struct Admitted {
-    session: Arc<Session>,
+    opened: Opened,
     intake: Intake,
     receiver: mpsc::Receiver<Outbound>,
     is_new: bool,
 }
 
+/// Whether the streams of a session may be taken up again: before 2025-11-25, clients do not expect the event that
+/// tells them where to go on.
+fn is_resumable(session: &Session) -> bool {
+    session.id().is_some()
+        && session
+            .version()
+            .is_some_and(|version| version >= Version::V2025_11_25)
+}
+
 /// Sees a body through, and waits for the first of what comes back: an answer alone goes out as JSON, anything
 /// before it opens a stream.
-async fn exchange(
-    session: &Arc<Session>,
-    intake: Intake,
-    mut receiver: mpsc::Receiver<Outbound>,
-) -> Response<Body> {
+async fn exchange(opened: &Opened, intake: Intake, mut receiver: mpsc::Receiver<Outbound>) -> Response<Body> {
+    let session = &opened.session;
     let due = intake.answers_due;
     let mut carried = Carried::new(carry_out(Arc::clone(session), intake));
     if due == 0 {
@@ -513,6 +532,7 @@ async fn exchange(
             end: sink::End::Last,
             status,
         }) => json(status, bytes),
+        Some(first) if is_resumable(session) => opened.streams.begin(first, receiver),
         Some(first) => event_stream(first, receiver),
     }
 }
@@ -581,6 +601,7 @@ async fn carry_out(session: Arc<Session>, intake: Intake) {
 }
 
 const SESSION_ID: http::HeaderName = http::HeaderName::from_static("mcp-session-id");
+const LAST_EVENT_ID: http::HeaderName = http::HeaderName::from_static("last-event-id");
 
 /// A page in a browser can post other types without being asked for leave.
 fn is_json(sent: &HeaderMap) -> bool {

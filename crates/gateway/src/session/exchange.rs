@@ -1,9 +1,10 @@
 //! What the link over HTTP has to know and say of a request in flight.
 
 use super::Session;
-use super::pending::{Pending, Target};
+use super::pending::{Pending, Purpose, Target};
 use crate::link::{Passage, Style};
 use crate::recorder::{Ended, Sent};
+use crate::sink::End;
 use callgate_core::refusal::Reason;
 use callgate_ledger::record::Status;
 use callgate_wire::headers::{HeaderParam, Mismatch, compare_params};
@@ -22,6 +23,19 @@ impl Session {
         match (departed.next(), departed.next()) {
             (Some((key, _)), None) => Some(key.clone()),
             (Some(_), Some(_)) | (None, _) => None,
+        }
+    }
+
+    /// Tells the client of a request what becomes of the stream on which the server answers it. The answer to
+    /// `initialize` is waited for: what is told with it depends on what it is.
+    pub(crate) fn tell(&self, key: &IdKey, end: End) {
+        let state = self.lock();
+        let pending = state
+            .pending
+            .get(key)
+            .filter(|pending| pending.kind != Purpose::Initialize);
+        if let Some(Target::Client { sink, .. }) = pending.map(|pending| &pending.target) {
+            sink.tell(end);
         }
     }
 
