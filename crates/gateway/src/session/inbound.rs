@@ -66,10 +66,15 @@ impl std::fmt::Debug for Work {
 
 impl Intake {
     pub(super) fn answer(&mut self, sink: &Sink, bytes: Bytes) {
+        self.answer_with(sink, bytes, 200);
+    }
+
+    /// As [`Intake::answer`], with another status of HTTP.
+    pub(super) fn answer_with(&mut self, sink: &Sink, bytes: Bytes, status: u16) {
         self.answers.push(Due {
             sink: sink.clone(),
             bytes,
-            status: 200,
+            status,
         });
     }
 }

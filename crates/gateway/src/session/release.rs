@@ -5,7 +5,7 @@ use super::listing::Tools;
 use super::pending::{Clock, Departure, Pending, Purpose, Target};
 use super::{PERHAPS_LEGACY, Session};
 use crate::answer;
-use crate::link::Passage;
+use crate::link::{Passage, Style};
 use crate::recorder::{AdmitError, Asked, Refused};
 use crate::sink::{Sink, object};
 use bytes::Bytes;
@@ -256,7 +256,12 @@ impl Session {
                 if let Some(key) = &passage.key {
                     self.take(key);
                 }
-                intake.answer(sink, answer::refusal_error(request.id.raw(), &refusal));
+                let (bytes, status) = if refusal.reason == Reason::TaskNotFound {
+                    task_error(request, &refusal, passage.style)
+                } else {
+                    (answer::refusal_error(request.id.raw(), &refusal), 200)
+                };
+                intake.answer_with(sink, bytes, status);
             }
             Decision::Admit(admission) if admission.reservations.is_empty() && admission.slots.is_empty() => {
                 if let Some(key) = &passage.key {
@@ -446,6 +451,39 @@ impl Session {
             list_unavailable()
         }
     }
+}
+
+/// The extension that a client of 2026-07-28 has to declare before it asks for tasks.
+const TASKS: &str = "io.modelcontextprotocol/tasks";
+
+/// What a server would say of a task that there is not, and the status of HTTP that goes with it.
+fn task_error(request: &Request<'_>, refusal: &Refusal, style: Style) -> (Bytes, u16) {
+    let (code, more, status) = match (request.method.as_ref(), style) {
+        (method::TASKS_GET | method::TASKS_UPDATE | method::TASKS_CANCEL, Style::Modern)
+            if !declares_tasks(request) =>
+        {
+            let needed = object(&[("extensions", &object(&[(TASKS, "{}")]))]);
+            (-32_021, Some(("requiredCapabilities", needed)), 400)
+        }
+        (method::TASKS_GET | method::TASKS_UPDATE | method::TASKS_CANCEL, _)
+        | (method::TASKS_RESULT, Style::Plain) => (-32_602, None, 200),
+        (method::TASKS_LIST | method::TASKS_RESULT, Style::Modern) => (-32_601, None, 404),
+        (_, _) => (answer::REFUSED_CODE, None, 200),
+    };
+    let more = more.as_ref().map(|(key, value)| (*key, value.as_str()));
+    (
+        answer::refusal_with_code(request.id.raw(), code, refusal, more),
+        status,
+    )
+}
+
+fn declares_tasks(request: &Request<'_>) -> bool {
+    let declared = || {
+        let meta = request.params.as_ref()?.get("_meta")?.as_object()?;
+        let capabilities = meta.get(META_CLIENT_CAPABILITIES)?.as_object()?;
+        capabilities.get("extensions")?.as_object()?.get(TASKS)
+    };
+    declared().is_some()
 }
 
 fn list_unavailable() -> Refusal {
