@@ -362,13 +362,12 @@ fn a_call_that_never_left_gives_back_what_it_took() {
     );
 }
 
-#[test]
-fn a_stream_that_breaks_off_is_taken_up_where_it_ended() {
-    // Cut after the first event, then a stream with nothing new, then the rest.
+/// A server whose answer to a call comes in three streams: progress, then nothing new, then the result. Each ends as
+/// `events` lets it end.
+fn in_three_streams(events: impl Fn(&str) -> String + Send + Sync + 'static) -> Upstream {
     let resumed = Mutex::new(0);
-    let upstream = Upstream::start(move |asked| {
-        let events = |body: &str| reply("200 OK", "text/event-stream", body);
-        match (asked.method.as_str(), asked.header("last-event-id")) {
+    Upstream::start(
+        move |asked| match (asked.method.as_str(), asked.header("last-event-id")) {
             ("POST", _) if asked.json()["method"] == "tools/call" => events(
                 "id: e-1\nretry: 20\ndata:\n\nid: e-2\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"progressToken\":\"t\",\"progress\":1}}\n\n",
             ),
@@ -384,24 +383,106 @@ fn a_stream_that_breaks_off_is_taken_up_where_it_ended() {
             }
             ("GET", _) => reply("405 Method Not Allowed", "text/plain", ""),
             _ => housekeeping(asked),
-        }
-    });
-    let room = Room::new();
-    let gate = gate(&room, OPEN).upstream(&upstream.url).http();
-    let client = begun(&gate);
-    let call = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call",
-        "params": {"name": "echo", "arguments": {}, "_meta": {"progressToken": "t"}}});
-    let messages = client.post(&call.to_string()).messages();
-    assert_eq!(messages.len(), 2, "{messages:#?}");
-    assert_eq!(messages[1].text(), "at last");
-    let calls = upstream
-        .asked()
+        },
+    )
+}
+
+fn call_with_progress() -> String {
+    json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call",
+        "params": {"name": "echo", "arguments": {}, "_meta": {"progressToken": "t"}}})
+    .to_string()
+}
+
+fn assert_called_once(upstream: &Upstream) {
+    let asked = upstream.asked();
+    let calls = asked
         .iter()
         .filter(|asked| asked.body.contains("tools/call"))
         .count();
     assert_eq!(calls, 1, "a call is never repeated");
+}
+
+#[test]
+fn a_stream_that_breaks_off_is_taken_up_where_it_ended() {
+    // More is announced than comes.
+    let upstream = in_three_streams(|body| {
+        format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 9999\r\n\r\n{body}")
+    });
+    let room = Room::new();
+    let gate = gate(&room, OPEN).upstream(&upstream.url).http();
+    let client = begun(&gate);
+    let messages = client.post(&call_with_progress()).messages();
+    assert_eq!(messages.len(), 2, "{messages:#?}");
+    assert_eq!(messages[1].text(), "at last");
+    assert_called_once(&upstream);
     drop(gate);
     assert_eq!(Record::of(&room).statuses(), ["ok"]);
+}
+
+#[test]
+fn where_the_server_closes_its_stream_the_client_polls_too() {
+    let upstream = in_three_streams(|body| reply("200 OK", "text/event-stream", body));
+    let room = Room::new();
+    let gate = gate(&room, OPEN).upstream(&upstream.url).http();
+    let client = begun(&gate);
+    let mut shown = client.post(&call_with_progress());
+    assert!(shown.body.starts_with("id: 1-0\nretry: "), "{shown:?}");
+    let mut messages = shown.messages();
+    let last_id = |body: &str| {
+        let mut ids = body.lines().filter_map(|line| line.strip_prefix("id: "));
+        ids.next_back().unwrap().to_owned()
+    };
+    let mut last = last_id(&shown.body);
+    let end = Instant::now() + Duration::from_secs(10);
+    while messages.iter().all(|message| message.json["id"] != 5) {
+        assert!(Instant::now() < end, "{messages:#?}");
+        shown = client.clone().header("last-event-id", &last).listen().rest();
+        messages.extend(shown.messages());
+        last = last_id(&shown.body);
+    }
+    assert_eq!(messages.len(), 2, "{messages:#?}");
+    assert_eq!(messages[1].text(), "at last");
+    assert_called_once(&upstream);
+    // It can be had again, by its own session alone.
+    let again = |client: &Http| client.clone().header("last-event-id", "1-1").listen().rest();
+    assert_eq!(again(&client).messages()[0].text(), "at last");
+    assert_eq!(again(&begun(&gate)).status, 400);
+    drop(gate);
+    assert_eq!(Record::of(&room).statuses(), ["ok"]);
+}
+
+#[test]
+fn a_client_that_lost_its_connection_gets_the_answer_by_the_event_it_saw_last() {
+    let upstream = Upstream::start(|asked| {
+        if asked.json()["method"] != "tools/call" {
+            return housekeeping(asked);
+        }
+        let id = &asked.json()["id"];
+        let note = json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progressToken": "t", "progress": 1}});
+        let answer =
+            json!({"jsonrpc": "2.0", "id": id, "result": {"content": [{"type": "text", "text": "at last"}]}});
+        reply(
+            "200 OK",
+            "text/event-stream",
+            &format!("data: {note}\n\ndata: {answer}\n\n"),
+        )
+    });
+    let room = Room::new();
+    let gate = gate(&room, OPEN).upstream(&upstream.url).http();
+    let mut client = begun(&gate);
+    let mut stream = client.open(
+        "tools/call",
+        json!({"name": "echo", "arguments": {}, "_meta": {"progressToken": "t"}}),
+    );
+    assert_eq!(stream.event().json["method"], "notifications/progress");
+    drop(stream);
+    let resumed = client.clone().header("last-event-id", "1-1").listen().rest();
+    assert_eq!(resumed.messages().pop().unwrap().text(), "at last");
+    // Before 2025-11-25, clients do not expect events without data.
+    let mut earlier = gate.client();
+    earlier.initialize("2025-06-18");
+    let shown = earlier.post(&call_with_progress());
+    assert!(shown.body.starts_with("event: message\ndata: "), "{shown:?}");
 }
 
 #[test]
@@ -547,6 +628,115 @@ fn more_sessions_a_minute_than_a_grant_may_open_are_refused() {
     let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}});
     let refused = gate.client().reply("initialize", params);
     assert_eq!(refused.status, 429, "{refused:?}");
+}
+
+#[test]
+fn what_a_request_of_its_own_lacks_is_told_by_status_and_code() {
+    let (_room, server, gate) = before_http(OPEN, &[]);
+    let meta = |version: &str| json!({"_meta": {"io.modelcontextprotocol/protocolVersion": version, "io.modelcontextprotocol/clientCapabilities": {}}});
+    let modern = "2026-07-28";
+    for (header, method, params, status, code) in [
+        (Some(modern), "tools/list", json!({}), 400, -32_602),
+        (Some(modern), "tools/list", json!({"_meta": {}}), 400, -32_602),
+        (Some(modern), "initialize", meta(modern), 404, -32_601),
+        (Some("2099-01-01"), "tools/list", meta("2099-01-01"), 400, -32_022),
+        (Some("2099-01-01"), "tools/list", json!({}), 400, -32_022),
+        (None, "tools/list", meta("2099-01-01"), 400, -32_022),
+        (Some(modern), "tools/list", meta("2099-01-01"), 400, -32_020),
+        (Some("2025-11-25"), "tools/list", meta("2099-01-01"), 400, -32_020),
+        (Some("2099-01-01"), "tools/list", meta(modern), 400, -32_020),
+        (Some("2025-11-25"), "tools/list", meta(modern), 400, -32_020),
+        (None, "tools/list", meta(modern), 400, -32_020),
+    ] {
+        let mut client = gate.client().header("mcp-method", method);
+        if let Some(header) = header {
+            client = client.header("mcp-protocol-version", header);
+        }
+        let body = json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": params});
+        let reply = client.post(&body.to_string());
+        let error = &reply.answer().json["error"];
+        assert_eq!(
+            (reply.status, error["code"].as_i64()),
+            (status, Some(code)),
+            "{body} {reply:?}"
+        );
+        if code == -32_022 {
+            assert_eq!(
+                error["data"],
+                json!({"supported": [modern], "requested": "2099-01-01"})
+            );
+        }
+    }
+    assert!(server.log().messages().is_empty(), "{:?}", server.log().lines());
+}
+
+#[test]
+fn a_header_that_repeats_an_argument_has_to_agree_with_it() {
+    let upstream = Upstream::start(|asked| {
+        let message = asked.json();
+        let result = match message["method"].as_str() {
+            Some("tools/list") => {
+                json!({"tools": [{"name": "query", "inputSchema": {"type": "object", "properties": {
+                "region": {"type": "string", "x-mcp-header": "Region"}}}}, {"name": "hidden", "inputSchema":
+                {"type": "object", "properties": {"region": {"type": "string", "x-mcp-header": "Region"}}}}]})
+            }
+            _ => json!({"resultType": "complete", "content": []}),
+        };
+        let answer = json!({"jsonrpc": "2.0", "id": message["id"], "result": result});
+        reply("200 OK", "application/json", &answer.to_string())
+    });
+    let room = Room::new();
+    let policy = "version: \"1\"\ndefault: deny\ntools: {query: {}}\n";
+    let gate = gate(&room, policy).upstream(&upstream.url).http();
+    let call = |tool: &str, arguments: serde_json::Value, region: Option<&str>| {
+        let mut client = gate.client().modern();
+        if let Some(region) = region {
+            client = client.header("mcp-param-region", region);
+        }
+        let reply = client.reply("tools/call", json!({"name": tool, "arguments": arguments}));
+        (reply.status, reply.answer().json["error"]["code"].as_i64())
+    };
+    let eu = || json!({"region": "eu"});
+    let refused = (400, Some(-32_020));
+    for wrong in [
+        None,
+        Some("us"),
+        Some("=?base64?ZXU?="),
+        Some("=?base64?Z!!!?="),
+        Some("=?base64?dXM=?="),
+    ] {
+        assert_eq!(call("query", eu(), wrong), refused, "{wrong:?}");
+    }
+    assert_eq!(call("query", json!({}), Some("eu")), refused);
+    let calls = || {
+        upstream
+            .asked()
+            .iter()
+            .filter(|asked| asked.json()["method"] == "tools/call")
+            .count()
+    };
+    assert_eq!(calls(), 0);
+    for right in ["eu", "=?base64?ZXU=?="] {
+        assert_eq!(call("query", eu(), Some(right)), (200, None), "{right}");
+    }
+    assert_eq!(call("query", json!({}), None), (200, None));
+    assert_eq!(calls(), 3);
+    // A tool that the caller is not to know of tells nothing by its headers either.
+    assert_eq!(call("hidden", eu(), None), (200, None));
+    assert_eq!(calls(), 3);
+}
+
+#[test]
+fn how_many_sessions_a_minute_may_be_opened_can_be_said() {
+    let room = Room::new();
+    let server = HttpServer::start(&room, &[]);
+    let gate = gate(&room, OPEN).flags(&["--sessions-per-minute", "2"]);
+    let gate = gate.before_http(&server).http();
+    for _ in 0..2 {
+        begun(&gate);
+    }
+    let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}});
+    assert_eq!(gate.client().reply("initialize", params).status, 429);
 }
 
 #[test]

@@ -279,6 +279,7 @@ fn a_task_belongs_to_the_grant_whose_call_made_it() {
         let [another, unknown] = ["t-1", "t-2"].map(|task| bob.request(method, json!({"taskId": task})));
         assert_eq!(another.reason(), Some("task_not_found"), "{}", another.raw);
         assert_eq!(another.json["error"], unknown.json["error"]);
+        assert_eq!(another.json["error"]["code"], -32_602);
     }
     // Whose the tasks of a list are is not said in it.
     for client in [&mut ana, &mut bob] {
@@ -291,6 +292,36 @@ fn a_task_belongs_to_the_grant_whose_call_made_it() {
         .modern()
         .request("subscriptions/listen", listen);
     assert_eq!(modern.reason(), Some("task_not_found"), "{}", modern.raw);
+    let declaring = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {"extensions": {"io.modelcontextprotocol/tasks": {}}}});
+    let undeclaring = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {}});
+    for (method, meta, status, code) in [
+        ("tasks/get", undeclaring, 400, -32_021),
+        ("tasks/update", declaring.clone(), 200, -32_602),
+        ("tasks/list", declaring.clone(), 404, -32_601),
+        ("tasks/result", declaring, 404, -32_601),
+    ] {
+        let bob = team.client("mail", &tokens[1]).modern();
+        let bob = bob.header("mcp-method", method).header("mcp-name", "t-1");
+        let params = json!({"taskId": "t-1", "_meta": meta});
+        let reply =
+            bob.post(&json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string());
+        let answer = reply.answer();
+        let error = &answer.json["error"];
+        assert_eq!(
+            (reply.status, error["code"].as_i64()),
+            (status, Some(code)),
+            "{reply:?}"
+        );
+        assert_eq!(answer.reason(), Some("task_not_found"), "{reply:?}");
+        let needed = json!({"extensions": {"io.modelcontextprotocol/tasks": {}}});
+        assert_eq!(
+            code == -32_021,
+            error["data"]["requiredCapabilities"] == needed,
+            "{reply:?}"
+        );
+    }
     let asked = mail.asked();
     let of_tasks = asked.iter().filter(|asked| asked.body.contains("tasks/")).count();
     assert_eq!(of_tasks, 3);

@@ -7,7 +7,6 @@ mod extra;
 mod load;
 mod message;
 mod open;
-mod process;
 mod stdio;
 mod subject;
 mod table;

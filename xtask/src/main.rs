@@ -1,8 +1,10 @@
 //! `cargo xtask`: what a developer of Callgate runs.
 
 mod bench;
+mod conformance;
 mod docs;
 mod instructions;
+mod process;
 mod shell;
 mod test;
 mod tools;
@@ -19,6 +21,9 @@ cargo xtask COMMAND
   docs            make the pages that come from the source
   docs --check    whether they still are what the source says
   instructions    whether a decision takes as many instructions with a thousand rules as with one
+  conformance     the official conformance suite, with the reference server alone and through Callgate
+  conformance --quick    the two newest revisions, through `serve` alone
+    --only SCENARIO one of its scenarios
   bench           what a call costs through the gate, beside the server alone and nginx
   bench --quick   the same in half a minute, with less certainty
     --json FILE     the numbers as JSON too
@@ -34,6 +39,7 @@ fn main() -> ExitCode {
         ["deny"] => test::deny().map(|()| ExitCode::SUCCESS),
         ["instructions"] => instructions::run().map(|()| ExitCode::SUCCESS),
         ["check"] => test::run(test::Scope::ChecksOnly),
+        ["conformance", flags @ ..] => conformance::run(flags),
         ["bench", flags @ ..] => bench::run(flags),
         ["docs"] => docs::run(docs::Mode::Write),
         ["docs", "--check"] => docs::run(docs::Mode::Check),

@@ -8,6 +8,7 @@ use crate::commands::grants::GrantsArgs;
 use crate::commands::ledger::LedgerArgs;
 use crate::commands::status::StatusArgs;
 use crate::serve::ServeArgs;
+use callgate_gateway::Settings;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -188,6 +189,10 @@ pub(crate) struct RunArgs {
     /// A file with the bearer token that clients have to send
     #[arg(long, value_name = "FILE", help_heading = "HTTP")]
     pub(crate) token_file: Option<PathBuf>,
+
+    /// Sessions that may be opened within a minute, with --transport http
+    #[arg(long, value_name = "N", help_heading = "HTTP", default_value_t = Settings::SESSIONS_PER_MINUTE, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) sessions_per_minute: u32,
 
     #[command(flatten)]
     pub(crate) state: StateArgs,

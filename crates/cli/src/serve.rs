@@ -56,6 +56,9 @@ pub(crate) struct ServeArgs {
     /// What an edited policy may do: any, tighten (a looser one waits for a restart), off
     #[arg(long, value_enum, default_value_t = Reload::Any)]
     reload: Reload,
+    /// Sessions that a grant may open within a minute with each server
+    #[arg(long, value_name = "N", default_value_t = Settings::SESSIONS_PER_MINUTE, value_parser = clap::value_parser!(u32).range(1..))]
+    sessions_per_minute: u32,
     /// What is told on stderr
     #[arg(long, value_enum, default_value_t = args::LogLevel::Info)]
     log_level: args::LogLevel,
@@ -194,7 +197,7 @@ async fn serve(args: &ServeArgs, plan: Plan) -> anyhow::Result<Ended> {
         .config
         .metrics
         .map(|_| Metrics::new(plan.servers.iter().cloned()));
-    let team = team(&plan, metrics.as_ref())?;
+    let team = team(args, &plan, metrics.as_ref())?;
     let config = &plan.config;
     if !team.has_grants() && !config.listen.ip().is_loopback() {
         bail!(
@@ -267,7 +270,7 @@ fn spellings(host: &HostName, port: u16) -> Vec<String> {
     }
 }
 
-fn team(plan: &Plan, metrics: Option<&Arc<Metrics>>) -> anyhow::Result<Arc<Team>> {
+fn team(args: &ServeArgs, plan: &Plan, metrics: Option<&Arc<Metrics>>) -> anyhow::Result<Arc<Team>> {
     let mut servers = BTreeMap::new();
     for (name, server) in &plan.config.servers {
         let upstream = upstream(server).with_context(|| format!("the server `{name}`"))?;
@@ -289,13 +292,11 @@ fn team(plan: &Plan, metrics: Option<&Arc<Metrics>>) -> anyhow::Result<Arc<Team>
         recorder = recorder.watched(Arc::clone(metrics));
     }
     let local = (run::local()?, local);
-    Ok(Team::new(
-        servers,
-        local,
-        Box::new(source),
-        recorder,
-        Settings::default(),
-    )?)
+    let settings = Settings {
+        sessions_per_minute_max: args.sessions_per_minute,
+        ..Settings::default()
+    };
+    Ok(Team::new(servers, local, Box::new(source), recorder, settings)?)
 }
 
 fn upstream(server: &Server) -> anyhow::Result<Upstream> {

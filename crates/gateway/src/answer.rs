@@ -49,13 +49,25 @@ pub fn denial(id: &str, refusal: &Refusal, era: Era) -> Bytes {
 /// The JSON-RPC error of a refusal, for what cannot be answered by a tool result.
 #[must_use]
 pub fn refusal_error(id: &str, refusal: &Refusal) -> Bytes {
+    refusal_with_code(id, REFUSED_CODE, refusal, None)
+}
+
+/// As [`refusal_error`], for what the protocol has a code of its own for. `more` is a further member of `data`, raw
+/// JSON.
+#[must_use]
+pub fn refusal_with_code(id: &str, code: i32, refusal: &Refusal, more: Option<(&str, &str)>) -> Bytes {
     let text = format!(
         "{} {}{}",
         prefix(refusal.reason),
         refusal.text,
         retry_words(refusal.retry_after)
     );
-    error_with_data(id, REFUSED_CODE, &text, Some(&meta(refusal)))
+    let meta = meta(refusal);
+    let data = match (more, meta.strip_suffix('}')) {
+        (Some((key, value)), Some(open)) => format!("{open},{}:{value}}}", quoted(key)),
+        (Some(_) | None, _) => meta,
+    };
+    error_with_data(id, code, &text, Some(&data))
 }
 
 /// A JSON-RPC error. `id` is raw JSON, `null` where none is known.

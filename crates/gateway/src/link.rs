@@ -19,8 +19,8 @@ pub struct Passage {
     pub kind: PassageKind,
     /// The key under which its answer is awaited; for a cancellation, that of the request it ends.
     pub key: Option<IdKey>,
-    /// `Mcp-Param-*` headers that came with it.
-    pub mirrored: Vec<(String, String)>,
+    /// `Mcp-Param-*` headers that came with it; `None` where its client's transport has no headers.
+    pub mirrored: Option<Vec<(String, String)>>,
     /// What its headers have to say over HTTP.
     pub style: Style,
     pub(crate) departure: Departure,
@@ -58,7 +58,7 @@ impl Passage {
             bytes,
             kind: PassageKind::Request,
             key: Some(key),
-            mirrored: Vec::new(),
+            mirrored: None,
             style: Style::Plain,
             departure,
         }
@@ -74,7 +74,7 @@ impl Passage {
             bytes,
             kind,
             key: None,
-            mirrored: Vec::new(),
+            mirrored: None,
             style: Style::Plain,
             departure: Departure::default(),
         }
@@ -86,7 +86,7 @@ impl Passage {
             bytes,
             kind: PassageKind::Cancellation,
             key: Some(key),
-            mirrored: Vec::new(),
+            mirrored: None,
             style: Style::Plain,
             departure,
         }
@@ -98,7 +98,7 @@ impl Passage {
             bytes,
             kind: PassageKind::Response,
             key: None,
-            mirrored: Vec::new(),
+            mirrored: None,
             style: Style::Plain,
             departure,
         }

@@ -35,6 +35,11 @@ pub struct Settings {
     pub sessions_per_minute_max: u32,
 }
 
+impl Settings {
+    /// How many sessions one grant may open within a minute where nobody says otherwise.
+    pub const SESSIONS_PER_MINUTE: u32 = 30;
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -50,7 +55,7 @@ impl Default for Settings {
             close_grace: Duration::from_millis(1_500),
             kill_grace: Duration::from_millis(1_500),
             sessions_max: 1_024,
-            sessions_per_minute_max: 30,
+            sessions_per_minute_max: Self::SESSIONS_PER_MINUTE,
         }
     }
 }

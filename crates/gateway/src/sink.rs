@@ -23,6 +23,10 @@ pub enum End {
     More,
     /// It is the answer.
     Last,
+    /// It is no message: the server has opened a stream for the request.
+    Opened,
+    /// It is no message: the server has closed that stream, and goes on once it is asked for again.
+    Paused,
 }
 
 /// Takes messages for one client, or for one request of it.
@@ -62,6 +66,21 @@ impl Sink {
             Offered::Taken
         } else {
             Offered::Dropped
+        }
+    }
+
+    /// Tells what becomes of the server's stream, where the client's side has streams too. It may get lost: no
+    /// message depends on it.
+    pub fn tell(&self, end: End) {
+        let message = Outbound {
+            bytes: Bytes::new(),
+            end,
+            status: 200,
+        };
+        match self {
+            Self::Direct(_) => {}
+            Self::Shared(sender) => drop(sender.try_send(message)),
+            Self::Batch(join) => drop(join.sender.try_send(message)),
         }
     }
 

@@ -152,15 +152,47 @@ pub fn compare<'h>(
     params: &[HeaderParam],
     headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
 ) -> Result<(), Mismatch> {
-    let mut expected = expected(request, params)?;
+    let expected = expected(request, params)?;
     let known = |name: &str| {
         [PROTOCOL_VERSION, METHOD, NAME]
             .iter()
             .any(|known| known.eq_ignore_ascii_case(name))
-            || params
-                .iter()
-                .any(|param| param.header().eq_ignore_ascii_case(name))
+            || repeats(params, name)
     };
+    agree(expected, known, headers)
+}
+
+/// Whether the `Mcp-Param-*` headers that came with a tool call agree with its arguments: for whoever has
+/// compared the other headers before the tool's schema was at hand.
+///
+/// # Errors
+/// The first [`Mismatch`].
+pub fn compare_params<'h>(
+    request: &Request<'_>,
+    params: &[HeaderParam],
+    headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
+) -> Result<(), Mismatch> {
+    let arguments = request.params.as_ref().and_then(|params| params.get("arguments"));
+    let mut expected = Vec::new();
+    for param in params {
+        expected.extend(mirrored(arguments, param)?);
+    }
+    agree(expected, |name| repeats(params, name), headers)
+}
+
+/// Whether a header repeats one of these arguments.
+fn repeats(params: &[HeaderParam], name: &str) -> bool {
+    params
+        .iter()
+        .any(|param| param.header().eq_ignore_ascii_case(name))
+}
+
+/// Whether the headers that are `known` are those that are expected, each once.
+fn agree<'h>(
+    mut expected: Vec<Expected<'_>>,
+    known: impl Fn(&str) -> bool,
+    headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
+) -> Result<(), Mismatch> {
     let mut seen: Vec<String> = Vec::new();
     for (name, value) in headers {
         if !known(name) {

@@ -101,7 +101,7 @@ pub(crate) fn housekeeping(asked: &Asked) -> String {
     let message = asked.json();
     let result = match message["method"].as_str() {
         Some("initialize") => {
-            serde_json::json!({"protocolVersion": "2025-11-25", "capabilities": {"tools": {}},
+            serde_json::json!({"protocolVersion": message["params"]["protocolVersion"], "capabilities": {"tools": {}},
             "serverInfo": {"name": "written", "version": "1"}})
         }
         Some("tools/list") => {

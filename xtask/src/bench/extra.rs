@@ -3,9 +3,9 @@
 use super::load::{histogram, nanos};
 use super::message::Call;
 use super::open::{Schedule, exchange};
-use super::process::Running;
 use super::stdio::{Piped, before_echo, direct};
 use super::subject::{Kind, Programs, Subject, gate, gate_command, server, yardsticks};
+use crate::process::Running;
 use anyhow::Context;
 use hdrhistogram::Histogram;
 use std::net::TcpStream;

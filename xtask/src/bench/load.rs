@@ -1,7 +1,7 @@
 //! The closed loop over HTTP: so many connections, each with one call in flight.
 
 use super::message::{Call, Reply};
-use super::process::Watched;
+use crate::process::Watched;
 use anyhow::bail;
 use hdrhistogram::Histogram;
 use std::sync::Arc;

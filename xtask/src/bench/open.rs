@@ -3,7 +3,7 @@
 
 use super::load::{NUMBERS, Sample, accept, histogram, nanos};
 use super::message::{Call, Reply};
-use super::process::Watched;
+use crate::process::Watched;
 use anyhow::{Context, bail};
 use hdrhistogram::Histogram;
 use std::io::{Read, Write};

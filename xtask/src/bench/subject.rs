@@ -2,7 +2,7 @@
 
 use super::message::{Address, Asked, Call};
 use super::open::read_reply;
-use super::process::{Running, Watched};
+use crate::process::{Running, Watched};
 use crate::shell;
 use anyhow::{Context, bail};
 use callgate_core::name::ServerName;

@@ -64,7 +64,10 @@ pub(super) fn plan(args: &RunArgs) -> anyhow::Result<Plan> {
         local()?,
         Arc::clone(&slot),
         recorder,
-        Settings::default(),
+        Settings {
+            sessions_per_minute_max: args.sessions_per_minute,
+            ..Settings::default()
+        },
     ));
     Ok(Plan {
         gate,

@@ -1,11 +1,13 @@
 //! Clients over Streamable HTTP, for the one caller of `run`.
 
 mod answer;
+mod glance;
 mod guard;
 mod legacy;
 mod probe;
 mod scrape;
 mod sessions;
+mod streams;
 mod team;
 mod tls;
 
@@ -23,11 +25,12 @@ use crate::session::{Entry, Intake, Session, Work};
 use crate::sink::{self, Outbound, Sink};
 use answer::{Body, accepted, event_stream, json, later, plain, too_many_failures, unauthorized};
 use bytes::Bytes;
-use callgate_wire::mcp::{Era, Version, method, protocol_version};
-use callgate_wire::{Decoded, Kind, Malformed, decode, headers};
+use callgate_wire::mcp::Version;
+use callgate_wire::{Malformed, decode, headers};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use glance::{Seen, glance};
 use guard::bearer;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
@@ -38,7 +41,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use legacy::Place;
 use probe::Phase;
-use sessions::{Children, OpenError, Sessions, Untold};
+use sessions::{Children, OpenError, Opened, Sessions, Untold};
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
@@ -385,7 +388,7 @@ impl Visit<'_> {
         };
         let admitted = self.admit(&body, &parts.headers);
         let Admitted {
-            session,
+            opened,
             intake,
             receiver,
             is_new,
@@ -393,9 +396,9 @@ impl Visit<'_> {
             Ok(admitted) => admitted,
             Err(refused) => return *refused,
         };
-        let id = session.id().filter(|_| is_new).cloned();
+        let id = opened.session.id().filter(|_| is_new).cloned();
         let mut untold = Untold::new(Arc::clone(self.sessions), id);
-        let mut response = exchange(&session, intake, receiver).await;
+        let mut response = exchange(&opened, intake, receiver).await;
         if response.status().is_success()
             && let Some(id) = untold.tell()
             && let Ok(value) = http::HeaderValue::try_from(id.as_str())
@@ -410,22 +413,24 @@ impl Visit<'_> {
         let received = Instant::now();
         let decoded = decode(body, &self.sessions.gate().settings.bounds);
         let seen = glance(decoded.as_ref().ok(), headers)?;
-        let session = self.session_for(seen, headers)?;
+        let opened = self.session_for(seen, headers)?;
         let (sender, receiver) = mpsc::channel(QUEUE_MAX);
         let entry = Entry {
-            headers: mirrored(headers),
+            headers: Some(mirrored(headers)),
             received,
         };
-        let intake = session.accept_decoded(body, decoded, &Sink::Shared(sender), &entry);
+        let intake = opened
+            .session
+            .accept_decoded(body, decoded, &Sink::Shared(sender), &entry);
         Ok(Admitted {
-            session,
+            opened,
             intake,
             receiver,
             is_new: seen == Seen::Initialize,
         })
     }
 
-    fn session_for(&self, seen: Seen, headers: &HeaderMap) -> Result<Arc<Session>, Box<Response<Body>>> {
+    fn session_for(&self, seen: Seen, headers: &HeaderMap) -> Result<Opened, Box<Response<Body>>> {
         let refused = |status, text| Err(Box::new(plain(status, text)));
         match seen {
             Seen::Modern => self.sessions.stateless().map_err(|cause| not_opened(&cause)),
@@ -440,7 +445,7 @@ impl Visit<'_> {
                     "no Mcp-Session-Id; begin with `initialize`",
                 ),
                 Some(id) => match id.to_str().ok().and_then(|id| self.sessions.find(id)) {
-                    Some(session) => Ok(session),
+                    Some(opened) => Ok(opened),
                     None => refused(
                         StatusCode::NOT_FOUND,
                         "no such session; begin anew with `initialize`",
@@ -458,14 +463,23 @@ impl Visit<'_> {
                 "no Mcp-Session-Id: there is no stream without a session",
             );
         };
-        let Some(session) = self.sessions.find(id) else {
+        let Some(opened) = self.sessions.find(id) else {
             return plain(
                 StatusCode::NOT_FOUND,
                 "no such session; begin anew with `initialize`",
             );
         };
+        if let Some(last) = headers
+            .get(LAST_EVENT_ID)
+            .filter(|_| is_resumable(&opened.session))
+        {
+            let resumed = last.to_str().ok().and_then(|last| opened.streams.resume(last));
+            // Not 404: that would say that the session is over.
+            return resumed
+                .unwrap_or_else(|| plain(StatusCode::BAD_REQUEST, "no stream of this event is kept"));
+        }
         let (sender, receiver) = mpsc::channel(QUEUE_MAX);
-        session.attach(Sink::Shared(sender));
+        opened.session.attach(Sink::Shared(sender));
         answer::standing_stream(receiver)
     }
 
@@ -492,19 +506,25 @@ fn not_opened(cause: &OpenError) -> Box<Response<Body>> {
 
 /// A body that its session has taken in.
 struct Admitted {
-    session: Arc<Session>,
+    opened: Opened,
     intake: Intake,
     receiver: mpsc::Receiver<Outbound>,
     is_new: bool,
 }
 
+/// Whether the streams of a session may be taken up again: before 2025-11-25, clients do not expect the event that
+/// tells them where to go on.
+fn is_resumable(session: &Session) -> bool {
+    session.id().is_some()
+        && session
+            .version()
+            .is_some_and(|version| version >= Version::V2025_11_25)
+}
+
 /// Sees a body through, and waits for the first of what comes back: an answer alone goes out as JSON, anything
 /// before it opens a stream.
-async fn exchange(
-    session: &Arc<Session>,
-    intake: Intake,
-    mut receiver: mpsc::Receiver<Outbound>,
-) -> Response<Body> {
+async fn exchange(opened: &Opened, intake: Intake, mut receiver: mpsc::Receiver<Outbound>) -> Response<Body> {
+    let session = &opened.session;
     let due = intake.answers_due;
     let mut carried = Carried::new(carry_out(Arc::clone(session), intake));
     if due == 0 {
@@ -524,6 +544,7 @@ async fn exchange(
             end: sink::End::Last,
             status,
         }) => json(status, bytes),
+        Some(first) if is_resumable(session) => opened.streams.begin(first, receiver),
         Some(first) => event_stream(first, receiver),
     }
 }
@@ -592,59 +613,7 @@ async fn carry_out(session: Arc<Session>, intake: Intake) {
 }
 
 const SESSION_ID: http::HeaderName = http::HeaderName::from_static("mcp-session-id");
-
-/// What has to be known of a body before its session is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Seen {
-    Initialize,
-    Legacy,
-    Modern,
-}
-
-/// Looks at a body and its headers: they must not tell two different stories.
-fn glance(decoded: Option<&Decoded<'_>>, sent: &HeaderMap) -> Result<Seen, Box<Response<Body>>> {
-    let named = sent
-        .get(headers::PROTOCOL_VERSION)
-        .map(|value| value.to_str().unwrap_or_default());
-    let named = match named.map(str::parse::<Version>) {
-        Some(Err(_)) => {
-            let text = "MCP-Protocol-Version names no version that is known here";
-            return Err(Box::new(plain(StatusCode::BAD_REQUEST, text)));
-        }
-        Some(Ok(version)) => Some(version.era()),
-        None => None,
-    };
-    // A body that cannot be read is refused, and recorded, by the session.
-    let Some(Decoded::Single(message)) = decoded else {
-        return Ok(Seen::Legacy);
-    };
-    let Kind::Request(request) = message.kind() else {
-        return Ok(if named == Some(Era::Modern) {
-            Seen::Modern
-        } else {
-            Seen::Legacy
-        });
-    };
-    if request.method == method::INITIALIZE {
-        return Ok(Seen::Initialize);
-    }
-    let version = protocol_version(request).ok().flatten();
-    let era = version
-        .and_then(|version| version.parse::<Version>().ok())
-        .map(Version::era);
-    if era != Some(Era::Modern) && named != Some(Era::Modern) {
-        return Ok(Seen::Legacy);
-    }
-    let pairs = sent.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-    match headers::compare(request, &[], pairs) {
-        Ok(()) => Ok(Seen::Modern),
-        Err(mismatch) => {
-            let bytes =
-                crate::answer::error(request.id.raw(), headers::HEADER_MISMATCH, &mismatch.to_string());
-            Err(Box::new(json(400, bytes)))
-        }
-    }
-}
+const LAST_EVENT_ID: http::HeaderName = http::HeaderName::from_static("last-event-id");
 
 /// A page in a browser can post other types without being asked for leave.
 fn is_json(sent: &HeaderMap) -> bool {
@@ -659,7 +628,7 @@ fn is_json(sent: &HeaderMap) -> bool {
         .eq_ignore_ascii_case("application/json")
 }
 
-/// The `Mcp-Param-*` headers, which are passed on.
+/// The `Mcp-Param-*` headers, which are compared with the body and passed on.
 fn mirrored(sent: &HeaderMap) -> Vec<(String, String)> {
     sent.iter()
         .filter(|(name, _)| name.as_str().starts_with(headers::PARAM_PREFIX))

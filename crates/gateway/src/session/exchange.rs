@@ -1,14 +1,15 @@
 //! What the link over HTTP has to know and say of a request in flight.
 
 use super::Session;
-use super::pending::{Pending, Target};
-use crate::link::Passage;
+use super::pending::{Pending, Purpose, Target};
+use crate::link::{Passage, Style};
 use crate::recorder::{Ended, Sent};
+use crate::sink::End;
 use callgate_core::refusal::Reason;
 use callgate_ledger::record::Status;
-use callgate_wire::headers::{HeaderParam, params_of_schema};
+use callgate_wire::headers::{HeaderParam, Mismatch, compare_params};
 use callgate_wire::mcp::{Era, method};
-use callgate_wire::{IdKey, RawJson, Request};
+use callgate_wire::{Decoded, IdKey, Kind, Request, decode};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,19 @@ impl Session {
         match (departed.next(), departed.next()) {
             (Some((key, _)), None) => Some(key.clone()),
             (Some(_), Some(_)) | (None, _) => None,
+        }
+    }
+
+    /// Tells the client of a request what becomes of the stream on which the server answers it. The answer to
+    /// `initialize` is waited for: what is told with it depends on what it is.
+    pub(crate) fn tell(&self, key: &IdKey, end: End) {
+        let state = self.lock();
+        let pending = state
+            .pending
+            .get(key)
+            .filter(|pending| pending.kind != Purpose::Initialize);
+        if let Some(Target::Client { sink, .. }) = pending.map(|pending| &pending.target) {
+            sink.tell(end);
         }
     }
 
@@ -92,25 +106,34 @@ impl Session {
     }
 
     /// The arguments that the called tool wants mirrored in headers.
-    pub(crate) fn header_params(&self, request: &Request<'_>) -> Vec<HeaderParam> {
+    pub(crate) fn header_params(&self, request: &Request<'_>) -> Arc<[HeaderParam]> {
         if request.method != method::TOOLS_CALL {
-            return Vec::new();
+            return Arc::default();
         }
         let name = request
             .params
             .as_ref()
             .and_then(|params| params.get("name"))
             .and_then(|name| name.as_str());
-        let tools = self.catalogue.fresh();
-        let schema = name
-            .zip(tools)
-            .and_then(|(name, tools)| tools.get(&name)?.input_schema.clone());
-        let bounds = &self.gate.settings.bounds;
-        schema
-            .as_deref()
-            .and_then(|schema| RawJson::read(schema.as_bytes(), bounds).ok())
-            .and_then(|schema| params_of_schema(schema, bounds).ok())
+        name.and_then(|name| self.catalogue.last()?.repeated(&name))
             .unwrap_or_default()
+    }
+
+    /// How the headers that came with a call disagree with its arguments.
+    pub(super) fn header_mismatch(&self, name: &str, judged: &[u8], passage: &Passage) -> Option<Mismatch> {
+        if passage.style != Style::Modern {
+            return None;
+        }
+        let sent = passage.mirrored.as_ref()?;
+        let params = self.catalogue.last()?.repeated(name)?;
+        let Ok(Decoded::Single(message)) = decode(judged, &self.gate.settings.bounds) else {
+            return None;
+        };
+        let Kind::Request(request) = message.kind() else {
+            return None;
+        };
+        let sent = sent.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        compare_params(request, &params, sent).err()
     }
 
     /// Settles what a request was admitted as, once it has left the table.

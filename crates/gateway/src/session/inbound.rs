@@ -21,8 +21,9 @@ use tokio::time::Instant;
 /// What a transport knows of a message that the message itself does not say.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// `Mcp-Param-*` headers that came with it, to be passed on.
-    pub headers: Vec<(String, String)>,
+    /// `Mcp-Param-*` headers that came with it, to be compared with the body and passed on; `None` where the
+    /// transport has no headers.
+    pub headers: Option<Vec<(String, String)>>,
     /// When all of it was there.
     pub received: Instant,
 }
@@ -31,7 +32,7 @@ impl Default for Entry {
     /// What has just come, without headers.
     fn default() -> Self {
         Self {
-            headers: Vec::new(),
+            headers: None,
             received: Instant::now(),
         }
     }
@@ -77,10 +78,15 @@ impl std::fmt::Debug for Work {
 
 impl Intake {
     pub(super) fn answer(&mut self, sink: &Sink, bytes: Bytes) {
+        self.answer_with(sink, bytes, 200);
+    }
+
+    /// As [`Intake::answer`], with another status of HTTP.
+    pub(super) fn answer_with(&mut self, sink: &Sink, bytes: Bytes, status: u16) {
         self.answers.push(Due {
             sink: sink.clone(),
             bytes,
-            status: 200,
+            status,
         });
     }
 }

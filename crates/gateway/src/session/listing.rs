@@ -11,6 +11,7 @@ use bytes::Bytes;
 use callgate_core::call::ListedTool;
 use callgate_core::json::Json;
 use callgate_core::name::ToolName;
+use callgate_wire::headers::{HeaderParam, params_of_schema};
 use callgate_wire::list::{Tool, ToolList, result_of};
 use callgate_wire::mcp::{Era, META_PROTOCOL_VERSION, method};
 use callgate_wire::{Decoded, IdKey, JsonKind, Kind, RawJson, decode, quoted};
@@ -24,11 +25,18 @@ use tokio::time::{Instant, timeout};
 #[derive(Debug, Default)]
 pub(super) struct Tools {
     by_name: BTreeMap<ToolName, Arc<ListedTool>>,
+    /// The arguments that headers repeat, for those tools that have such.
+    repeated: BTreeMap<ToolName, Arc<[HeaderParam]>>,
 }
 
 impl Tools {
     pub(super) fn get(&self, name: &str) -> Option<&Arc<ListedTool>> {
         self.by_name.get(name)
+    }
+
+    /// The arguments of a tool that headers repeat.
+    pub(super) fn repeated(&self, name: &str) -> Option<Arc<[HeaderParam]>> {
+        self.repeated.get(name).cloned()
     }
 }
 
@@ -80,6 +88,14 @@ impl Catalogue {
         let reading = self.read.load();
         let reading = reading.as_ref()?;
         (reading.changes == self.changes.load(Ordering::Acquire)).then(|| Arc::clone(&reading.tools))
+    }
+
+    /// The list that was read last, even where it has changed since.
+    pub(super) fn last(&self) -> Option<Arc<Tools>> {
+        self.read
+            .load()
+            .as_ref()
+            .map(|reading| Arc::clone(&reading.tools))
     }
 
     /// The server says that its tools have changed.
@@ -267,10 +283,17 @@ impl Session {
             if let Some(listed) = self.listed(tool) {
                 // Two tools of one name cannot be told apart: the first definition stands, as for the server
                 // there is only one of that name to call.
-                tools
-                    .by_name
-                    .entry(listed.name.clone())
-                    .or_insert_with(|| Arc::new(listed));
+                if tools.by_name.contains_key(&listed.name) {
+                    continue;
+                }
+                let repeated = tool
+                    .input_schema
+                    .and_then(|schema| params_of_schema(schema, bounds).ok())
+                    .filter(|repeated| !repeated.is_empty());
+                if let Some(repeated) = repeated {
+                    tools.repeated.insert(listed.name.clone(), repeated.into());
+                }
+                tools.by_name.insert(listed.name.clone(), Arc::new(listed));
             }
         }
         Ok(page.next_cursor().map(str::to_owned))

@@ -2,10 +2,10 @@
 
 use super::inbound::{Intake, Work, refusal};
 use super::listing::Tools;
-use super::pending::{Clock, Departure, Pending, Purpose};
+use super::pending::{Clock, Departure, Pending, Purpose, Target};
 use super::{PERHAPS_LEGACY, Session};
 use crate::answer;
-use crate::link::Passage;
+use crate::link::{Passage, Style};
 use crate::recorder::{AdmitError, Asked, Refused};
 use crate::sink::{Sink, object};
 use bytes::Bytes;
@@ -16,6 +16,7 @@ use callgate_core::json::Json;
 use callgate_core::program::Program;
 use callgate_core::refusal::{Reason, Refusal};
 use callgate_ledger::CallId;
+use callgate_wire::headers::{HEADER_MISMATCH, Mismatch};
 use callgate_wire::mcp::{
     Era, META_CLIENT_CAPABILITIES, META_CLIENT_INFO, META_PROTOCOL_VERSION, ToolCall, method,
 };
@@ -41,6 +42,8 @@ enum Verdict {
     Admitted { call: CallId, timeout: Option<Duration> },
     /// It does not go on.
     Refused { refusal: Refusal, form: Form },
+    /// The headers that came with it tell another story than its arguments.
+    Mismatched(Mismatch),
 }
 
 /// How a refusal is worded on the wire.
@@ -99,6 +102,13 @@ impl Session {
                 Judged::NeedsList => Box::pin(session.judge_with_list(&judged, &name, meta.as_deref())).await,
                 decided @ (Judged::Admit { .. } | Judged::Deny { .. }) => decided,
             };
+            // A call that is denied anyway is not told what its tool's headers ought to be.
+            if matches!(decided, Judged::Admit { .. })
+                && let Some(mismatch) = session.header_mismatch(&name, &judged, &passage)
+            {
+                let verdict = Verdict::Mismatched(mismatch);
+                return Ready { passage, verdict };
+            }
             for _ in 0..STALE_MAX {
                 let Judged::Admit { admission, asked } = decided else {
                     break;
@@ -246,7 +256,12 @@ impl Session {
                 if let Some(key) = &passage.key {
                     self.take(key);
                 }
-                intake.answer(sink, answer::refusal_error(request.id.raw(), &refusal));
+                let (bytes, status) = if refusal.reason == Reason::TaskNotFound {
+                    task_error(request, &refusal, passage.style)
+                } else {
+                    (answer::refusal_error(request.id.raw(), &refusal), 200)
+                };
+                intake.answer_with(sink, bytes, status);
             }
             Decision::Admit(admission) if admission.reservations.is_empty() && admission.slots.is_empty() => {
                 if let Some(key) = &passage.key {
@@ -352,6 +367,14 @@ impl Session {
                     pending.refuse(&refusal, form).await;
                 }
             }
+            Verdict::Mismatched(mismatch) => {
+                if let Some(pending) = self.take_own(&key, &passage.departure)
+                    && let Target::Client { sink, id, .. } = pending.target
+                {
+                    let bytes = answer::error(&id, HEADER_MISMATCH, &mismatch.to_string());
+                    sink.send(bytes, 400).await;
+                }
+            }
         }
         None
     }
@@ -391,7 +414,7 @@ impl Session {
 
 impl Pending {
     async fn refuse(self, refusal: &Refusal, form: Form) {
-        let super::pending::Target::Client { sink, id, .. } = self.target else {
+        let Target::Client { sink, id, .. } = self.target else {
             return;
         };
         let bytes = match form {
@@ -436,6 +459,39 @@ impl Session {
             list_unavailable()
         }
     }
+}
+
+/// The extension that a client of 2026-07-28 has to declare before it asks for tasks.
+const TASKS: &str = "io.modelcontextprotocol/tasks";
+
+/// What a server would say of a task that there is not, and the status of HTTP that goes with it.
+fn task_error(request: &Request<'_>, refusal: &Refusal, style: Style) -> (Bytes, u16) {
+    let (code, more, status) = match (request.method.as_ref(), style) {
+        (method::TASKS_GET | method::TASKS_UPDATE | method::TASKS_CANCEL, Style::Modern)
+            if !declares_tasks(request) =>
+        {
+            let needed = object(&[("extensions", &object(&[(TASKS, "{}")]))]);
+            (-32_021, Some(("requiredCapabilities", needed)), 400)
+        }
+        (method::TASKS_GET | method::TASKS_UPDATE | method::TASKS_CANCEL, _)
+        | (method::TASKS_RESULT, Style::Plain) => (-32_602, None, 200),
+        (method::TASKS_LIST | method::TASKS_RESULT, Style::Modern) => (-32_601, None, 404),
+        (_, _) => (answer::REFUSED_CODE, None, 200),
+    };
+    let more = more.as_ref().map(|(key, value)| (*key, value.as_str()));
+    (
+        answer::refusal_with_code(request.id.raw(), code, refusal, more),
+        status,
+    )
+}
+
+fn declares_tasks(request: &Request<'_>) -> bool {
+    let declared = || {
+        let meta = request.params.as_ref()?.get("_meta")?.as_object()?;
+        let capabilities = meta.get(META_CLIENT_CAPABILITIES)?.as_object()?;
+        capabilities.get("extensions")?.as_object()?.get(TASKS)
+    };
+    declared().is_some()
 }
 
 fn list_unavailable() -> Refusal {

@@ -4,6 +4,7 @@ use super::pool::{Reply, SendError};
 use super::{HttpLink, SESSION_ID, standing};
 use crate::link::{Link, Passage, PassageKind, Style};
 use crate::session::{Departure, Origin, Seen, Session};
+use crate::sink::End;
 use bytes::{Bytes, BytesMut};
 use callgate_core::refusal::Reason;
 use callgate_wire::mcp::Era;
@@ -132,6 +133,7 @@ fn mirrored_headers(session: &Session, passage: &Passage) -> Vec<(HeaderName, He
     let sent = passage
         .mirrored
         .iter()
+        .flatten()
         .filter(|(name, _)| is_unknown(name))
         .cloned();
     let own = expected
@@ -180,8 +182,11 @@ async fn receive(session: &Arc<Session>, link: &HttpLink, reply: Reply, asked: &
         return session.fail(asked.key, reason, &text).await;
     }
     match content_kind(&reply.headers) {
-        // Apart, as it is large: what most answers need is kept small.
-        ContentKind::Events => Box::pin(receive_events(session, link, reply, asked)).await,
+        ContentKind::Events => {
+            session.tell(asked.key, End::Opened);
+            // Apart, as it is large: what most answers need is kept small.
+            Box::pin(receive_events(session, link, reply, asked)).await;
+        }
         ContentKind::Json => receive_json(session, reply, asked, status).await,
         ContentKind::Other => {
             let text = format!("the server answered with HTTP {} and no JSON", status.as_u16());
@@ -302,10 +307,11 @@ async fn receive_events(session: &Arc<Session>, link: &HttpLink, mut reply: Repl
     let mut in_vain = 0;
     loop {
         let mut parser = Parser::new(bytes_max);
-        match pump(session, &mut reply, &mut parser, Some(asked)).await {
+        let pumped = pump(session, &mut reply, &mut parser, Some(asked)).await;
+        match pumped {
             Pumped::Answered | Pumped::Left => return,
             Pumped::TooLarge => return session.fail(key, Reason::TooLarge, TOO_LARGE).await,
-            Pumped::Ended => {}
+            Pumped::Ended | Pumped::Broke => {}
         }
         // A stream that told something before it broke off is a server that lets its client poll.
         in_vain = if parser.last_event_id().is_empty() {
@@ -318,6 +324,10 @@ async fn receive_events(session: &Arc<Session>, link: &HttpLink, mut reply: Repl
         }
         if asked.era == Era::Modern || last_event_id.is_empty() || in_vain > RESUME_MAX {
             break;
+        }
+        // A server that closes the stream does not want its client to keep a connection open meanwhile.
+        if pumped == Pumped::Ended {
+            session.tell(key, End::Paused);
         }
         let delay = parser
             .retry()
@@ -354,8 +364,10 @@ pub(super) enum Pumped {
     Left,
     /// An event beyond the bound.
     TooLarge,
-    /// The server closed it, or the connection broke.
+    /// The server closed it.
     Ended,
+    /// The connection broke.
+    Broke,
 }
 
 /// Hands over the events of a stream, for the request that it answers or for none.
@@ -376,8 +388,10 @@ pub(super) async fn pump(
                 }
             },
         };
-        let Some(Ok(data)) = data else {
-            return Pumped::Ended;
+        let data = match data {
+            Some(Ok(data)) => data,
+            Some(Err(_)) => return Pumped::Broke,
+            None => return Pumped::Ended,
         };
         let mut items = Vec::new();
         parser.push(&data, |item| items.push(item));

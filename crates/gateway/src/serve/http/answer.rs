@@ -3,7 +3,7 @@
 use crate::sink::{End, Outbound};
 use bytes::Bytes;
 use callgate_wire::sse::write_data;
-use futures_util::stream;
+use futures_util::stream::{self, Stream};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// How often a stream without messages shows that it is alive.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// The body of a response.
@@ -89,7 +89,7 @@ pub(super) fn json(status: u16, bytes: Bytes) -> Response<Body> {
 pub(super) fn event_stream(first: Outbound, receiver: mpsc::Receiver<Outbound>) -> Response<Body> {
     stream_of(Feed {
         opening: None,
-        next: Some(first),
+        next: Some(first).filter(|first| matches!(first.end, End::More | End::Last)),
         receiver,
         until: Until::Answer,
         is_over: false,
@@ -151,18 +151,40 @@ impl<H> Feed<H> {
         }
         let message = match self.next.take() {
             Some(message) => message,
-            None => match tokio::time::timeout(KEEP_ALIVE, self.receiver.recv()).await {
+            None => match tokio::time::timeout(KEEP_ALIVE, self.message()).await {
                 Ok(Some(message)) => message,
                 Ok(None) => return None,
-                Err(_) => return Some(Bytes::from_static(b": still here\n\n")),
+                Err(_) => return Some(still_here()),
             },
         };
         self.is_over = self.until == Until::Answer && message.end == End::Last;
-        let mut event = Vec::with_capacity(message.bytes.len().saturating_add(32));
-        event.extend_from_slice(b"event: message\n");
-        write_data(&mut event, &message.bytes);
-        Some(Bytes::from(event))
+        let mut out = Vec::new();
+        event(&mut out, &message.bytes);
+        Some(Bytes::from(out))
     }
+
+    /// The next message; what becomes of the server's own stream does not matter to one that cannot be taken up.
+    async fn message(&mut self) -> Option<Outbound> {
+        loop {
+            let message = self.receiver.recv().await?;
+            match message.end {
+                End::More | End::Last => return Some(message),
+                End::Opened | End::Paused => {}
+            }
+        }
+    }
+}
+
+/// A comment, by which a stream without messages shows that it is alive.
+pub(super) const fn still_here() -> Bytes {
+    Bytes::from_static(b": still here\n\n")
+}
+
+/// A message as an event.
+pub(super) fn event(out: &mut Vec<u8>, message: &[u8]) {
+    out.reserve(message.len().saturating_add(32));
+    out.extend_from_slice(b"event: message\n");
+    write_data(out, message);
 }
 
 fn stream_of<H: Send + 'static>(feed: Feed<H>) -> Response<Body> {
@@ -170,6 +192,13 @@ fn stream_of<H: Send + 'static>(feed: Feed<H>) -> Response<Body> {
         let piece = feed.piece().await?;
         Some((Ok(Frame::data(piece)), feed))
     });
+    event_stream_of(frames)
+}
+
+/// A response of events.
+pub(super) fn event_stream_of(
+    frames: impl Stream<Item = Result<Frame<Bytes>, Infallible>> + Send + 'static,
+) -> Response<Body> {
     let mut response = with(
         StatusCode::OK,
         "text/event-stream",

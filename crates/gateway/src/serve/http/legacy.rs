@@ -59,7 +59,7 @@ impl Visit<'_> {
     /// Opens a session, and the stream that it lasts as long as.
     pub(super) fn open_stream(&self, path: &str) -> Response<Body> {
         let session = match self.sessions.open() {
-            Ok(session) => session,
+            Ok(opened) => opened.session,
             Err(cause) => return *not_opened(&cause),
         };
         let Some(id) = session.id().map(|id| id.as_str().to_owned()) else {
@@ -92,7 +92,7 @@ impl Visit<'_> {
         };
         let found = self.sessions.find(&id);
         let Some((session, sink)) =
-            found.and_then(|session| Some((Arc::clone(&session), session.standing()?)))
+            found.and_then(|found| Some((Arc::clone(&found.session), found.session.standing()?)))
         else {
             return plain(StatusCode::NOT_FOUND, "no such session; open a stream");
         };

@@ -1,5 +1,6 @@
 //! Sessions that Callgate keeps for clients before 2026-07-28, and the one that all stateless requests share.
 
+use super::streams::Streams;
 use crate::gate::Gate;
 use crate::link::Link;
 use crate::link::child::{self, End, ServerCommand, SpawnError};
@@ -85,15 +86,30 @@ struct State {
     opened: VecDeque<Instant>,
 }
 
+/// A session that is open, and its streams.
+#[derive(Debug, Clone)]
+pub(super) struct Opened {
+    pub(super) session: Arc<Session>,
+    pub(super) streams: Arc<Streams>,
+}
+
 #[derive(Debug)]
 struct Held {
     session: Arc<Session>,
+    streams: Arc<Streams>,
     used: Instant,
     /// The child's keeper, and how to tell it to end it.
     child: Option<(watch::Sender<End>, JoinHandle<()>)>,
 }
 
 impl Held {
+    fn opened(&self) -> Opened {
+        Opened {
+            session: Arc::clone(&self.session),
+            streams: Arc::clone(&self.streams),
+        }
+    }
+
     /// Whether its server has ended, and all that waited for it has been told.
     fn has_ended(&self) -> bool {
         match &self.child {
@@ -123,7 +139,7 @@ impl Sessions {
     }
 
     /// Opens a session under an id that cannot be guessed.
-    pub(super) fn open(&self) -> Result<Arc<Session>, OpenError> {
+    pub(super) fn open(&self) -> Result<Opened, OpenError> {
         let mut state = self.lock();
         if state.has_ended {
             return Err(OpenError::Ended);
@@ -148,35 +164,35 @@ impl Sessions {
             return Err(OpenError::TooMany);
         };
         let held = self.connect(Some(id), Ids::Keep)?;
-        let session = Arc::clone(&held.session);
+        let opened = held.opened();
         state.open.insert(text, held);
-        Ok(session)
+        Ok(opened)
     }
 
     /// The session of all requests that name none. Its child is started again where it has ended.
-    pub(super) fn stateless(&self) -> Result<Arc<Session>, OpenError> {
+    pub(super) fn stateless(&self) -> Result<Opened, OpenError> {
         let mut state = self.lock();
         if state.has_ended {
             return Err(OpenError::Ended);
         }
         if let Some(held) = state.stateless.as_ref().filter(|held| !held.has_ended()) {
-            return Ok(Arc::clone(&held.session));
+            return Ok(held.opened());
         }
         let held = self.connect(None, Ids::Mint)?;
-        let session = Arc::clone(&held.session);
+        let opened = held.opened();
         state.stateless = Some(held);
-        Ok(session)
+        Ok(opened)
     }
 
     /// A session that is open. One whose server has ended is not: its client has to begin anew.
-    pub(super) fn find(&self, id: &str) -> Option<Arc<Session>> {
+    pub(super) fn find(&self, id: &str) -> Option<Opened> {
         let mut state = self.lock();
         if state.open.get(id).is_some_and(Held::has_ended) {
             state.open.remove(id);
         }
         let held = state.open.get_mut(id)?;
         held.used = Instant::now();
-        Some(Arc::clone(&held.session))
+        Some(held.opened())
     }
 
     /// Closes a session; false where there is none of this id.
@@ -259,6 +275,9 @@ impl Sessions {
                 tokio::spawn(end(held));
             }
         }
+        for held in state.open.values() {
+            held.streams.sweep();
+        }
     }
 
     fn connect(&self, id: Option<SessionId>, ids: Ids) -> Result<Held, OpenError> {
@@ -274,6 +293,7 @@ impl Sessions {
                 // the table of the session they can.
                 Ok(Held {
                     session: Session::new(Arc::clone(&self.gate), id, ids, link),
+                    streams: Arc::default(),
                     used,
                     child: None,
                 })
@@ -306,6 +326,7 @@ impl Sessions {
                 });
                 Ok(Held {
                     session,
+                    streams: Arc::default(),
                     used,
                     child: Some((sender, keeper)),
                 })

@@ -1,4 +1,4 @@
-//! Processes of the bench: started, watched, ended.
+//! Processes of the bench and of conformance: started, watched, ended.
 
 use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process};
@@ -11,13 +11,13 @@ const TICK: Duration = Duration::from_millis(10);
 
 /// A process that ends with the value.
 #[derive(Debug)]
-pub(super) struct Running {
+pub(crate) struct Running {
     child: Child,
 }
 
 impl Running {
     /// Starts a command.
-    pub(super) fn start(command: &mut Command) -> anyhow::Result<Self> {
+    pub(crate) fn start(command: &mut Command) -> anyhow::Result<Self> {
         let child = command
             .spawn()
             .with_context(|| format!("cannot start {command:?}"))?;
@@ -25,7 +25,7 @@ impl Running {
     }
 
     /// Starts a server and waits until it tells its URL, on stdout or on stderr.
-    pub(super) fn announced(command: &mut Command) -> anyhow::Result<(Self, String)> {
+    pub(crate) fn announced(command: &mut Command) -> anyhow::Result<(Self, String)> {
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -50,7 +50,7 @@ impl Running {
     }
 
     /// Starts a server on pipes.
-    pub(super) fn piped(command: &mut Command) -> anyhow::Result<(Self, ChildStdin, ChildStdout)> {
+    pub(crate) fn piped(command: &mut Command) -> anyhow::Result<(Self, ChildStdin, ChildStdout)> {
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -62,19 +62,19 @@ impl Running {
     }
 
     /// Its id.
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// What is watched of it alone, its children left out.
-    pub(super) fn watched(&self) -> Watched {
+    pub(crate) fn watched(&self) -> Watched {
         Watched {
             pids: vec![self.pid()],
         }
     }
 
     /// It and the children it has now.
-    pub(super) fn watched_with_children(&self) -> Watched {
+    pub(crate) fn watched_with_children(&self) -> Watched {
         let pid = self.pid();
         let children =
             std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
@@ -113,19 +113,19 @@ fn forward(pipe: impl Read + Send + 'static, sender: std::sync::mpsc::Sender<Str
 
 /// Processes whose time and memory count for a subject.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Watched {
+pub(crate) struct Watched {
     pids: Vec<u32>,
 }
 
 impl Watched {
     /// The processor time they have used so far.
-    pub(super) fn cpu(&self) -> Duration {
+    pub(crate) fn cpu(&self) -> Duration {
         let ticks: u32 = self.pids.iter().filter_map(|pid| ticks(*pid)).sum();
         TICK * ticks
     }
 
     /// Their resident memory, in KiB.
-    pub(super) fn rss_kib(&self) -> u64 {
+    pub(crate) fn rss_kib(&self) -> u64 {
         self.pids.iter().filter_map(|pid| rss_kib(*pid)).sum()
     }
 }
