@@ -58,9 +58,19 @@ impl Stage {
     }
 
     pub(crate) fn serve(&self) -> Team {
+        self.serve_after(":")
+    }
+
+    /// Serves from a shell that has done this before.
+    pub(crate) fn serve_after(&self, line: &str) -> Team {
         let config = self.room.write("callgate.yaml", &self.config.to_string());
-        let mut command = Command::new(env!("CARGO_BIN_EXE_callgate"));
-        command.args(["serve", "-c"]).arg(config).current_dir("/");
+        let mut command = Command::new("/bin/sh");
+        command
+            .args(["-c", &format!("{line}; exec \"$@\""), "sh"])
+            .arg(env!("CARGO_BIN_EXE_callgate"))
+            .args(["serve", "-c"])
+            .arg(config)
+            .current_dir("/");
         let mut process = Process::start(&mut command);
         process.lives_in(&self.room);
         process.owns_servers_of(self.notes.clone());

@@ -545,3 +545,17 @@ fn a_server_that_never_ends_what_it_has_taken_holds_up_no_other_message() {
     let mut client = team.begun("mail", &ana);
     assert_eq!(client.call("echo", json!({})).text(), "done");
 }
+
+#[test]
+fn connections_without_a_request_keep_nobody_out() {
+    let stage = Stage::new();
+    let ana = stage.grant("ana", &["notes=open", "mail=open"]);
+    let team = stage.serve_after("ulimit -Sn 64");
+    let authority = team.url.strip_prefix("http://").unwrap();
+    let silent: Vec<TcpStream> = (0..300).map(|_| TcpStream::connect(authority).unwrap()).collect();
+    for server in ["notes", "mail"] {
+        let mut client = team.begun(server, &ana);
+        assert_eq!(client.call("echo", json!({"text": "hi"})).text(), "hi");
+    }
+    drop(silent);
+}

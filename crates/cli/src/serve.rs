@@ -24,6 +24,7 @@ use callgate_store::{
     Durability, PolicyInForce, PolicyName, RunInfo, StopReason, Store, StoreError, StoreOptions,
 };
 use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -82,6 +83,7 @@ struct Plan {
 /// Serves until a signal asks for the end.
 pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     run::log_to_stderr(args.log_level);
+    raise_descriptors_max();
     let plan = plan(args)?;
     let store = Arc::clone(&plan.store);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -92,6 +94,18 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
         ended.as_ref().map_or(StopReason::Exit, |ended| ended.reason),
     );
     Ok(ended?.code)
+}
+
+/// Connections and children take more descriptors than processes usually may have open.
+fn raise_descriptors_max() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(cause) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%cause, "not more than {:?} files and connections can be open at once", limit.current);
+    }
 }
 
 fn plan(args: &ServeArgs) -> anyhow::Result<Plan> {
