@@ -176,6 +176,9 @@ fn a_token_that_was_rotated_admits_no_call_that_was_let_in_before_and_its_stream
         "the call has reached the server"
     );
     let _ = stream.rest();
+    until("the new token is let in", || {
+        (team.client("mail", &new).listen().status() != 401).then_some(())
+    });
     let mut client = team.begun("mail", &new);
     assert_eq!(client.call("echo", json!({"text": "new"})).text(), "new");
 }
@@ -510,8 +513,10 @@ fn endless() -> String {
                 let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
                 if asked.method == "GET" {
                     let named = format!("{head}event: endpoint\ndata: /messages\n\n");
+                    // Whoever answers a message waits for it.
+                    let mut stream = stream.lock().unwrap();
                     socket.write_all(named.as_bytes()).unwrap();
-                    *stream.lock().unwrap() = Some(socket);
+                    *stream = Some(socket);
                     return;
                 }
                 let taken = "HTTP/1.1 202 Accepted\r\ntransfer-encoding: chunked\r\n\r\n";
