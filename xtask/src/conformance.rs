@@ -34,21 +34,32 @@ struct Plan {
 
 /// Runs the suite as the flags say.
 pub(crate) fn run(flags: &[&str]) -> anyhow::Result<ExitCode> {
-    let plan = plan(flags)?;
+    let findings = findings(&plan(flags)?)?;
+    for finding in &findings {
+        shell::say(finding);
+    }
+    if findings.is_empty() {
+        shell::say("every check comes out through Callgate as it does of the server alone");
+        return Ok(ExitCode::SUCCESS);
+    }
+    shell::say(&format!("{} findings", findings.len()));
+    Ok(ExitCode::FAILURE)
+}
+
+/// Runs all of it; what it finds is the error.
+pub(crate) fn check() -> anyhow::Result<()> {
+    let findings = findings(&Plan::default())?;
+    if !findings.is_empty() {
+        bail!("{}", findings.join("\n"));
+    }
+    Ok(())
+}
+
+/// Runs the suite, prints what it came to, and gives what is not as it has to be.
+fn findings(plan: &Plan) -> anyhow::Result<Vec<String>> {
     let suite = Suite::installed()?;
-    shell::run(&[
-        "cargo",
-        "build",
-        "--quiet",
-        "--bin",
-        "callgate",
-        "--bin",
-        "testkit-reference",
-        "-p",
-        "callgate",
-        "-p",
-        "callgate-reference",
-    ])?;
+    // As the tests build it: with other features, much would be built twice.
+    shell::run(&["cargo", "build", "--quiet", "--workspace", "--bins"])?;
     let room = tempfile::tempdir()?;
     let stand = Stand::start(room.path(), plan.is_quick)?;
     let mut report = Report::default();
@@ -207,7 +218,7 @@ impl Report {
         );
     }
 
-    fn close(self, only: Option<&str>) -> anyhow::Result<ExitCode> {
+    fn close(self, only: Option<&str>) -> anyhow::Result<Vec<String>> {
         if let (0, Some(scenario)) = (self.runs, only) {
             bail!("the suite has no scenario `{scenario}` for these revisions");
         }
@@ -216,14 +227,6 @@ impl Report {
             "revision", "server", "passed", "failed", "other", "differing"
         );
         shell::say(&format!("{header}\n{}", self.table));
-        for finding in &self.findings {
-            shell::say(finding);
-        }
-        if self.findings.is_empty() {
-            shell::say("every check comes out through Callgate as it does of the server alone");
-            return Ok(ExitCode::SUCCESS);
-        }
-        shell::say(&format!("{} findings", self.findings.len()));
-        Ok(ExitCode::FAILURE)
+        Ok(self.findings)
     }
 }

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 const HELP: &str = "\
 cargo xtask COMMAND
 
-  test            install what the tests need, then run every check and every test
+  test            install what the tests need, then run every check, every test, and conformance
   test --quick    the tests alone, without the other checks
   check           the checks alone: format, lints, spelling, dependencies, instructions
   deny            the dependencies, with what is known of their weaknesses, which is fetched

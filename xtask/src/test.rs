@@ -3,7 +3,7 @@
 mod tally;
 
 use crate::shell::{self, Ran, follow, has};
-use crate::{instructions, tools};
+use crate::{conformance, instructions, tools};
 use anyhow::bail;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -12,7 +12,7 @@ use tally::Tally;
 /// How much is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
-    /// Checks and tests.
+    /// Checks, tests, and the official conformance suite.
     All,
     /// Format, lints, spelling, dependencies, instructions.
     ChecksOnly,
@@ -40,6 +40,14 @@ pub(crate) fn run(scope: Scope) -> anyhow::Result<ExitCode> {
     }
     if scope != Scope::ChecksOnly {
         test(&mut tally)?;
+    }
+    // Last, as it takes what the tests have built.
+    if scope == Scope::All {
+        check_one(
+            &mut tally,
+            "the official suite says the same through Callgate",
+            conformance::check,
+        );
     }
     Ok(tally.close(started))
 }
@@ -89,16 +97,20 @@ fn check(tally: &mut Tally) {
         ("a decision does not grow with the policy", instructions::run),
     ];
     for (name, check) in checks {
-        let started = Instant::now();
-        match check() {
-            Ok(()) => tally.passed += 1,
-            Err(error) => {
-                let said = format!("{error:#}");
-                tally.fail(&format!("check: {name}"), &said.lines().collect::<Vec<_>>());
-            }
-        }
-        shell::say(&format!("({name}: {} s)", started.elapsed().as_secs()));
+        check_one(tally, name, check);
     }
+}
+
+fn check_one(tally: &mut Tally, name: &str, check: Check) {
+    let started = Instant::now();
+    match check() {
+        Ok(()) => tally.passed += 1,
+        Err(error) => {
+            let said = format!("{error:#}");
+            tally.fail(&format!("check: {name}"), &said.lines().collect::<Vec<_>>());
+        }
+    }
+    shell::say(&format!("({name}: {} s)", started.elapsed().as_secs()));
 }
 
 /// Licences, bans and sources; what is known of weaknesses is fetched by `cargo xtask deny`.
