@@ -17,7 +17,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use pool::{Body, Pool, Reply, SendError};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
-use tokio::sync::Mutex as TurnMutex;
+use tokio::sync::{Mutex as TurnMutex, OwnedMutexGuard};
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -163,13 +163,32 @@ async fn read_out(mut reply: Reply) {
     let _ = tokio::time::timeout(READ_OUT_TIME, read).await;
 }
 
+/// Held while `notifications/initialized` is under way: nothing may overtake it.
+#[derive(Debug, Clone, Default)]
+struct Turn(Arc<TurnMutex<()>>);
+
+impl Turn {
+    /// Waits until nothing is under way that a message must not overtake.
+    async fn wait(&self) {
+        drop(self.0.lock().await);
+    }
+
+    /// As [`Turn::wait`]; what comes back is to be held until a message of this kind has been taken.
+    async fn of(&self, kind: PassageKind) -> Option<OwnedMutexGuard<()>> {
+        if kind == PassageKind::Initialized {
+            return Some(Arc::clone(&self.0).lock_owned().await);
+        }
+        self.wait().await;
+        None
+    }
+}
+
 /// One session's way to a server behind a URL.
 #[derive(Debug)]
 pub struct HttpLink {
     endpoint: Endpoint,
     state: Mutex<LinkState>,
-    /// Held while `notifications/initialized` is under way: nothing may overtake it.
-    turn: Arc<TurnMutex<()>>,
+    turn: Turn,
     standing: OnceLock<tokio::task::AbortHandle>,
 }
 
@@ -187,27 +206,18 @@ impl HttpLink {
         Self {
             endpoint,
             state: Mutex::new(LinkState::default()),
-            turn: Arc::new(TurnMutex::new(())),
+            turn: Turn::default(),
             standing: OnceLock::new(),
         }
     }
 
     pub(super) async fn carry(&self, session: &Arc<Session>, passage: Passage) {
-        drop(self.turn.lock().await);
+        self.turn.wait().await;
         exchange::run(Arc::clone(session), passage).await;
     }
 
     pub(super) async fn send(&self, session: &Arc<Session>, passage: Passage) {
-        let turn = match passage.kind {
-            PassageKind::Initialized => Some(Arc::clone(&self.turn).lock_owned().await),
-            PassageKind::Request
-            | PassageKind::Notification
-            | PassageKind::Cancellation
-            | PassageKind::Response => {
-                drop(self.turn.lock().await);
-                None
-            }
-        };
+        let turn = self.turn.of(passage.kind).await;
         let exchange = exchange::run(Arc::clone(session), passage);
         tokio::spawn(async move {
             exchange.await;

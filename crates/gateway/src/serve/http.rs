@@ -1,4 +1,4 @@
-//! Clients over Streamable HTTP, for the one caller of `run`.
+//! Clients over HTTP: the one caller of `run`, or the callers of `serve`.
 
 mod answer;
 mod glance;

@@ -3,7 +3,7 @@
 
 use super::exchange::{ContentKind, content_kind, failure_of};
 use super::pool::{Reply, SendError};
-use super::{Endpoint, read_out};
+use super::{Endpoint, Turn, read_out};
 use crate::link::{Link, Passage, PassageKind};
 use crate::session::{Origin, Session};
 use callgate_core::refusal::Reason;
@@ -11,7 +11,7 @@ use callgate_wire::sse::{Event, Item, Parser};
 use http::header::{ACCEPT, HeaderValue};
 use http::{Method, Uri};
 use std::sync::{Arc, Mutex, OnceLock};
-use tokio::sync::{Mutex as TurnMutex, watch};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 
@@ -21,8 +21,7 @@ pub struct LegacyLink {
     endpoint: Endpoint,
     address: watch::Sender<Address>,
     reader: OnceLock<Mutex<AbortHandle>>,
-    /// Held while `notifications/initialized` is under way: nothing may overtake it.
-    turn: Arc<TurnMutex<()>>,
+    turn: Turn,
 }
 
 /// Where messages are posted.
@@ -46,27 +45,18 @@ impl LegacyLink {
             endpoint,
             address: watch::Sender::new(Address::Unknown),
             reader: OnceLock::new(),
-            turn: Arc::new(TurnMutex::new(())),
+            turn: Turn::default(),
         }
     }
 
     /// Sends a message, and returns once the server has taken it.
     pub(in crate::link) async fn carry(&self, session: &Arc<Session>, passage: Passage) {
-        drop(self.turn.lock().await);
+        self.turn.wait().await;
         Box::pin(post(session, passage)).await;
     }
 
     pub(in crate::link) async fn send(&self, session: &Arc<Session>, passage: Passage) {
-        let turn = match passage.kind {
-            PassageKind::Initialized => Some(Arc::clone(&self.turn).lock_owned().await),
-            PassageKind::Request
-            | PassageKind::Notification
-            | PassageKind::Cancellation
-            | PassageKind::Response => {
-                drop(self.turn.lock().await);
-                None
-            }
-        };
+        let turn = self.turn.of(passage.kind).await;
         let session = Arc::clone(session);
         tokio::spawn(async move {
             post(&session, passage).await;
