@@ -203,6 +203,20 @@ fn everything_at(mode: &str, path: &str) -> (Process, String) {
     (server, format!("http://127.0.0.1:{port}/{path}"))
 }
 
+/// A gateway with this configuration, which may name the policy `everything.yaml`; and its URL, in which `SERVER`
+/// stands for a server's name.
+fn serve(room: &Room, config: &Value) -> (Process, String) {
+    room.write("everything.yaml", EVERYTHING);
+    let config = room.write("callgate.yaml", &config.to_string());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_callgate"));
+    command.args(["serve", "-c"]).arg(config);
+    let mut gateway = Process::start(&mut command);
+    gateway.lives_in(room);
+    let line = gateway.stderr_line("listening on");
+    let url = line.split_whitespace().find(|word| word.starts_with("http://"));
+    (gateway, url.unwrap().to_owned())
+}
+
 #[test]
 fn one_gateway_serves_real_servers_of_four_kinds_to_both_sdks() {
     let room = Room::new();
@@ -233,17 +247,7 @@ fn one_gateway_serves_real_servers_of_four_kinds_to_both_sdks() {
         "policies": {"everything": "everything.yaml"},
         "local": {"child": "everything", "streamable": "everything", "events": "everything", "time": "everything"},
     });
-    room.write("everything.yaml", EVERYTHING);
-    let config = room.write("callgate.yaml", &config.to_string());
-    let mut command = Command::new(env!("CARGO_BIN_EXE_callgate"));
-    command.args(["serve", "-c"]).arg(config);
-    let mut gateway = Process::start(&mut command);
-    gateway.lives_in(&room);
-    let line = gateway.stderr_line("listening on");
-    let url = line
-        .split_whitespace()
-        .find(|word| word.starts_with("http://"))
-        .unwrap();
+    let (mut gateway, url) = serve(&room, &config);
     let at = |server: &str| -> OsString { url.replace("SERVER", server).into() };
     std::thread::scope(|scope| {
         for sdk in [Sdk::TypeScript, Sdk::Python] {
@@ -305,7 +309,6 @@ fn server_everything_over_http_serves_both_sdks_through_the_gate() {
 fn an_sse_server_that_dies_mid_call_ends_its_sessions_and_they_begin_anew() {
     let room = Room::new();
     let (mut server, url) = everything_at("sse", "sse");
-    room.write("everything.yaml", EVERYTHING);
     let config = json!({
         "version": 1,
         "listen": "127.0.0.1:0",
@@ -314,16 +317,7 @@ fn an_sse_server_that_dies_mid_call_ends_its_sessions_and_they_begin_anew() {
         "policies": {"everything": "everything.yaml"},
         "local": {"sse": "everything"},
     });
-    let config = room.write("callgate.yaml", &config.to_string());
-    let mut command = Command::new(env!("CARGO_BIN_EXE_callgate"));
-    command.args(["serve", "-c"]).arg(config);
-    let mut gateway = Process::start(&mut command);
-    gateway.lives_in(&room);
-    let line = gateway.stderr_line("listening on");
-    let gate = line
-        .split_whitespace()
-        .find(|word| word.starts_with("http://"))
-        .unwrap();
+    let (_gateway, gate) = serve(&room, &config);
     let mut client = callgate_testkit::Http::to(&gate.replace("SERVER", "sse"));
     client.initialize("2024-11-05");
     client.notify("notifications/initialized", json!({}));

@@ -13,7 +13,6 @@ use callgate_wire::mcp::Version;
 use http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Uri};
 use http_body_util::Full;
-use hyper_util::client::legacy::connect::HttpConnector;
 use pool::{Body, Pool, Reply, SendError};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -25,8 +24,6 @@ const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-versi
 const READ_OUT_BYTES_MAX: usize = 4_096;
 /// How long.
 const READ_OUT_TIME: Duration = Duration::from_millis(500);
-/// How long a connection may take to come about.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where a server is, and what it is told with each request. The headers may hold credentials.
 #[derive(Clone)]
@@ -87,17 +84,8 @@ impl Endpoint {
             .map(http::uri::Authority::as_str)
             .unwrap_or_default();
         let host = HeaderValue::try_from(host).map_err(|_| EndpointError::NotAUrl)?;
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.enforce_http(false);
-        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        let connector = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_webpki_roots()
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(connector);
         Ok(Self {
-            pool: Pool::new(connector),
+            pool: Pool::new(),
             uri,
             target,
             host,

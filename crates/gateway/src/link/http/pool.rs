@@ -19,6 +19,8 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tower_service::Service as _;
 
+/// How long a connection may take to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Idle connections to a server that are kept.
 const IDLE_MAX: usize = 256;
 /// How long an idle connection is kept. Servers tend to close theirs after 60 s or more.
@@ -28,7 +30,7 @@ const TIDY_PERIOD: Duration = Duration::from_secs(10);
 
 /// A request's body: a message that is there as a whole.
 pub(super) type Body = Full<Bytes>;
-pub(super) type Connector = HttpsConnector<HttpConnector>;
+type Connector = HttpsConnector<HttpConnector>;
 
 /// A request that got no response.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +56,16 @@ struct Idle {
 }
 
 impl Pool {
-    pub(super) fn new(connector: Connector) -> Arc<Self> {
+    pub(super) fn new() -> Arc<Self> {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.enforce_http(false);
+        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        let connector = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_webpki_roots()
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(connector);
         Arc::new(Self {
             connector,
             idle: Mutex::new(Vec::new()),
@@ -296,17 +307,6 @@ mod tests {
         (uri.parse().unwrap(), count)
     }
 
-    fn pool() -> Arc<Pool> {
-        let mut connector = HttpConnector::new();
-        connector.enforce_http(false);
-        let connector = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_webpki_roots()
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(connector);
-        Pool::new(connector)
-    }
-
     async fn ask(pool: &Arc<Pool>, uri: &Uri) -> Result<Bytes, SendError> {
         let request = Request::post("/").body(Full::from("x")).unwrap();
         let mut reply = pool.request(uri, request).await?;
@@ -318,7 +318,7 @@ mod tests {
     #[tokio::test]
     async fn a_connection_is_used_again() {
         let (uri, connections) = server(usize::MAX).await;
-        let pool = pool();
+        let pool = Pool::new();
         for _ in 0..5 {
             assert_eq!(ask(&pool, &uri).await.unwrap().as_ref(), b"x");
         }
@@ -328,7 +328,7 @@ mod tests {
     #[tokio::test]
     async fn a_connection_that_the_server_closed_is_not_used() {
         let (uri, connections) = server(1).await;
-        let pool = pool();
+        let pool = Pool::new();
         for _ in 0..3 {
             assert_eq!(ask(&pool, &uri).await.unwrap().as_ref(), b"x");
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -338,7 +338,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_cannot_be_reached_is_told_from_what_broke_off() {
-        let pool = pool();
+        let pool = Pool::new();
         let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let uri: Uri = format!("http://{}/", closed.local_addr().unwrap())
             .parse()
@@ -389,7 +389,7 @@ mod tests {
             "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 1\r\n\r\nx",
         ];
         let (uri, connections) = odd_server(replies).await;
-        let pool = pool();
+        let pool = Pool::new();
         for round in 1..=replies.len() + 1 {
             assert_eq!(ask(&pool, &uri).await.unwrap().as_ref(), b"x");
             tokio::time::sleep(Duration::from_millis(80)).await;
@@ -403,7 +403,7 @@ mod tests {
     async fn a_connection_whose_request_was_given_up_or_answered_too_early_is_not_used() {
         let replies: &[&str] = &["", "HTTP/1.1 413 X\r\ncontent-length: 1\r\n\r\nx"];
         let (uri, connections) = odd_server(replies).await;
-        let pool = pool();
+        let pool = Pool::new();
         let given_up = tokio::time::timeout(Duration::from_millis(100), ask(&pool, &uri)).await;
         assert!(given_up.is_err());
         // Larger than what fits between the two, and the server does not read on while it answers.
