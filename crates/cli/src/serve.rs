@@ -86,7 +86,9 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     raise_descriptors_max();
     let plan = plan(args)?;
     let store = Arc::clone(&plan.store);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let ended = runtime.block_on(serve(args, plan));
     runtime.shutdown_background();
     run::close(

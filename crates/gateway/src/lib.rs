@@ -16,6 +16,7 @@ pub mod session;
 pub mod settings;
 pub mod sink;
 pub mod tasks;
+mod workers;
 
 pub use gate::Gate;
 pub use metrics::Metrics;

@@ -5,6 +5,7 @@
 
 use super::policy::PolicyFile;
 use crate::args::Reload;
+use anyhow::Context as _;
 use callgate_core::looser::{Loosening, looser};
 use callgate_core::name::ServerName;
 use callgate_core::program::Program;
@@ -104,10 +105,7 @@ async fn next_content(path: PathBuf, seen: Vec<u8>) -> Vec<u8> {
 async fn take(target: &Target, path: &Path, content: Vec<u8>) -> Option<PolicyFile> {
     let name = &target.name;
     let before = target.slot.program();
-    let compiled = String::from_utf8(content)
-        .map_err(|_| anyhow::anyhow!("the policy {} is not UTF-8 text", path.display()))
-        .and_then(|text| PolicyFile::compile(path, text));
-    let policy = match compiled {
+    let policy = match compile(path.to_owned(), content).await {
         Ok(policy) => policy,
         Err(error) => {
             tracing::error!("{error:#}; the policy in force stays");
@@ -147,6 +145,16 @@ async fn take(target: &Target, path: &Path, content: Vec<u8>) -> Option<PolicyFi
         tracing::info!("{name} was reloaded; nothing is allowed that was not");
     }
     Some(policy)
+}
+
+/// Compiles a policy apart from the threads that serve: a large one takes long.
+async fn compile(path: PathBuf, content: Vec<u8>) -> anyhow::Result<PolicyFile> {
+    let compiled = tokio::task::spawn_blocking(move || {
+        let text = String::from_utf8(content)
+            .map_err(|_| anyhow::anyhow!("the policy {} is not UTF-8 text", path.display()))?;
+        PolicyFile::compile(&path, text)
+    });
+    compiled.await.context("the policy could not be compiled")?
 }
 
 /// Puts a policy in force once the store knows it; `None` where the gate ends before that.

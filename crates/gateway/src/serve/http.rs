@@ -23,6 +23,7 @@ use crate::link::child::{End, wanted};
 use crate::recorder::Peer;
 use crate::session::{Entry, Intake, Session, Work};
 use crate::sink::{self, Outbound, Sink};
+use crate::workers::Workers;
 use answer::{Body, accepted, event_stream, json, later, plain, too_many_failures, unauthorized};
 use bytes::Bytes;
 use callgate_wire::mcp::Version;
@@ -131,6 +132,7 @@ pub async fn serve(
         guard,
         is_closing: AtomicBool::new(false),
     });
+    let workers = Workers::start()?;
     let mut connections = JoinSet::new();
     let over = wanted(&mut end);
     tokio::pin!(over);
@@ -142,8 +144,8 @@ pub async fn serve(
             _ = tidying.tick() => desk.doors.close_idle(),
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) if connections.len() < CONNECTIONS_MAX => {
-                    let _ = stream.set_nodelay(true);
-                    connections.spawn(connection(stream, peer.ip(), Arc::clone(&desk)));
+                    let connection = adopt(stream, peer.ip(), Arc::clone(&desk));
+                    workers.spawn(&mut connections, connection);
                 }
                 Ok(_) => tracing::warn!("too many connections, one was closed"),
                 Err(cause) => {
@@ -171,6 +173,15 @@ struct Desk {
     doors: Doors,
     guard: Guard,
     is_closing: AtomicBool,
+}
+
+/// Moves a connection from the runtime that accepted it to the one that it is to live on.
+async fn adopt(stream: TcpStream, peer: IpAddr, desk: Arc<Desk>) {
+    let _ = stream.set_nodelay(true);
+    match stream.into_std().and_then(TcpStream::from_std) {
+        Ok(stream) => connection(stream, peer, desk).await,
+        Err(cause) => tracing::warn!(%cause, "a connection could not be taken"),
+    }
 }
 
 async fn connection(stream: TcpStream, peer: IpAddr, desk: Arc<Desk>) {

@@ -1,6 +1,7 @@
 //! Connections to a server, each driven by the task whose exchange it carries: an answer is read where it is
 //! waited for, without a hop to a task of the connection's own.
 
+use crate::workers::PerWorker;
 use bytes::Bytes;
 use http::header::HeaderMap;
 use http::{Request, Response, StatusCode, Uri};
@@ -21,7 +22,7 @@ use tower_service::Service as _;
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Idle connections to a server that are kept.
+/// Idle connections to a server that each thread keeps.
 const IDLE_MAX: usize = 256;
 /// How long an idle connection is kept. Servers tend to close theirs after 60 s or more.
 const IDLE_TIME_MAX: Duration = Duration::from_secs(50);
@@ -46,7 +47,8 @@ pub(super) enum SendError {
 /// The connections to one server.
 pub(super) struct Pool {
     connector: Connector,
-    idle: Mutex<Vec<Idle>>,
+    /// Those that each thread has opened, so that what a server sends wakes the thread that waits for it.
+    idle: PerWorker<Mutex<Vec<Idle>>>,
     tidying: OnceLock<()>,
 }
 
@@ -68,7 +70,7 @@ impl Pool {
             .wrap_connector(connector);
         Arc::new(Self {
             connector,
-            idle: Mutex::new(Vec::new()),
+            idle: PerWorker::default(),
             tidying: OnceLock::new(),
         })
     }
@@ -149,8 +151,12 @@ impl Pool {
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(self.idle.own())
     }
+}
+
+fn lock(idle: &Mutex<Vec<Idle>>) -> MutexGuard<'_, Vec<Idle>> {
+    idle.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Closes what has been idle for long, for as long as the pool is there.
@@ -160,8 +166,9 @@ fn tidy(pool: Weak<Pool>) {
             tokio::time::sleep(TIDY_PERIOD).await;
             let Some(pool) = pool.upgrade() else { return };
             let now = Instant::now();
-            pool.idle()
-                .retain(|idle| now.duration_since(idle.since) < IDLE_TIME_MAX);
+            for idle in pool.idle.iter() {
+                lock(idle).retain(|idle| now.duration_since(idle.since) < IDLE_TIME_MAX);
+            }
         }
     });
 }

@@ -6,7 +6,7 @@ use callgate_wire::sse::write_data;
 use futures_util::stream::{self, Stream};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
-use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt, Either, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::Frame;
 use std::convert::Infallible;
 use std::time::Duration;
@@ -16,11 +16,11 @@ use tokio::sync::mpsc;
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// The body of a response.
-pub(super) type Body = UnsyncBoxBody<Bytes, Infallible>;
+/// The body of a response: whole, or a stream.
+pub(super) type Body = Either<Full<Bytes>, UnsyncBoxBody<Bytes, Infallible>>;
 
-fn full(bytes: Bytes) -> Body {
-    Full::new(bytes).boxed_unsync()
+pub(super) fn full(bytes: Bytes) -> Body {
+    Either::Left(Full::new(bytes))
 }
 
 fn with(status: StatusCode, kind: &'static str, body: Body) -> Response<Body> {
@@ -202,7 +202,7 @@ pub(super) fn event_stream_of(
     let mut response = with(
         StatusCode::OK,
         "text/event-stream",
-        StreamBody::new(frames).boxed_unsync(),
+        Either::Right(StreamBody::new(frames).boxed_unsync()),
     );
     response
         .headers_mut()

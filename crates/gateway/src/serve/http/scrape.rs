@@ -1,12 +1,11 @@
 //! Metrics, on an address of their own.
 
-use super::answer::{Body, plain};
+use super::answer::{Body, full, plain};
 use super::guard::Guard;
 use crate::metrics::Exposition;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -78,7 +77,7 @@ async fn answer(request: &Request<Incoming>, exposition: Arc<Exposition>, guard:
             "the metrics could not be gathered",
         );
     };
-    let mut response = Response::new(Full::new(Bytes::from(text)).boxed_unsync());
+    let mut response = Response::new(full(Bytes::from(text)));
     let kind = HeaderValue::from_static(prometheus_text::CONTENT_TYPE);
     response.headers_mut().insert(CONTENT_TYPE, kind);
     response
