@@ -31,6 +31,8 @@ mod seeds_and_attacks;
 #[cfg(test)]
 mod seen_is_callable;
 #[cfg(test)]
+mod stdio_kinds;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod team;

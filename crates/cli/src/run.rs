@@ -1,6 +1,7 @@
 //! `callgate run`: the gate in front of one server.
 
 pub(crate) mod headers;
+mod pipes;
 pub(crate) mod policy;
 pub(crate) mod reload;
 mod setup;
@@ -44,7 +45,9 @@ pub(crate) struct Ended {
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     log_to_stderr(args.log_level);
     let plan = setup::plan(args)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let store = Arc::clone(&plan.store);
     let ended = runtime.block_on(serve(args, plan));
     // A reader of stdin may be blocked for good; nothing waits for it.
@@ -149,7 +152,7 @@ async fn serve_stdio(
     };
     let id = setup::session_id()?;
     let session = Session::new(Arc::clone(&gate), Some(id), Ids::Keep, link);
-    let (sink, writer) = stdio::writer(tokio::io::stdout());
+    let (sink, writer) = stdio::writer(pipes::output());
     session.attach(sink.clone());
     let keeper = process.map(|process| tokio::spawn(process.serve(Arc::clone(&session), wanted)));
     let mut server_ended = std::pin::pin!(async {
@@ -163,7 +166,7 @@ async fn serve_stdio(
     });
     let mut reader = {
         let (session, sink) = (Arc::clone(&session), sink.clone());
-        tokio::spawn(async move { stdio::read(&session, tokio::io::stdin(), &sink).await })
+        tokio::spawn(async move { stdio::read(&session, pipes::input(), &sink).await })
     };
     let ended = tokio::select! {
         // A server that ends by the signal ends too: the signal is why.

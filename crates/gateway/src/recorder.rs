@@ -16,8 +16,8 @@ use callgate_wire::{Malformed, quoted};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
 use tokio::time::error::Elapsed;
+use tokio::time::{Instant, timeout};
 
 pub use callgate_ledger::record::Peer;
 
@@ -74,6 +74,15 @@ pub enum ListSeen {
         /// Why.
         code: &'static str,
     },
+}
+
+/// Whether others use the thread that a call is judged on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Company {
+    /// Nobody: it may be blocked for as long as a transaction takes.
+    Alone,
+    /// Other calls, which must not wait for this one's.
+    Others,
 }
 
 /// What became of a call that was admitted.
@@ -185,6 +194,7 @@ impl Recorder {
         session: Option<&SessionId>,
         admitted: Admitted,
         asked: Asked,
+        company: Company,
     ) -> Result<CallId, AdmitError> {
         let arguments: Option<Fingerprint> = asked
             .arguments
@@ -211,7 +221,10 @@ impl Recorder {
             tool: request.tool.clone(),
             shadow: request.shadow.clone(),
         });
-        let told = tokio::time::timeout(ADMIT_TIMEOUT, self.store.admit(request)).await;
+        let told = match company {
+            Company::Alone => timeout(ADMIT_TIMEOUT, self.store.admit_alone(request)).await,
+            Company::Others => timeout(ADMIT_TIMEOUT, self.store.admit(request)).await,
+        };
         if let Some(counted) = counted {
             counted.told(gate, &told);
         }

@@ -1,5 +1,6 @@
 //! Bounds and deadlines of a gate, each with its name, unit and default.
 
+use crate::recorder::Company;
 use callgate_wire::Bounds;
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub struct Settings {
     pub close_grace: Duration,
     /// How long it may take after SIGTERM, before SIGKILL.
     pub kill_grace: Duration,
+    /// Whether sessions share their thread.
+    pub company: Company,
     /// Sessions open at once over HTTP.
     pub sessions_max: usize,
     /// Sessions that one grant may open within a minute.
@@ -54,6 +57,7 @@ impl Default for Settings {
             drain_grace: Duration::from_secs(5),
             close_grace: Duration::from_millis(1_500),
             kill_grace: Duration::from_millis(1_500),
+            company: Company::Others,
             sessions_max: 1_024,
             sessions_per_minute_max: Self::SESSIONS_PER_MINUTE,
         }

@@ -24,7 +24,7 @@ use callgate_ledger::{CallId, Digest, RunId, Text};
 use open::OpenBlocks;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -81,6 +81,13 @@ impl FileId {
             inode: metadata.ino(),
         })
     }
+}
+
+/// Whether the lock among processes is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Held {
+    Yes,
+    No,
 }
 
 /// One run of this process.
@@ -227,13 +234,25 @@ impl Engine {
         &mut self,
         work: impl FnOnce(&mut Batch<'_>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let space = self.space()?;
-        if self.doubt == Doubt::Reconnect {
-            self.conn = schema::connect(&self.folder, self.durability)?;
-            self.doubt = Doubt::None;
-        }
         self.write_lock.lock()?;
-        let result = self.transact_locked(space, work);
+        self.transact_held(work)
+    }
+
+    /// Takes the lock among processes where it is free, for [`Engine::transact_held`].
+    pub(crate) fn try_hold(&self) -> Held {
+        // A lock that cannot be had at all is told by the thread that waits for it.
+        match self.write_lock.try_lock() {
+            Ok(()) => Held::Yes,
+            Err(TryLockError::WouldBlock | TryLockError::Error(_)) => Held::No,
+        }
+    }
+
+    /// As [`Engine::transact`], where the lock among processes is held. It is given back.
+    pub(crate) fn transact_held<T>(
+        &mut self,
+        work: impl FnOnce(&mut Batch<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let result = self.prepare().and_then(|space| self.transact_locked(space, work));
         let unlocked = self.write_lock.unlock();
         match result {
             Ok((value, ended)) => {
@@ -254,6 +273,16 @@ impl Engine {
                 Err(failure)
             }
         }
+    }
+
+    /// Sees to it that there is something to write to.
+    fn prepare(&mut self) -> Result<Space, Failure> {
+        let space = self.space()?;
+        if self.doubt == Doubt::Reconnect {
+            self.conn = schema::connect(&self.folder, self.durability)?;
+            self.doubt = Doubt::None;
+        }
+        Ok(space)
     }
 
     fn transact_locked<T>(

@@ -11,7 +11,7 @@ use crate::keeper::{Activity, Keeper};
 use crate::options::{StopReason, StoreOptions};
 use crate::secrets::{Fingerprint, FingerprintKey};
 use crate::stats::{Committed, LedgerSizes, Stats};
-use crate::writer::{Message, Queue, Writer};
+use crate::writer::{Message, Pen, Queue, Writer};
 use callgate_core::limit::StoreTime;
 use callgate_ledger::record::Reload;
 use callgate_ledger::{CallId, VerifierKey};
@@ -26,6 +26,7 @@ use tokio::sync::oneshot;
 #[derive(Debug)]
 pub struct Store {
     queue: Arc<Queue>,
+    pen: Arc<Pen>,
     healthy: Arc<AtomicBool>,
     activity: Arc<Activity>,
     committed: Arc<Committed>,
@@ -74,15 +75,16 @@ impl Store {
         let grants = View::of(engine.folder());
         let time = engine.time();
         let verifier = keeper.verifier().clone();
-        let writer = Writer::new(
+        let pen = Arc::new(Pen::new(Writer::new(
             engine,
             Arc::clone(&queue),
             Arc::clone(&healthy),
             Arc::clone(&activity),
-        );
+        )));
+        let shared = (Arc::clone(&pen), Arc::clone(&queue), Arc::clone(&healthy));
         let writer = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || writer.run())
+            .spawn(move || shared.0.work(&shared.1, &shared.2))
             .map_err(failed)?;
         let watched = Arc::clone(&activity);
         let keeper = std::thread::Builder::new()
@@ -91,6 +93,7 @@ impl Store {
             .map_err(failed)?;
         Ok(Self {
             queue,
+            pen,
             healthy,
             activity,
             committed,
@@ -118,7 +121,20 @@ impl Store {
         answered.await.map_err(|_| StoreError::Closed)??.take()
     }
 
-    /// Writes what became of a call, with the next transaction. It never waits. While it cannot be written
+    /// As [`Store::admit`], for a caller that is alone: where nobody else is writing, its own thread does the
+    /// transaction, and is blocked for as long, but need not wait for another to wake up.
+    ///
+    /// # Errors
+    /// As [`Store::admit`].
+    pub async fn admit_alone(&self, request: AdmitRequest) -> Result<Admission, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.pen
+            .write(&self.queue, Message::Admit(Box::new(request), answer))
+            .map_err(|_| StoreError::Closed)?;
+        answered.await.map_err(|_| StoreError::Closed)??.take()
+    }
+
+    /// Writes what became of a call, with the next transaction, or within 10 ms. It never waits. While it cannot be written
     /// it is kept, and calls are denied.
     pub fn settle(&self, call: CallId, settlement: Settlement) {
         if self.queue.push(Message::Settle(call, settlement)).is_err() {

@@ -1,7 +1,8 @@
-//! The writer thread: it gathers what is asked into one transaction, and answers when that is committed.
+//! Writing: what is asked is gathered into one transaction, and answered when that is committed. A thread does it,
+//! or, for a caller that is alone, the caller's own.
 
-use crate::admission::{Admission, AdmitRequest, Settlement};
-use crate::engine::Engine;
+use crate::admission::{Admission, AdmitRequest, Refund, Settlement};
+use crate::engine::{Batch, Engine, Held};
 use crate::error::{Failure, StoreError};
 use crate::event::Event;
 use crate::in_force::PolicyInForce;
@@ -22,6 +23,8 @@ pub(crate) const WAITING_EVENTS_MAX: usize = 4_096;
 
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_MAX: Duration = Duration::from_secs(1);
+/// How long the outcome of a call may wait for the next call, whose transaction then writes both.
+const OUTCOME_DELAY: Duration = Duration::from_millis(10);
 /// How often what was counted instead of recorded is written.
 const SUPPRESSED_PERIOD: Duration = Duration::from_secs(1);
 /// How often other runs are looked at while this one is active.
@@ -75,22 +78,83 @@ pub(crate) struct Queue {
 #[derive(Debug, Default)]
 struct QueueState {
     messages: VecDeque<Message>,
+    haste: Haste,
     stop: Option<&'static str>,
     writer: Waiting,
 }
 
-/// Whether the writer has to be woken, which costs a system call.
+/// When what is in the queue has to be written.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Haste {
+    /// Nothing has to.
+    #[default]
+    None,
+    /// By then: it is outcomes only, for which nobody waits.
+    By(Instant),
+    /// Now.
+    Now,
+}
+
+/// Whether the writer's thread has to be woken, which costs a system call.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Waiting {
     #[default]
     No,
     ForWork,
+    /// It looks by itself when outcomes have waited long enough.
+    ForOutcomes,
 }
 
-/// What the writer got from the queue.
+/// What was taken from the queue.
 struct Taken {
     messages: Vec<Message>,
     stop: Option<&'static str>,
+}
+
+impl Message {
+    /// Whether it may wait for others. What a refund or a place in flight gives back, others wait for.
+    const fn may_wait(&self) -> bool {
+        match self {
+            Self::Settle(_, settlement) => matches!(settlement.refund, Refund::Keep),
+            Self::Admit(..) | Self::Record(_) | Self::RecordNow(..) | Self::Reload(..) => false,
+        }
+    }
+}
+
+impl QueueState {
+    fn add(&mut self, message: Message) {
+        self.haste = match (self.haste, message.may_wait()) {
+            (Haste::None, true) => Haste::By(Instant::now() + OUTCOME_DELAY),
+            (haste, true) => haste,
+            (_, false) => Haste::Now,
+        };
+        self.messages.push_back(message);
+        if self.messages.len() >= BATCH_MAX {
+            self.haste = Haste::Now;
+        }
+    }
+
+    /// Whether the writer's thread is to be woken for what is in the queue; it is told once.
+    fn wakes(&mut self) -> bool {
+        let wakes = match self.haste {
+            Haste::None => false,
+            Haste::By(_) => self.writer == Waiting::ForWork,
+            Haste::Now => self.writer != Waiting::No,
+        };
+        if wakes {
+            self.writer = Waiting::No;
+        }
+        wakes
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        self.stop.is_some()
+            || match self.haste {
+                Haste::None => false,
+                Haste::By(due) => due <= now,
+                Haste::Now => true,
+            }
+    }
 }
 
 impl Queue {
@@ -105,13 +169,32 @@ impl Queue {
         if state.stop.is_some() {
             return Err(message);
         }
-        state.messages.push_back(message);
-        let writer = std::mem::take(&mut state.writer);
+        state.add(message);
+        let wakes = state.wakes();
         drop(state);
-        if writer == Waiting::ForWork {
+        if wakes {
             self.changed.notify_one();
         }
         Ok(())
+    }
+
+    /// Adds a message that whoever adds it means to write; [`Queue::wake`] has another see to it.
+    fn push_own(&self, message: Message) -> Result<(), Message> {
+        let mut state = self.state();
+        if state.stop.is_some() {
+            return Err(message);
+        }
+        state.add(message);
+        Ok(())
+    }
+
+    /// Has the writer's thread look again at what there is to do.
+    fn wake(&self) {
+        let mut state = self.state();
+        state.haste = Haste::Now;
+        state.writer = Waiting::No;
+        drop(state);
+        self.changed.notify_one();
     }
 
     /// How much waits.
@@ -125,41 +208,122 @@ impl Queue {
         self.changed.notify_one();
     }
 
-    /// Takes up to [`BATCH_MAX`] messages: waits for the first, at most for `pause`, and never for company.
-    fn take(&self, pause: Option<Duration>) -> Taken {
+    /// Waits until something has to be written, at most for `pause`, and never for company.
+    fn wait(&self, pause: Option<Duration>) {
         let mut state = self.state();
         let until = pause.map(|pause| Instant::now() + pause);
-        while state.messages.is_empty() && state.stop.is_none() {
-            state.writer = Waiting::ForWork;
-            let Some(until) = until else {
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+        loop {
+            let now = Instant::now();
+            if state.is_due(now) || until.is_some_and(|until| until <= now) {
                 break;
             }
-            state = self
-                .changed
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            let (due, waiting) = match state.haste {
+                Haste::By(due) => (Some(due), Waiting::ForOutcomes),
+                Haste::None | Haste::Now => (None, Waiting::ForWork),
+            };
+            state.writer = waiting;
+            state = match due.into_iter().chain(until).min() {
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(next) => {
+                    let left = next.saturating_duration_since(now);
+                    let waited = self.changed.wait_timeout(state, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
         }
         state.writer = Waiting::No;
+    }
+
+    /// Takes up to [`BATCH_MAX`] messages.
+    fn take(&self) -> Taken {
+        let mut state = self.state();
         let count = state.messages.len().min(BATCH_MAX);
         let messages: Vec<Message> = state.messages.drain(..count).collect();
+        state.haste = if state.messages.is_empty() {
+            Haste::None
+        } else {
+            Haste::Now
+        };
         let stop = state.stop.filter(|_| state.messages.is_empty());
         Taken { messages, stop }
     }
 }
 
-/// Closes the queue when the writer ends, however it ends, so that nobody waits for it.
-struct Closing(Arc<Queue>, Arc<AtomicBool>);
+/// The right to write: whoever holds it is the writer. It is gone once the store is closed.
+#[derive(Debug)]
+pub(crate) struct Pen(Mutex<Option<Writer>>);
 
-impl Drop for Closing {
+impl Pen {
+    pub(crate) const fn new(writer: Writer) -> Self {
+        Self(Mutex::new(Some(writer)))
+    }
+
+    /// Works until the queue is closed and empty.
+    pub(crate) fn work(&self, queue: &Queue, healthy: &AtomicBool) {
+        let _closing = Closing {
+            pen: self,
+            queue,
+            healthy,
+        };
+        let mut pause = None;
+        loop {
+            queue.wait(pause);
+            // Whoever held it and panicked has left a transaction that nobody knows the end of.
+            let Ok(mut held) = self.0.lock() else { return };
+            let Some(writer) = held.as_mut() else { return };
+            let taken = queue.take();
+            writer.work.extend(taken.messages);
+            writer.round();
+            pause = writer.pause();
+            if let Some(reason) = taken.stop {
+                if let Some(writer) = held.take() {
+                    writer.finish(reason);
+                }
+                return;
+            }
+        }
+    }
+
+    /// Writes a message and all that waits in one transaction, on this thread, where nobody else is writing, in no
+    /// process; else the writer's thread does. The message comes back where the store is closed.
+    pub(crate) fn write(&self, queue: &Queue, message: Message) -> Result<(), Message> {
+        queue.push_own(message)?;
+        let _waking = WakingOnPanic(queue);
+        let Ok(mut held) = self.0.try_lock() else {
+            queue.wake();
+            return Ok(());
+        };
+        let has_more = held
+            .as_mut()
+            .is_none_or(|writer| writer.write_at_once(queue) == More::Yes);
+        drop(held);
+        if has_more {
+            queue.wake();
+        }
+        Ok(())
+    }
+}
+
+/// Whether something is left for the writer's thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum More {
+    Yes,
+    No,
+}
+
+/// Closes the queue when the writer's thread ends, however it ends, so that nobody waits for it; and gives back the
+/// lock among processes, where a panic has left it held.
+struct Closing<'p> {
+    pen: &'p Pen,
+    queue: &'p Queue,
+    healthy: &'p AtomicBool,
+}
+
+impl Drop for Closing<'_> {
     fn drop(&mut self) {
-        self.1.store(false, Ordering::Release);
-        let mut state = self.0.state();
+        self.healthy.store(false, Ordering::Release);
+        drop(self.pen.0.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let mut state = self.queue.state();
         state.stop.get_or_insert("exit");
         let left = std::mem::take(&mut state.messages);
         // Dropping an answer may push to the queue, which must not be held then.
@@ -168,7 +332,18 @@ impl Drop for Closing {
     }
 }
 
-/// The writer thread's state.
+/// Has the writer's thread look at what a panic has left.
+struct WakingOnPanic<'q>(&'q Queue);
+
+impl Drop for WakingOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.wake();
+        }
+    }
+}
+
+/// What whoever writes has at hand.
 #[derive(Debug)]
 pub(crate) struct Writer {
     engine: Engine,
@@ -199,17 +374,19 @@ impl Writer {
         }
     }
 
-    /// Works until the queue is closed and empty.
-    pub(crate) fn run(mut self) {
-        let _closing = Closing(Arc::clone(&self.queue), Arc::clone(&self.healthy));
-        loop {
-            let taken = self.queue.take(self.pause());
-            self.work.extend(taken.messages);
-            self.round();
-            if let Some(reason) = taken.stop {
-                self.finish(reason);
-                return;
-            }
+    /// Writes what waits in one transaction, if the lock among processes is free and the store can be written.
+    fn write_at_once(&mut self, queue: &Queue) -> More {
+        if self.retry.is_some() || self.engine.try_hold() == Held::No {
+            return More::Yes;
+        }
+        let taken = queue.take();
+        self.work.extend(taken.messages);
+        self.write(Held::Yes);
+        let is_idle = self.work.is_empty() && self.pause().is_none() && taken.stop.is_none();
+        if is_idle && self.reaped.elapsed() < REAP_PERIOD {
+            More::No
+        } else {
+            More::Yes
         }
     }
 
@@ -227,23 +404,23 @@ impl Writer {
         }
         if self.work.is_empty() {
             if self.retry.is_some() || self.engine.refusals.pending() {
-                self.write();
+                self.write(Held::No);
             }
             return;
         }
         while !self.work.is_empty() {
-            if !self.write() {
+            if !self.write(Held::No) {
                 return;
             }
         }
     }
 
     /// Writes the oldest work in one transaction; false where that failed.
-    fn write(&mut self) -> bool {
+    fn write(&mut self, held: Held) -> bool {
         let count = self.work.len().min(BATCH_MAX);
         let messages: Vec<Message> = self.work.drain(..count).collect();
         let probe = self.retry.is_some();
-        let written = self.engine.transact(|batch| {
+        let work = |batch: &mut Batch<'_>| {
             let mut admissions = VecDeque::new();
             for message in &messages {
                 match message {
@@ -261,7 +438,11 @@ impl Writer {
                 batch.probe()?;
             }
             Ok((admissions, due, batch.size()))
-        });
+        };
+        let written = match held {
+            Held::Yes => self.engine.transact_held(work),
+            Held::No => self.engine.transact(work),
+        };
         match written {
             Ok((admissions, due, size)) => {
                 if !due.is_empty() {

@@ -12,7 +12,7 @@ use callgate_core::program::Program;
 use callgate_gateway::gate::PolicySlot;
 use callgate_gateway::link::child::ServerCommand;
 use callgate_gateway::link::http::Endpoint;
-use callgate_gateway::recorder::Recorder;
+use callgate_gateway::recorder::{Company, Recorder};
 use callgate_gateway::serve::http::{Token, Upstream};
 use callgate_gateway::{Gate, Settings};
 use callgate_ledger::record;
@@ -66,6 +66,10 @@ pub(super) fn plan(args: &RunArgs) -> anyhow::Result<Plan> {
         recorder,
         Settings {
             sessions_per_minute_max: args.sessions_per_minute,
+            company: match args.transport.unwrap_or(Transport::Stdio) {
+                Transport::Stdio => Company::Alone,
+                Transport::Http | Transport::Sse => Company::Others,
+            },
             ..Settings::default()
         },
     ));

@@ -6,7 +6,7 @@ use super::pending::{Clock, Departure, Pending, Purpose, Target};
 use super::{PERHAPS_LEGACY, Session};
 use crate::answer;
 use crate::link::{Passage, Style};
-use crate::recorder::{AdmitError, Asked, Refused};
+use crate::recorder::{AdmitError, Asked, Company, Refused};
 use crate::sink::{Sink, object};
 use bytes::Bytes;
 use callgate_core::call::{Call, Listing, OtherCall};
@@ -215,10 +215,16 @@ impl Session {
     /// Has the store admit a call; `None` where it was judged under grants that have changed since.
     async fn admit(&self, admission: Admission, asked: Asked, form: Form) -> Option<Verdict> {
         let timeout = admission.timeout;
+        // Of calls that wait together, one transaction is cheaper than one for each.
+        let company = if self.in_flight() > 1 {
+            Company::Others
+        } else {
+            self.gate.settings.company
+        };
         let admitted = self
             .gate
             .recorder()
-            .admit(&self.gate, self.id.as_ref(), admission, asked)
+            .admit(&self.gate, self.id.as_ref(), admission, asked, company)
             .await;
         let refusal = match admitted {
             Ok(call) => return Some(Verdict::Admitted { call, timeout }),

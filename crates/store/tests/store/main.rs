@@ -5,6 +5,8 @@
 )]
 
 #[cfg(test)]
+mod alone;
+#[cfg(test)]
 mod folder;
 #[cfg(test)]
 mod grants;

@@ -1,7 +1,9 @@
 //! Limits against a naive model, over two stores of one folder that stand for two processes. They have
 //! different policies: one looks at the history through the short window alone.
 
-use crate::support::{Hands, admitted, at_most, ended, folder, limited, ok, options, options_with, records};
+use crate::support::{
+    Hands, admitted, admitted_either_way, at_most, ended, folder, limited, ok, options, options_with, records,
+};
 use callgate_core::amount::Amount;
 use callgate_ledger::CallId;
 use callgate_ledger::record::{Body, Status};
@@ -124,7 +126,8 @@ fn no_window_holds_more_than_its_max_under_threads_and_a_running_clock() {
                 for round in 0..150_u64 {
                     clock.pass(Duration::from_micros(round * 37 % 4_000));
                     let store = &stores[thread % 2];
-                    let Some(call) = admitted(store, limited(at_most(MAX, window))) else {
+                    let request = limited(at_most(MAX, window));
+                    let Some(call) = admitted_either_way(store, request, round) else {
                         continue;
                     };
                     if round % 5 == 0 {

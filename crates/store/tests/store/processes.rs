@@ -1,7 +1,8 @@
 //! Several processes on one folder, and processes that are killed. A child is this test binary again.
 
 use crate::support::{
-    admitted, at_most, call, count, folder, in_flight, limited, ok, options, records, until, verified, wait,
+    admitted, admitted_either_way, at_most, call, count, folder, in_flight, limited, ok, options, records,
+    until, verified, wait,
 };
 use callgate_ledger::CallId;
 use callgate_ledger::record::{Body, Kind, Status};
@@ -87,8 +88,9 @@ fn share(dir: &Path) {
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                for _ in 0..50 {
-                    if let Some(admitted) = admitted(&store, limited(at_most(100, HOUR))) {
+                for round in 0..50 {
+                    let request = limited(at_most(100, HOUR));
+                    if let Some(admitted) = admitted_either_way(&store, request, round) {
                         say("admitted");
                         store.settle(admitted.call, ok());
                     }
@@ -131,7 +133,7 @@ fn admit_for_ever(dir: &Path) {
                 for round in 0_u64.. {
                     let mut request = limited(at_most(1_000_000, HOUR));
                     request.slots = vec![in_flight(1_000)];
-                    let admitted = admitted(store, request).unwrap();
+                    let admitted = admitted_either_way(store, request, round).unwrap();
                     say(&format!("call {}", admitted.call));
                     if (round + thread) % 3 != 0 {
                         store.settle(admitted.call, ok());
