@@ -68,13 +68,17 @@ pub(super) enum Kind {
     Disk,
     /// As `Limits`, under `serve`, with one server and one grant.
     Team,
-    /// The same with 50 servers and 1,000 grants.
-    LargeTeam,
+    /// The same with 10 servers and 100 grants.
+    Teams,
+    /// The same with 50 servers and 10,000 grants, which are as many as there may be.
+    Company,
+    /// What is no tool call, with one server and one grant.
+    TeamPassThrough,
 }
 
 impl Kind {
     /// Every kind.
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::PassThrough,
         Self::NoRules,
         Self::OneRule,
@@ -82,7 +86,9 @@ impl Kind {
         Self::Limits,
         Self::Disk,
         Self::Team,
-        Self::LargeTeam,
+        Self::Teams,
+        Self::Company,
+        Self::TeamPassThrough,
     ];
 
     /// Its name in the table.
@@ -94,18 +100,22 @@ impl Kind {
             Self::ThousandRules => "callgate, 1,000 rules, ledger",
             Self::Limits => "callgate, limits, ledger",
             Self::Disk => "callgate, limits, ledger on disk",
-            Self::Team => "serve, limits, ledger, 1 grant",
-            Self::LargeTeam => "serve, the same, 1,000 grants",
+            Self::Team => "serve, limits, 1 server, 1 grant",
+            Self::Teams => "serve, limits, 10 servers, 100 grants",
+            Self::Company => "serve, limits, 50 servers, 10,000 grants",
+            Self::TeamPassThrough => "serve, not a tool call",
         }
     }
 
     /// Its policy.
     pub(super) fn policy(self) -> String {
         match self {
-            Self::PassThrough | Self::NoRules => "version: \"1\"\ndefault: allow\ntools: {}\n".to_owned(),
+            Self::PassThrough | Self::NoRules | Self::TeamPassThrough => {
+                "version: \"1\"\ndefault: allow\ntools: {}\n".to_owned()
+            }
             Self::OneRule => rules(500..501, ""),
             Self::ThousandRules => rules(0..TOOLS, ""),
-            Self::Limits | Self::Disk | Self::Team | Self::LargeTeam => rules(
+            Self::Limits | Self::Disk | Self::Team | Self::Teams | Self::Company => rules(
                 500..501,
                 "      - { name: hourly, rate_limit: 1000000000/hour }\n      - { name: daily, rate_limit: 1000000000/day }\n",
             ),
@@ -122,28 +132,32 @@ impl Kind {
             | Self::ThousandRules
             | Self::Limits
             | Self::Team
-            | Self::LargeTeam => "process",
+            | Self::Teams
+            | Self::Company
+            | Self::TeamPassThrough => "process",
         }
     }
 
     const fn asked(self) -> Asked {
         match self {
-            Self::PassThrough => Asked::Vendor,
+            Self::PassThrough | Self::TeamPassThrough => Asked::Vendor,
             Self::NoRules
             | Self::OneRule
             | Self::ThousandRules
             | Self::Limits
             | Self::Disk
             | Self::Team
-            | Self::LargeTeam => Asked::Tool,
+            | Self::Teams
+            | Self::Company => Asked::Tool,
         }
     }
 
     /// How many servers and grants the team has; none for a gate of `run`.
     const fn team(self) -> Option<(usize, usize)> {
         match self {
-            Self::Team => Some((1, 1)),
-            Self::LargeTeam => Some((50, 1_000)),
+            Self::Team | Self::TeamPassThrough => Some((1, 1)),
+            Self::Teams => Some((10, 100)),
+            Self::Company => Some((50, 10_000)),
             Self::PassThrough
             | Self::NoRules
             | Self::OneRule
