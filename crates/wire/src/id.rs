@@ -79,6 +79,15 @@ impl IdKey {
         }
     }
 
+    /// The text, where it is one.
+    #[must_use]
+    pub fn as_text(&self) -> Option<&str> {
+        match &self.0 {
+            Meaning::Text(text) => Some(text),
+            Meaning::Integer(_) | Meaning::LargeInteger(_) => None,
+        }
+    }
+
     /// The JSON text of this id.
     #[must_use]
     pub fn to_json(&self) -> String {

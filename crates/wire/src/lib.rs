@@ -16,6 +16,7 @@
 //! | response envelope | unique, also when case is ignored | refused where parsers differ |
 //! | inside `result` and `error` | framed only; [`RawJson::check_strict`] before anything judges by it | framed only |
 
+pub mod aggregate;
 mod bounds;
 mod envelope;
 pub mod headers;

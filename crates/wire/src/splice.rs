@@ -3,6 +3,11 @@
 //! [`Splice::finish`] decodes what it made and compares it with the original, member by member: whatever was
 //! not edited on purpose has to be there byte for byte, `arguments` above all.
 
+mod check;
+mod within;
+
+pub use check::Check;
+
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -152,6 +157,17 @@ impl<'m, 'a> Splice<'m, 'a> {
     /// # Errors
     /// [`SpliceError`] where the result is not exactly the original with the edits.
     pub fn finish(self, bounds: &Bounds) -> Result<Vec<u8>, SpliceError> {
+        let (spliced, check) = self.apply()?;
+        check.read(&spliced, bounds)?;
+        Ok(spliced)
+    }
+
+    /// The spliced bytes, and the proof that is owed of them before they are sent: for whoever reads them next
+    /// anyway.
+    ///
+    /// # Errors
+    /// [`SpliceError::Overlap`] where two edits change the same bytes.
+    pub fn apply(self) -> Result<(Vec<u8>, Check<'m, 'a>), SpliceError> {
         let mut edits = self.edits;
         if !self.touched.meta.is_empty() {
             edits.extend(meta_edit(self.message, &self.touched.meta));
@@ -167,9 +183,7 @@ impl<'m, 'a> Splice<'m, 'a> {
             at = range.end;
         }
         out.push_str(text.get(at..).ok_or(SpliceError::Overlap)?);
-        let spliced = out.into_bytes();
-        self.touched.compare(self.message, &spliced, bounds)?;
-        Ok(spliced)
+        Ok((out.into_bytes(), Check::new(self.message, self.touched)))
     }
 
     fn params(&self) -> Option<&'m Object<'a>> {
@@ -255,10 +269,7 @@ fn params_of<'m, 'a>(message: &'m Message<'a>) -> Option<&'m Object<'a>> {
 }
 
 impl Touched {
-    fn compare(&self, original: &Message<'_>, spliced: &[u8], bounds: &Bounds) -> Result<(), SpliceError> {
-        let Decoded::Single(spliced) = decode(spliced, bounds)? else {
-            return Err(SpliceError::Differs { member: "batch" });
-        };
+    fn compare(&self, original: &Message<'_>, spliced: &Message<'_>) -> Result<(), SpliceError> {
         match (original.kind(), spliced.kind()) {
             (Kind::Request(one), Kind::Request(other)) => {
                 same(self.id || one.id.raw() == other.id.raw(), "id")?;
@@ -392,7 +403,7 @@ pub fn to_line(message: &[u8]) -> Cow<'_, [u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{SpliceError, Touched};
+    use super::{Check, SpliceError, Touched};
     use crate::bounds::Bounds;
     use crate::envelope::{Decoded, decode};
 
@@ -403,7 +414,8 @@ mod tests {
             panic!("{original}")
         };
         let compare = |touched: &Touched, spliced: &str| {
-            touched.compare(&message, spliced.as_bytes(), &Bounds::default())
+            let check = Check::new(&message, touched.clone());
+            check.read(spliced.as_bytes(), &Bounds::default()).map(|_| ())
         };
         let nothing = Touched::default();
         assert_eq!(compare(&nothing, original), Ok(()));
