@@ -5,6 +5,8 @@
 //! target folder, once (`support/deps.rs`).
 
 #[cfg(test)]
+mod aggregate;
+#[cfg(test)]
 mod chaos;
 #[cfg(test)]
 mod documents;

@@ -281,6 +281,97 @@ fn one_gateway_serves_real_servers_of_four_kinds_to_both_sdks() {
     );
 }
 
+/// Calls of tools of two servers, each of which asks the client something meanwhile.
+fn calls_of_both() -> Value {
+    json!([
+        {"do": "list"},
+        {"do": "call", "name": "child__echo", "args": {"message": "to all"}},
+        {"do": "call", "name": "streamable__get-sum", "args": {"a": 11, "b": 1}},
+        {"do": "call", "name": "child__get-env"},
+        {"do": "call", "name": "time__get_current_time", "args": {"timezone": "Asia/Tokyo"}},
+        {"do": "call", "name": "streamable__get-resource-links", "args": {"count": 2}},
+        {"do": "call", "name": "child__trigger-long-running-operation", "args": {"duration": 1, "steps": 4}},
+        {"do": "together", "calls": [
+            {"name": "child__trigger-sampling-request", "args": {"prompt": "say it", "maxTokens": 10}},
+            {"name": "streamable__trigger-sampling-request", "args": {"prompt": "say it", "maxTokens": 10}},
+            {"name": "child__trigger-elicitation-request"},
+            {"name": "streamable__get-roots-list"},
+            {"name": "child__get-roots-list"}
+        ]},
+        {"do": "ping"}
+    ])
+}
+
+#[test]
+fn real_servers_of_three_kinds_are_one_server_to_both_sdks() {
+    let room = Room::new();
+    let (_streamable, streamable_url) = everything_over_http();
+    let words = |words: Vec<OsString>| -> Vec<String> {
+        let words = words.into_iter();
+        words.map(|word| word.into_string().unwrap()).collect()
+    };
+    let env = json!({"PATH": "${env:PATH}", "HOME": "${env:HOME}"});
+    let time = [
+        python().into(),
+        "-m".into(),
+        "mcp_server_time".into(),
+        "--local-timezone".into(),
+        "UTC".into(),
+    ];
+    let config = json!({
+        "version": 1,
+        "listen": "127.0.0.1:0",
+        "state": {"dir": room.at("state")},
+        "servers": {
+            "child": {"command": words(everything("stdio")), "env": env},
+            "streamable": {"url": streamable_url},
+            "time": {"command": words(time.to_vec()), "env": env},
+        },
+        "policies": {"everything": "everything.yaml"},
+        "local": {"child": "everything", "streamable": "everything", "time": "everything"},
+    });
+    let (_gateway, url) = serve(&room, &config);
+    let target: OsString = url.replace("/SERVER", "").into();
+    for sdk in [Sdk::TypeScript, Sdk::Python] {
+        let seen = done(sdk, std::slice::from_ref(&target), &calls_of_both());
+        let saw: Vec<&Value> = seen.iter().map(|step| &step["saw"]).collect();
+        let listed = saw[0].as_array().unwrap();
+        for name in ["child__echo", "streamable__echo", "time__get_current_time"] {
+            assert!(listed.contains(&json!(name)), "{listed:?}");
+        }
+        assert!(!listed.contains(&json!("child__get-env")), "{listed:?}");
+        assert_eq!(text(saw[1]), "Echo: to all");
+        assert!(text(saw[2]).contains("at most 10"), "{}", saw[2]);
+        assert_eq!(saw[3]["isError"], true, "{}", saw[3]);
+        assert!(text(saw[4]).contains("Asia/Tokyo"), "{}", saw[4]);
+        let content = saw[5]["content"].as_array().unwrap();
+        let links = content.iter().filter_map(|block| block["uri"].as_str());
+        let links: Vec<&str> = links.collect();
+        assert_eq!(links.len(), 2, "{}", saw[5]);
+        assert!(
+            links.iter().all(|uri| uri.starts_with("mcp+streamable:")),
+            "{links:?}"
+        );
+        assert!(told(saw[6]) >= 3, "{}", saw[6]);
+        let together = saw[7].as_array().unwrap();
+        for sampled in &together[..2] {
+            assert!(sampled.to_string().contains("sampled words"), "{sampled}");
+        }
+        assert!(together[2].get("content").is_some(), "{}", together[2]);
+        for rooted in &together[3..] {
+            assert!(rooted.to_string().contains("root-of-the-test"), "{rooted}");
+        }
+        let asked = &seen[7]["seen"];
+        assert_eq!(
+            (&asked["sampling"], &asked["elicitation"]),
+            (&json!(2), &json!(1)),
+            "{asked}"
+        );
+        assert!(saw[8].get("thrown").is_none(), "{}", saw[8]);
+    }
+    Record::of(&room).assert_one_outcome_each();
+}
+
 #[test]
 fn server_everything_over_http_serves_both_sdks_through_the_gate() {
     let (_server, upstream) = everything_over_http();

@@ -372,7 +372,6 @@ fn a_path_or_a_header_that_is_spelt_oddly_reaches_nothing() {
         "/mcp/notes%00",
         "/mcp/notes%3Fx",
         "/mcp/",
-        "/mcp",
         "/",
         "/notes",
         "*",

@@ -237,21 +237,11 @@ impl<'a, T: Trace> Judge<'a, T> {
     }
 
     fn shown_subject(&self) -> String {
-        let mut shown: String = self.subject.chars().take(NAME_SHOWN_CHARS_MAX).collect();
-        if shown.len() < self.subject.len() {
-            shown.push('…');
-        }
-        shown
+        shown_name(self.subject)
     }
 
-    /// One text for all of them: an agent must not learn which tools exist behind the policy.
     fn unavailable(&self, reason: Reason) -> Refusal {
-        Refusal {
-            rule: RuleId::default(),
-            reason,
-            text: format!("tool `{}` is not available here", self.shown_subject()).into(),
-            retry_after: None,
-        }
+        unavailable(self.subject, reason)
     }
 
     fn no_list(&self) -> Refusal {
@@ -407,6 +397,30 @@ impl<'a, T: Trace> Judge<'a, T> {
 }
 
 /// The arguments that the tool's definition requires and the call does not have.
+/// What is said of a tool that no list has, for whoever is asked for one before any policy is.
+#[must_use]
+pub fn unlisted(tool: &str) -> Refusal {
+    unavailable(tool, Reason::NotListed)
+}
+
+/// One text for all of them: an agent must not learn which tools exist behind the policy.
+fn unavailable(tool: &str, reason: Reason) -> Refusal {
+    Refusal {
+        rule: RuleId::default(),
+        reason,
+        text: format!("tool `{}` is not available here", shown_name(tool)).into(),
+        retry_after: None,
+    }
+}
+
+fn shown_name(name: &str) -> String {
+    let mut shown: String = name.chars().take(NAME_SHOWN_CHARS_MAX).collect();
+    if shown.len() < name.len() {
+        shown.push('…');
+    }
+    shown
+}
+
 fn missing_arguments<'t>(listed: &'t ListedTool, arguments: Option<&Json<'_>>) -> Vec<&'t str> {
     listed
         .required

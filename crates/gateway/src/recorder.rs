@@ -1,5 +1,7 @@
 //! The gate's side of the store: what is asked of it, in the terms of a call.
 
+mod stray;
+
 use crate::gate::Gate;
 use crate::metrics::Metrics;
 use callgate_core::call::Call;
@@ -20,6 +22,7 @@ use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout};
 
 pub use callgate_ledger::record::Peer;
+pub(crate) use stray::Sender;
 
 /// Writes the record of a gate.
 #[derive(Debug, Clone)]

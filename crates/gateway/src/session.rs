@@ -14,11 +14,13 @@ mod pending;
 mod release;
 mod sweep;
 
+pub(crate) use inbound::refusal;
 pub use inbound::{Due, Entry, Intake, Work};
 pub use outbound::Origin;
 pub(crate) use outbound::{Seen, line};
 pub(crate) use pending::Departure;
 pub use release::Ready;
+pub(crate) use release::{protocol_meta, task_error};
 
 use crate::gate::Gate;
 use crate::link::Link;
@@ -224,7 +226,7 @@ impl Session {
     }
 
     /// An id that no client can guess, for a request of Callgate's own or in place of a client's.
-    fn mint(&self) -> String {
+    pub(crate) fn mint(&self) -> String {
         let count = self.next_id.fetch_add(1, Ordering::Relaxed);
         format!("callgate-{}-{count}", self.nonce)
     }

@@ -38,6 +38,28 @@ pub enum Sink {
     Shared(mpsc::Sender<Outbound>),
     /// Answers wait until those of the whole batch are there; the rest goes straight on.
     Batch(Arc<BatchJoin>),
+    /// From one of several servers that the client takes for one.
+    Part(Arc<Lane>),
+}
+
+/// What messages of one of several servers go through on their way to the client.
+#[derive(Debug)]
+pub struct Lane {
+    /// What makes them messages of the whole.
+    pub edit: Box<dyn Edit>,
+    /// Where they go.
+    pub to: Sink,
+    /// Where answers go instead, as they are: Callgate makes one of several.
+    pub answers: Option<mpsc::Sender<Outbound>>,
+}
+
+/// Makes messages of one server messages of the whole that it is a part of.
+pub trait Edit: std::fmt::Debug + Send + Sync {
+    /// An answer. There always is one.
+    fn answer(&self, answer: Bytes) -> Bytes;
+
+    /// A notification or a request; `None` where it cannot be passed on.
+    fn message(&self, message: Bytes) -> Option<Bytes>;
 }
 
 /// Whether a message on the way was taken.
@@ -61,6 +83,12 @@ impl Sink {
             Self::Direct(sender) => sender.send(message).await.is_ok(),
             Self::Shared(sender) => sender.try_send(message).is_ok(),
             Self::Batch(join) => join.sender.try_send(message).is_ok(),
+            Self::Part(lane) => {
+                return match lane.edit.message(message.bytes) {
+                    Some(bytes) => Box::pin(lane.to.offer(bytes)).await,
+                    None => Offered::Dropped,
+                };
+            }
         };
         if is_taken {
             Offered::Taken
@@ -81,6 +109,8 @@ impl Sink {
             Self::Direct(_) => {}
             Self::Shared(sender) => drop(sender.try_send(message)),
             Self::Batch(join) => drop(join.sender.try_send(message)),
+            Self::Part(lane) if lane.answers.is_none() => lane.to.tell(end),
+            Self::Part(_) => {}
         }
     }
 
@@ -98,13 +128,22 @@ impl Sink {
             }
             Self::Shared(sender) => deliver(sender, message),
             Self::Batch(join) => join.answer(&message.bytes),
+            Self::Part(lane) => match &lane.answers {
+                Some(answers) => deliver(answers, message),
+                None => {
+                    let bytes = lane.edit.answer(message.bytes);
+                    Box::pin(lane.to.send(bytes, status)).await;
+                }
+            },
         }
     }
 
     /// The client waits for one answer less: the request was cancelled.
     pub fn forgo(&self) {
-        if let Self::Batch(join) = self {
-            join.forgo();
+        match self {
+            Self::Batch(join) => join.forgo(),
+            Self::Part(lane) if lane.answers.is_none() => lane.to.forgo(),
+            Self::Direct(_) | Self::Shared(_) | Self::Part(_) => {}
         }
     }
 
@@ -119,6 +158,10 @@ impl Sink {
         match self {
             Self::Direct(sender) | Self::Shared(sender) => sender.is_closed(),
             Self::Batch(join) => join.sender.is_closed(),
+            Self::Part(lane) => lane
+                .answers
+                .as_ref()
+                .map_or_else(|| lane.to.is_closed(), mpsc::Sender::is_closed),
         }
     }
 
@@ -128,6 +171,7 @@ impl Sink {
         match self {
             Self::Direct(sender) | Self::Shared(sender) => sender.capacity() == 0,
             Self::Batch(join) => join.sender.capacity() == 0,
+            Self::Part(lane) => lane.to.is_full(),
         }
     }
 
@@ -136,6 +180,10 @@ impl Sink {
         match self {
             Self::Direct(sender) | Self::Shared(sender) => sender.closed().await,
             Self::Batch(join) => join.sender.closed().await,
+            Self::Part(lane) => match &lane.answers {
+                Some(answers) => answers.closed().await,
+                None => Box::pin(lane.to.closed()).await,
+            },
         }
     }
 }

@@ -61,6 +61,33 @@ pub(crate) fn node_program(path: &str) -> PathBuf {
     program
 }
 
+/// The program of the reference server, built first. It is no part of the testkit, so that what it needs is built for
+/// the tests alone that need it.
+pub(crate) fn reference() -> PathBuf {
+    let folder = callgate_testkit::build("testkit-echo")
+        .parent()
+        .unwrap()
+        .to_owned();
+    let mut build = Command::new(option_env!("CARGO").unwrap_or("cargo"));
+    build.args([
+        "build",
+        "--quiet",
+        "--package",
+        "callgate-reference",
+        "--manifest-path",
+    ]);
+    build.arg(tests_dir().join("../Cargo.toml"));
+    build.arg("--target-dir").arg(folder.parent().unwrap());
+    if folder.ends_with("release") {
+        build.arg("--release");
+    }
+    assert!(
+        build.status().unwrap().success(),
+        "the reference server cannot be built"
+    );
+    folder.join("testkit-reference")
+}
+
 /// A folder whose name tells what was installed from, complete or made complete now.
 fn installed(kind: &str, sources: &[&str], steps: impl Fn(&Path) -> Option<Vec<Command>>) -> PathBuf {
     let mut hasher = DefaultHasher::new();

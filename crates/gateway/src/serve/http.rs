@@ -1,6 +1,8 @@
 //! Clients over HTTP: the one caller of `run`, or the callers of `serve`.
 
+mod aggregate;
 mod answer;
+mod body;
 mod glance;
 mod guard;
 mod legacy;
@@ -24,7 +26,9 @@ use crate::recorder::Peer;
 use crate::session::{Entry, Intake, Session, Work};
 use crate::sink::{self, Outbound, Sink};
 use crate::workers::Workers;
+use aggregate::{Aggregates, AllVisit};
 use answer::{Body, accepted, event_stream, json, later, plain, too_many_failures, unauthorized};
+use body::{Unread, read_body};
 use bytes::Bytes;
 use callgate_wire::mcp::Version;
 use callgate_wire::{Malformed, decode, headers};
@@ -36,7 +40,6 @@ use guard::bearer;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -44,14 +47,15 @@ use legacy::Place;
 use probe::Phase;
 use sessions::{Children, OpenError, Opened, Sessions, Untold};
 use std::convert::Infallible;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io;
 use std::net::IpAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
+use streams::Streams;
 use team::Denied;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -67,8 +71,6 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
 const DRAIN_GRACE: Duration = Duration::from_secs(5);
 /// How long answers may take to leave once all sessions have ended.
 const FLUSH_GRACE: Duration = Duration::from_millis(500);
-/// How long a client may take to send a body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 /// Connections open at once.
 const CONNECTIONS_MAX: usize = 4_096;
 /// How often sessions are looked through for those that nobody uses.
@@ -228,7 +230,8 @@ impl Desk {
         }
         let entered = self.doors.enter(request.uri().path(), request.headers(), peer);
         let (sessions, place) = match entered {
-            Ok(entered) => entered,
+            Ok(Entered::One(sessions, place)) => (sessions, place),
+            Ok(Entered::All(all)) => return AllVisit { all: &all }.answer(request).await,
             Err(refused) => return *refused,
         };
         let caller = Visit { sessions: &sessions };
@@ -247,12 +250,7 @@ impl Desk {
 
 impl Doors {
     /// The sessions that a request may use, and what for.
-    fn enter(
-        &self,
-        path: &str,
-        headers: &HeaderMap,
-        peer: IpAddr,
-    ) -> Result<(Arc<Sessions>, Place), Box<Response<Body>>> {
+    fn enter(&self, path: &str, headers: &HeaderMap, peer: IpAddr) -> Result<Entered, Box<Response<Body>>> {
         let token = bearer(headers);
         match self {
             Self::One(one) => {
@@ -273,7 +271,7 @@ impl Doors {
                         .and_then(|part| Place::of(Some(part))),
                 };
                 match place {
-                    Some(place) => Ok((Arc::clone(&one.sessions), place)),
+                    Some(place) => Ok(Entered::One(Arc::clone(&one.sessions), place)),
                     None => Err(Box::new(plain(
                         StatusCode::NOT_FOUND,
                         "not found; the endpoint is /mcp",
@@ -291,14 +289,19 @@ impl Doors {
                 // What a request without a bearer token brings along is no token, and not nothing.
                 let token = token.or_else(|| headers.contains_key(AUTHORIZATION).then_some(""));
                 let place = place.unwrap_or(Place::Endpoint);
-                let entered = team.enter(server, token, peer).map(|sessions| (sessions, place));
+                let entered = if path == "/mcp" {
+                    team.enter_all(token, peer).map(Entered::All)
+                } else {
+                    let sessions = team.enter(server, token, peer);
+                    sessions.map(|sessions| Entered::One(sessions, place))
+                };
                 entered.map_err(|denied| {
                     Box::new(match denied {
                         Denied::Token => unauthorized(),
                         Denied::Slow => too_many_failures(),
                         Denied::NoServer => plain(
                             StatusCode::NOT_FOUND,
-                            "not found; the endpoints are /mcp/SERVER, for each server that your grant names",
+                            "not found; the endpoints are /mcp, and /mcp/SERVER for each server that your grant names",
                         ),
                     })
                 })
@@ -346,6 +349,14 @@ impl Doors {
     }
 }
 
+/// What a request was let in to.
+enum Entered {
+    /// One server.
+    One(Arc<Sessions>, Place),
+    /// All servers of the caller.
+    All(Arc<Aggregates>),
+}
+
 /// A request that was let in.
 struct Visit<'a> {
     sessions: &'a Arc<Sessions>,
@@ -354,42 +365,22 @@ struct Visit<'a> {
 impl Visit<'_> {
     /// The whole body of a request, within bounds.
     async fn body(&self, request: Request<Incoming>) -> Result<(Parts, Bytes), Box<Response<Body>>> {
-        let refused = |status, text| Err(Box::new(plain(status, text)));
-        let (parts, body) = request.into_parts();
-        if !is_json(&parts.headers) {
-            return refused(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "the body has to be application/json",
-            );
-        }
-        let bytes_max = self.sessions.gate().settings.bounds.message_bytes_max;
-        let mut collected = pin!(Limited::new(body, bytes_max).collect());
-        // Most bodies came with their headers, and need no timer.
-        let at_once = poll_fn(|context| Poll::Ready(collected.as_mut().poll(context))).await;
-        let collected = match at_once {
-            Poll::Ready(collected) => collected,
-            Poll::Pending => match tokio::time::timeout(BODY_TIMEOUT, collected).await {
-                Ok(collected) => collected,
-                Err(_) => return refused(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"),
-            },
-        };
-        match collected {
-            Ok(body) => Ok((parts, body.to_bytes())),
-            Err(cause) if cause.is::<LengthLimitError>() => {
-                let gate = self.sessions.gate();
-                let cause = Malformed::TooLarge {
-                    bytes: bytes_max.saturating_add(1),
-                    bytes_max,
-                };
-                gate.recorder()
-                    .malformed(gate, None, Peer::Client, &cause, bytes_max);
-                refused(
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    "the message is larger than a message may be",
-                )
-            }
-            Err(_) => refused(StatusCode::BAD_REQUEST, "the body did not arrive whole"),
-        }
+        let gate = self.sessions.gate();
+        let bytes_max = gate.settings.bounds.message_bytes_max;
+        read_body(request, bytes_max)
+            .await
+            .map_err(|unread| match unread {
+                Unread::Refused(refused) => refused,
+                Unread::TooLarge(refused) => {
+                    let cause = Malformed::TooLarge {
+                        bytes: bytes_max.saturating_add(1),
+                        bytes_max,
+                    };
+                    gate.recorder()
+                        .malformed(gate, None, Peer::Client, &cause, bytes_max);
+                    refused
+                }
+            })
     }
 
     async fn post(&self, request: Request<Incoming>) -> Response<Body> {
@@ -532,12 +523,24 @@ fn is_resumable(session: &Session) -> bool {
             .is_some_and(|version| version >= Version::V2025_11_25)
 }
 
-/// Sees a body through, and waits for the first of what comes back: an answer alone goes out as JSON, anything
-/// before it opens a stream.
-async fn exchange(opened: &Opened, intake: Intake, mut receiver: mpsc::Receiver<Outbound>) -> Response<Body> {
+/// Sees a body through, and waits for the first of what comes back.
+async fn exchange(opened: &Opened, intake: Intake, receiver: mpsc::Receiver<Outbound>) -> Response<Body> {
     let session = &opened.session;
     let due = intake.answers_due;
-    let mut carried = Carried::new(carry_out(Arc::clone(session), intake));
+    let work = carry_out(Arc::clone(session), intake);
+    let streams = || is_resumable(session).then(|| Arc::clone(&opened.streams));
+    respond(work, due, receiver, streams).await
+}
+
+/// Does what is to be done, and waits for the first of what comes back: an answer alone goes out as JSON, anything
+/// before it opens a stream, which may be taken up again where there are streams to keep it among.
+async fn respond(
+    work: impl Future<Output = ()> + Send + 'static,
+    due: usize,
+    mut receiver: mpsc::Receiver<Outbound>,
+    streams: impl FnOnce() -> Option<Arc<Streams>>,
+) -> Response<Body> {
+    let mut carried = Carried::new(work);
     if due == 0 {
         // What the client sends next must not overtake it.
         carried.await;
@@ -555,8 +558,10 @@ async fn exchange(opened: &Opened, intake: Intake, mut receiver: mpsc::Receiver<
             end: sink::End::Last,
             status,
         }) => json(status, bytes),
-        Some(first) if is_resumable(session) => opened.streams.begin(first, receiver),
-        Some(first) => event_stream(first, receiver),
+        Some(first) => match streams() {
+            Some(streams) => streams.begin(first, receiver),
+            None => event_stream(first, receiver),
+        },
     }
 }
 
@@ -625,19 +630,6 @@ async fn carry_out(session: Arc<Session>, intake: Intake) {
 
 const SESSION_ID: http::HeaderName = http::HeaderName::from_static("mcp-session-id");
 const LAST_EVENT_ID: http::HeaderName = http::HeaderName::from_static("last-event-id");
-
-/// A page in a browser can post other types without being asked for leave.
-fn is_json(sent: &HeaderMap) -> bool {
-    let kind = sent
-        .get(http::header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    kind.split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .eq_ignore_ascii_case("application/json")
-}
 
 /// The `Mcp-Param-*` headers, which are compared with the body and passed on.
 fn mirrored(sent: &HeaderMap) -> Vec<(String, String)> {

@@ -195,7 +195,7 @@ impl Session {
             Sink::Direct(sender) | Sink::Shared(sender) if due > 0 => {
                 Sink::Batch(Arc::new(BatchJoin::new(sender.clone(), due)))
             }
-            Sink::Direct(_) | Sink::Shared(_) | Sink::Batch(_) => sink.clone(),
+            Sink::Direct(_) | Sink::Shared(_) | Sink::Batch(_) | Sink::Part(_) => sink.clone(),
         };
         for message in messages {
             self.accept_message(unit, message, &sink, entry, intake);
@@ -479,7 +479,7 @@ struct Registered {
 }
 
 /// A refusal that no rule of the policy made.
-pub(super) fn refusal(reason: Reason, text: &str) -> Refusal {
+pub(crate) fn refusal(reason: Reason, text: &str) -> Refusal {
     Refusal {
         rule: RuleId::default(),
         reason,

@@ -446,7 +446,7 @@ fn start(pending: &mut Pending, timeout: Option<Duration>, timeout_max: Duration
 }
 
 /// The protocol's own part of a modern request's `_meta`, for requests of Callgate's own in its name.
-fn protocol_meta(params: Option<&Object<'_>>) -> Option<String> {
+pub(crate) fn protocol_meta(params: Option<&Object<'_>>) -> Option<String> {
     let meta = params?.get("_meta")?.as_object()?;
     let members: Vec<(&str, &str)> = [META_PROTOCOL_VERSION, META_CLIENT_INFO, META_CLIENT_CAPABILITIES]
         .into_iter()
@@ -471,7 +471,7 @@ impl Session {
 const TASKS: &str = "io.modelcontextprotocol/tasks";
 
 /// What a server would say of a task that there is not, and the status of HTTP that goes with it.
-fn task_error(request: &Request<'_>, refusal: &Refusal, style: Style) -> (Bytes, u16) {
+pub(crate) fn task_error(request: &Request<'_>, refusal: &Refusal, style: Style) -> (Bytes, u16) {
     let (code, more, status) = match (request.method.as_ref(), style) {
         (method::TASKS_GET | method::TASKS_UPDATE | method::TASKS_CANCEL, Style::Modern)
             if !declares_tasks(request) =>

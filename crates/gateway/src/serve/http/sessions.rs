@@ -6,6 +6,7 @@ use crate::link::Link;
 use crate::link::child::{self, End, ServerCommand, SpawnError};
 use crate::link::http::{Endpoint, HttpLink, LegacyLink};
 use crate::session::{Ids, Session};
+use crate::settings::Settings;
 use callgate_core::name::SessionId;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 /// What a session without a request is closed after.
-const IDLE_MAX: Duration = Duration::from_secs(30 * 60);
+pub(super) const IDLE_MAX: Duration = Duration::from_secs(30 * 60);
 const MINUTE: Duration = Duration::from_secs(60);
 /// Children that run at once, of all callers and servers together.
 const CHILDREN_MAX: u32 = 4_096;
@@ -82,8 +83,50 @@ struct State {
     /// A request that was let in before may still be on its way to these sessions.
     has_ended: bool,
     open: HashMap<String, Held>,
+    /// Parts of sessions with all servers of the caller, by the ids of those.
+    joined: HashMap<SessionId, Held>,
     stateless: Option<Held>,
-    opened: VecDeque<Instant>,
+    opened: Openings,
+}
+
+impl State {
+    /// All that runs, whoever knows it.
+    fn held(&self) -> impl Iterator<Item = &Held> {
+        self.open
+            .values()
+            .chain(self.joined.values())
+            .chain(&self.stateless)
+    }
+
+    /// Takes a place for one more session.
+    fn take_place(&mut self, settings: &Settings) -> Result<(), OpenError> {
+        if self.has_ended {
+            return Err(OpenError::Ended);
+        }
+        if self.open.len().saturating_add(self.joined.len()) >= settings.sessions_max {
+            return Err(OpenError::TooMany);
+        }
+        self.opened.take(settings.sessions_per_minute_max)
+    }
+}
+
+/// When sessions were opened, within the last minute.
+#[derive(Debug, Default)]
+pub(super) struct Openings(VecDeque<Instant>);
+
+impl Openings {
+    /// Counts one more, where there may be one.
+    pub(super) fn take(&mut self, per_minute: u32) -> Result<(), OpenError> {
+        let now = Instant::now();
+        while self.0.front().is_some_and(|at| now.duration_since(*at) >= MINUTE) {
+            self.0.pop_front();
+        }
+        if self.0.len() >= usize::try_from(per_minute).unwrap_or(usize::MAX) {
+            return Err(OpenError::TooFast);
+        }
+        self.0.push_back(now);
+        Ok(())
+    }
 }
 
 /// A session that is open, and its streams.
@@ -141,25 +184,7 @@ impl Sessions {
     /// Opens a session under an id that cannot be guessed.
     pub(super) fn open(&self) -> Result<Opened, OpenError> {
         let mut state = self.lock();
-        if state.has_ended {
-            return Err(OpenError::Ended);
-        }
-        if state.open.len() >= self.gate.settings.sessions_max {
-            return Err(OpenError::TooMany);
-        }
-        let now = Instant::now();
-        while state
-            .opened
-            .front()
-            .is_some_and(|at| now.duration_since(*at) >= MINUTE)
-        {
-            state.opened.pop_front();
-        }
-        let per_minute = usize::try_from(self.gate.settings.sessions_per_minute_max).unwrap_or(usize::MAX);
-        if state.opened.len() >= per_minute {
-            return Err(OpenError::TooFast);
-        }
-        state.opened.push_back(now);
+        state.take_place(&self.gate.settings)?;
         let Some((text, id)) = session_id() else {
             return Err(OpenError::TooMany);
         };
@@ -167,6 +192,27 @@ impl Sessions {
         let opened = held.opened();
         state.open.insert(text, held);
         Ok(opened)
+    }
+
+    /// Opens a session as a part of one with all servers of the caller, under the id of that. Clients do not find
+    /// it by the id.
+    pub(super) fn join(&self, id: &SessionId) -> Result<Arc<Session>, OpenError> {
+        let mut state = self.lock();
+        state.take_place(&self.gate.settings)?;
+        let held = self.connect(Some(id.clone()), Ids::Keep)?;
+        let session = Arc::clone(&held.session);
+        if let Some(earlier) = state.joined.insert(id.clone(), held) {
+            tokio::spawn(end(earlier));
+        }
+        Ok(session)
+    }
+
+    /// Ends such a part.
+    pub(super) async fn leave(&self, id: &SessionId) {
+        let held = self.lock().joined.remove(id);
+        if let Some(held) = held {
+            end(held).await;
+        }
     }
 
     /// The session of all requests that name none. Its child is started again where it has ended.
@@ -210,9 +256,12 @@ impl Sessions {
     /// How many sessions are open, and how many requests wait for an answer.
     pub(super) fn count(&self) -> (usize, usize) {
         let state = self.lock();
-        let open = state.open.values().filter(|held| !held.has_ended());
-        let pending = state.open.values().chain(&state.stateless);
-        (open.count(), pending.map(|held| held.session.in_flight()).sum())
+        let open = state.open.values().chain(state.joined.values());
+        let open = open.filter(|held| !held.has_ended());
+        (
+            open.count(),
+            state.held().map(|held| held.session.in_flight()).sum(),
+        )
     }
 
     /// Waits until no request is in flight.
@@ -220,12 +269,7 @@ impl Sessions {
         loop {
             let sessions: Vec<Arc<Session>> = {
                 let state = self.lock();
-                state
-                    .open
-                    .values()
-                    .chain(&state.stateless)
-                    .map(|held| Arc::clone(&held.session))
-                    .collect()
+                state.held().map(|held| Arc::clone(&held.session)).collect()
             };
             if sessions.iter().all(|session| session.in_flight() == 0) {
                 return;
@@ -243,14 +287,13 @@ impl Sessions {
     pub(super) async fn close_all(&self) {
         let held: Vec<Held> = {
             let mut state = self.lock();
-            state.has_ended = true;
-            let stateless = state.stateless.take();
-            state
-                .open
-                .drain()
-                .map(|(_, held)| held)
-                .chain(stateless)
-                .collect()
+            let ended = State {
+                has_ended: true,
+                ..State::default()
+            };
+            let state = std::mem::replace(&mut *state, ended);
+            let (open, joined) = (state.open.into_values(), state.joined.into_values());
+            open.chain(joined).chain(state.stateless).collect()
         };
         futures_util::future::join_all(held.into_iter().map(end)).await;
     }
@@ -378,7 +421,7 @@ async fn end(held: Held) {
 }
 
 /// 128 bits of randomness in hex; `None` where the system has none to give.
-fn session_id() -> Option<(String, SessionId)> {
+pub(super) fn session_id() -> Option<(String, SessionId)> {
     let mut bytes = [0_u8; 16];
     getrandom::fill(&mut bytes).ok()?;
     let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -4,8 +4,10 @@
 //! store's generation; a call whose copy is older than the store's is not admitted, so that a revocation holds
 //! from the next call on.
 
+mod all;
 mod census;
 
+use super::aggregate::{Aggregates, Mounts};
 use super::sessions::{Children, Sessions, Upstream};
 use crate::gate::{Gate, Grants, PolicySlot};
 use crate::health::Breaker;
@@ -130,6 +132,10 @@ struct MemberState {
     access: Access,
     expires: Option<StoreTime>,
     mounts: BTreeMap<ServerName, Arc<Sessions>>,
+    /// How often the servers have changed.
+    changes: u64,
+    /// All servers as one, and as of which change.
+    all: Option<(u64, Arc<Aggregates>)>,
 }
 
 #[derive(Debug)]
@@ -218,14 +224,7 @@ impl Team {
         peer: IpAddr,
     ) -> Result<Arc<Sessions>, Denied> {
         let member = self.member(token, peer)?;
-        let mut state = member.state();
-        if state
-            .expires
-            .is_some_and(|expires| expires <= self.recorder.store().now())
-        {
-            drop(state);
-            return Err(self.failed(peer, Some(&member.caller.grant)));
-        }
+        let mut state = self.let_in(&member, peer)?;
         // What there is not, and what this grant may not use, must not be told apart.
         let no_server = || {
             let grant = Some(&member.caller.grant);
@@ -233,11 +232,29 @@ impl Team {
             Denied::NoServer
         };
         let name = ServerName::new(server).map_err(|_| no_server())?;
-        if let Some(mount) = state.mounts.get(&name) {
-            return Ok(Arc::clone(mount));
+        self.mount(&member, &mut state, &name).ok_or_else(no_server)
+    }
+
+    /// What a member has here, unless its time is over.
+    fn let_in<'m>(&self, member: &'m Member, peer: IpAddr) -> Result<MutexGuard<'m, MemberState>, Denied> {
+        let state = member.state();
+        let is_over = state
+            .expires
+            .is_some_and(|expires| expires <= self.recorder.store().now());
+        if is_over {
+            drop(state);
+            return Err(self.failed(peer, Some(&member.caller.grant)));
         }
-        let policy = state.access.get(&name).ok_or_else(no_server)?;
-        let behind = self.servers.get(&name).ok_or_else(no_server)?;
+        Ok(state)
+    }
+
+    /// A member's sessions with a server; `None` where it may not use it.
+    fn mount(&self, member: &Member, state: &mut MemberState, name: &ServerName) -> Option<Arc<Sessions>> {
+        if let Some(mount) = state.mounts.get(name) {
+            return Some(Arc::clone(mount));
+        }
+        let policy = state.access.get(name)?;
+        let behind = self.servers.get(name)?;
         let mut gate = Gate::new(
             name.clone(),
             member.caller.clone(),
@@ -255,8 +272,8 @@ impl Team {
             behind.upstream.clone(),
             self.children.clone(),
         ));
-        state.mounts.insert(name, Arc::clone(&mount));
-        Ok(mount)
+        state.mounts.insert(name.clone(), Arc::clone(&mount));
+        Some(mount)
     }
 
     fn member(&self, token: Option<&str>, peer: IpAddr) -> Result<Arc<Member>, Denied> {
@@ -368,6 +385,9 @@ impl Team {
 
     /// Closes the sessions that nobody has used for long.
     pub(super) fn close_idle(&self) {
+        for all in self.all() {
+            all.close_idle();
+        }
         for mount in self.mounts() {
             mount.close_idle();
         }
@@ -394,6 +414,8 @@ impl Team {
 
     /// Ends every session.
     pub(super) async fn close_all(&self) {
+        let all = self.all();
+        futures_util::future::join_all(all.iter().map(|all| all.close_all())).await;
         let mounts = self.mounts();
         futures_util::future::join_all(mounts.iter().map(|mount| mount.close_all())).await;
     }
@@ -454,22 +476,38 @@ impl Member {
                 false
             }
         });
+        if !state.access.keys().eq(access.keys()) {
+            state.changes = state.changes.wrapping_add(1);
+        }
+        // What is left without a server ends; so does what is left of a caller who is gone.
+        let all = state.all.take_if(|_| access.is_empty());
+        let shrunk = state.all.as_ref().filter(|_| !gone.is_empty());
+        let shrunk = shrunk.map(|(_, all)| (Arc::clone(all), state.mounts.clone()));
         state.access = access;
         drop(state);
-        end_all(gone);
+        if let Some((open, left)) = shrunk {
+            open.put(left);
+        }
+        end_all(gone, all.map(|(_, all)| all));
     }
 
     /// Ends its sessions.
     fn end(&self) {
-        let gone = std::mem::take(&mut self.state().mounts);
-        end_all(gone.into_values().collect());
+        let (gone, all) = {
+            let mut state = self.state();
+            (std::mem::take(&mut state.mounts), state.all.take())
+        };
+        end_all(gone.into_values().collect(), all.map(|(_, all)| all));
     }
 }
 
 /// Ends sessions whose caller has no right to them any more: what is being judged is denied from now on.
-fn end_all(mounts: Vec<Arc<Sessions>>) {
-    if mounts.is_empty() {
+fn end_all(mounts: Vec<Arc<Sessions>>, all: Option<Arc<Aggregates>>) {
+    if mounts.is_empty() && all.is_none() {
         return;
+    }
+    if let Some(all) = &all {
+        all.shut();
     }
     let nothing = PolicySlot::new(Arc::new(Program::deny_all()));
     for mount in &mounts {
@@ -478,6 +516,9 @@ fn end_all(mounts: Vec<Arc<Sessions>>) {
     }
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {
         runtime.spawn(async move {
+            if let Some(all) = all {
+                all.close_all().await;
+            }
             futures_util::future::join_all(mounts.iter().map(|mount| mount.close_all())).await;
         });
     }

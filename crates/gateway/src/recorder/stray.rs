@@ -1,0 +1,57 @@
+//! Records of what came to all servers of a caller, and cannot be told to be for one of them.
+
+use super::{Peer, Recorder, Refused, uint};
+use callgate_core::name::{GrantId, SessionId};
+use callgate_core::refusal::Refusal;
+use callgate_ledger::{Text, record};
+use callgate_store::Event;
+use callgate_wire::Malformed;
+
+/// Who sent it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sender<'a> {
+    pub(crate) grant: &'a GrantId,
+    pub(crate) session: Option<&'a SessionId>,
+}
+
+impl Recorder {
+    /// Records the refusal of a request that names no server of its caller.
+    pub(crate) fn stray_refusal(&self, sender: Sender<'_>, refusal: &Refusal, asked: Refused<'_>) {
+        self.store.record(Event::Denial(record::Denial {
+            args_digest: asked
+                .arguments
+                .map(|bytes| self.store.fingerprint(bytes).digest()),
+            grant: sender.grant.as_str().into(),
+            method: Text::new(asked.method),
+            policy: None,
+            reason: refusal.reason.code().into(),
+            rule: None,
+            server: None,
+            session: sender.session.map(|session| session.as_str().into()),
+            shadow: Vec::new(),
+            text: None,
+            tool: asked.tool.map(Text::new),
+        }));
+    }
+
+    /// Records a message that could not be read.
+    pub(crate) fn stray_malformed(&self, sender: Sender<'_>, cause: &Malformed, length: usize) {
+        self.stray(sender, cause.code(), length);
+    }
+
+    /// Records a response to what no server has asked.
+    pub(crate) fn stray_response(&self, sender: Sender<'_>, length: usize) {
+        self.stray(sender, "unmatched", length);
+    }
+
+    fn stray(&self, sender: Sender<'_>, reason: &str, length: usize) {
+        self.store.record(Event::Malformed(record::Malformed {
+            bytes: uint(length),
+            grant: Some(sender.grant.as_str().into()),
+            peer: Peer::Client,
+            reason: reason.into(),
+            server: None,
+            session: sender.session.map(|session| session.as_str().into()),
+        }));
+    }
+}

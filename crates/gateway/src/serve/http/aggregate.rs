@@ -1,0 +1,244 @@
+//! All servers of a caller as one MCP server, at `/mcp`.
+//!
+//! It stands above sessions. A message of the client's is for one server by what it names: the server's name is cut
+//! off, and the session with that server takes the rest as if it had come to `/mcp/SERVER`, judges it, and hands its
+//! answers to a sink that puts the name back ([`names`]). What is for all servers is asked of each, and made one
+//! ([`listing`], [`greeting`], [`listen`]).
+
+mod asking;
+mod greeting;
+mod listen;
+mod listing;
+mod names;
+mod offer;
+mod part;
+mod requests;
+mod shelf;
+mod told;
+mod visit;
+mod whole;
+
+pub(super) use visit::AllVisit;
+
+use super::sessions::{IDLE_MAX, OpenError, Openings, Sessions, session_id};
+use super::streams::Streams;
+use crate::recorder::{Recorder, Sender};
+use crate::settings::Settings;
+use bytes::Bytes;
+use callgate_core::call::Caller;
+use callgate_core::name::{ServerName, SessionId};
+use callgate_wire::mcp::Version;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::time::Instant;
+use whole::Whole;
+
+/// The servers of a caller, each with its sessions.
+pub(super) type Mounts = BTreeMap<ServerName, Arc<Sessions>>;
+
+/// What everything at `/mcp` of one caller shares.
+#[derive(Debug)]
+struct House {
+    caller: Caller,
+    recorder: Recorder,
+    settings: Settings,
+    /// Servers that did not answer in time when they were asked last.
+    slow: Mutex<HashSet<Box<str>>>,
+}
+
+impl House {
+    fn is_slow(&self, server: &str) -> bool {
+        self.slow().contains(server)
+    }
+
+    fn was_late(&self, server: &str) {
+        self.slow().insert(server.into());
+    }
+
+    fn was_there(&self, server: &str) {
+        self.slow().remove(server);
+    }
+
+    fn slow(&self) -> MutexGuard<'_, HashSet<Box<str>>> {
+        self.slow.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sender<'a>(&'a self, session: Option<&'a SessionId>) -> Sender<'a> {
+        Sender {
+            grant: &self.caller.grant,
+            session,
+        }
+    }
+}
+
+/// The sessions of one caller with all of its servers.
+#[derive(Debug)]
+pub(super) struct Aggregates {
+    house: Arc<House>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    has_ended: bool,
+    mounts: Mounts,
+    open: HashMap<String, Held>,
+    opened: Openings,
+    /// What all stateless requests share.
+    stateless: Arc<Whole>,
+}
+
+#[derive(Debug)]
+struct Held {
+    opened: Opened,
+    used: Instant,
+}
+
+/// A session that is open, and its streams.
+#[derive(Debug, Clone)]
+struct Opened {
+    whole: Arc<Whole>,
+    streams: Arc<Streams>,
+}
+
+impl Aggregates {
+    pub(super) fn new(caller: Caller, recorder: Recorder, settings: Settings) -> Self {
+        let house = Arc::new(House {
+            caller,
+            recorder,
+            settings,
+            slow: Mutex::default(),
+        });
+        Self {
+            state: Mutex::new(State {
+                has_ended: false,
+                mounts: Mounts::new(),
+                open: HashMap::new(),
+                opened: Openings::default(),
+                stateless: Arc::new(Whole::stateless(Arc::clone(&house))),
+            }),
+            house,
+        }
+    }
+
+    /// Puts in force which servers there are; open sessions gain and lose parts.
+    pub(super) fn put(&self, mounts: Mounts) {
+        let mut state = self.lock();
+        for whole in state
+            .open
+            .values()
+            .map(|held| &held.opened.whole)
+            .chain([&state.stateless])
+        {
+            whole.put_parts(&mounts);
+        }
+        state.mounts = mounts;
+    }
+
+    /// Opens a session for whoever greets so, and begins one with each server.
+    fn open(&self, hello: Bytes, version: Version) -> Result<(SessionId, Opened), OpenError> {
+        let mut state = self.lock();
+        if state.has_ended {
+            return Err(OpenError::Ended);
+        }
+        if state.open.len() >= self.house.settings.sessions_max {
+            return Err(OpenError::TooMany);
+        }
+        state.opened.take(self.house.settings.sessions_per_minute_max)?;
+        let Some((text, id)) = session_id() else {
+            return Err(OpenError::TooMany);
+        };
+        let whole = Arc::new(Whole::session(
+            Arc::clone(&self.house),
+            id.clone(),
+            hello,
+            version,
+        ));
+        whole.put_parts(&state.mounts);
+        let opened = Opened {
+            whole,
+            streams: Arc::default(),
+        };
+        let held = Held {
+            opened: opened.clone(),
+            used: Instant::now(),
+        };
+        state.open.insert(text, held);
+        Ok((id, opened))
+    }
+
+    /// A session that is open.
+    fn find(&self, id: &str) -> Option<Opened> {
+        let mut state = self.lock();
+        let held = state.open.get_mut(id)?;
+        held.used = Instant::now();
+        Some(held.opened.clone())
+    }
+
+    /// What all stateless requests share.
+    fn stateless(&self) -> Result<Arc<Whole>, OpenError> {
+        let state = self.lock();
+        if state.has_ended {
+            return Err(OpenError::Ended);
+        }
+        Ok(Arc::clone(&state.stateless))
+    }
+
+    /// Closes a session; false where there is none of this id.
+    async fn close(&self, id: &str) -> bool {
+        let held = self.lock().open.remove(id);
+        match held {
+            Some(held) => {
+                held.opened.whole.close().await;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Opens no session any more, and ends the streams of those that are open.
+    pub(super) fn shut(&self) {
+        let mut state = self.lock();
+        state.has_ended = true;
+        for held in state.open.values() {
+            held.opened.whole.detach();
+        }
+    }
+
+    /// Ends every session, and opens no other.
+    pub(super) async fn close_all(&self) {
+        let held: Vec<Held> = {
+            let mut state = self.lock();
+            state.has_ended = true;
+            state.open.drain().map(|(_, held)| held).collect()
+        };
+        let closed = held.iter().map(|held| held.opened.whole.close());
+        futures_util::future::join_all(closed).await;
+    }
+
+    /// Closes the sessions that nobody has used for long.
+    pub(super) fn close_idle(&self) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let is_idle =
+            |held: &Held| now.duration_since(held.used) >= IDLE_MAX && held.opened.whole.is_unused();
+        let idle: Vec<String> = state
+            .open
+            .iter()
+            .filter(|(_, held)| is_idle(held))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in idle {
+            if let Some(held) = state.open.remove(&id) {
+                tokio::spawn(async move { held.opened.whole.close().await });
+            }
+        }
+        for held in state.open.values() {
+            held.opened.streams.sweep();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,67 @@
+//! Bodies of requests, within bounds of size and time.
+
+use super::answer::{Body, plain};
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+/// How long a client may take to send a body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A body that is not read, and the answer to it.
+pub(super) enum Unread {
+    TooLarge(Box<Response<Body>>),
+    Refused(Box<Response<Body>>),
+}
+
+/// The whole body of a request, within bounds.
+pub(super) async fn read_body(
+    request: Request<Incoming>,
+    bytes_max: usize,
+) -> Result<(Parts, Bytes), Unread> {
+    let refused = |status, text| Err(Unread::Refused(Box::new(plain(status, text))));
+    let (parts, body) = request.into_parts();
+    if !is_json(&parts.headers) {
+        return refused(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "the body has to be application/json",
+        );
+    }
+    let mut collected = pin!(Limited::new(body, bytes_max).collect());
+    // Most bodies came with their headers, and need no timer.
+    let at_once = poll_fn(|context| Poll::Ready(collected.as_mut().poll(context))).await;
+    let collected = match at_once {
+        Poll::Ready(collected) => collected,
+        Poll::Pending => match tokio::time::timeout(BODY_TIMEOUT, collected).await {
+            Ok(collected) => collected,
+            Err(_) => return refused(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"),
+        },
+    };
+    match collected {
+        Ok(body) => Ok((parts, body.to_bytes())),
+        Err(cause) if cause.is::<LengthLimitError>() => Err(Unread::TooLarge(Box::new(plain(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "the message is larger than a message may be",
+        )))),
+        Err(_) => refused(StatusCode::BAD_REQUEST, "the body did not arrive whole"),
+    }
+}
+
+/// A page in a browser can post other types without being asked for leave.
+fn is_json(sent: &HeaderMap) -> bool {
+    let kind = sent
+        .get(http::header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    kind.split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .eq_ignore_ascii_case("application/json")
+}
