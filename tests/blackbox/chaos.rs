@@ -115,8 +115,12 @@ impl Storm {
     }
 
     fn session(&self, server: &str) -> Session {
+        self.session_at(&format!("/mcp/{server}"))
+    }
+
+    fn session_at(&self, path: &str) -> Session {
         Session {
-            client: Http::to(&format!("{}/mcp/{server}", self.url)),
+            client: Http::to(&format!("{}{path}", self.url)),
             has_begun: false,
         }
     }
@@ -176,13 +180,17 @@ impl Session {
 
     /// Calls with a text that nobody else has, and looks whether that is what comes back.
     fn call(&mut self, text: &str) -> Told {
+        self.call_tool("echo", text)
+    }
+
+    fn call_tool(&mut self, tool: &str, text: &str) -> Told {
         if !self.has_begun {
             self.has_begun = self.begin();
         }
         if !self.has_begun {
             return Told::Refused;
         }
-        let params = json!({"name": "echo", "arguments": {"text": text}});
+        let params = json!({"name": tool, "arguments": {"text": text}});
         let reply = self.client.reply("tools/call", params);
         if reply.status == 404 {
             self.has_begun = false;
@@ -282,12 +290,70 @@ fn whoever_asks_gets_its_own_answer_or_is_told_that_there_is_none() {
     ] {
         assert_eq!(told[name], [Told::Refused; 5 * CALLS], "{name}");
     }
-    nothing_is_left(storm);
+    nothing_is_left(storm, 100 * CALLS);
+}
+
+#[test]
+fn whoever_asks_all_servers_as_one_gets_the_answer_of_the_one_that_was_asked_or_is_told_that_there_is_none() {
+    const SESSIONS: usize = 8;
+    const ROUNDS: usize = 3;
+    let storm = Storm::begin();
+    let (is_over, victims) = (AtomicBool::new(false), Mutex::new(HashSet::new()));
+    let told: Mutex<BTreeMap<&str, Vec<Told>>> = Mutex::default();
+    std::thread::scope(|scope| {
+        let killer = scope.spawn(|| kill_children(&storm, &victims, &is_over));
+        let sessions: Vec<_> = (0..SESSIONS)
+            .map(|number| {
+                let (storm, told) = (&storm, &told);
+                scope.spawn(move || {
+                    let mut session = storm.session_at("/mcp");
+                    for round in 0..ROUNDS {
+                        for place in ["steady", "killed"].iter().chain(&MISCHIEF).chain(&FAULTS) {
+                            let text = format!("{place} {number} {round}");
+                            let seen = session.call_tool(&format!("{place}__echo"), &text);
+                            told.lock().unwrap().entry(*place).or_default().push(seen);
+                        }
+                    }
+                    session.end();
+                })
+            })
+            .collect();
+        let ended: Vec<_> = sessions
+            .into_iter()
+            .map(std::thread::ScopedJoinHandle::join)
+            .collect();
+        is_over.store(true, Ordering::Release);
+        killer.join().unwrap();
+        for ended in ended {
+            ended.unwrap();
+        }
+    });
+    let told = told.into_inner().unwrap();
+    assert_eq!(
+        told["steady"],
+        [Told::Answered; SESSIONS * ROUNDS],
+        "it was disturbed"
+    );
+    assert!(
+        victims.into_inner().unwrap().len() > 3,
+        "hardly a child was killed"
+    );
+    for name in [
+        "never-answers",
+        "hang",
+        "reset",
+        "wrong-id",
+        "bad-json",
+        "oversized",
+    ] {
+        assert_eq!(told[name], [Told::Refused; SESSIONS * ROUNDS], "{name}");
+    }
+    nothing_is_left(storm, SESSIONS * ROUNDS);
 }
 
 /// No request, session or child is left, every call has its one outcome, and each call that a server has received
 /// was recorded before.
-fn nothing_is_left(mut storm: Storm) {
+fn nothing_is_left(mut storm: Storm, calls: usize) {
     until("no request to be pending", || {
         (storm.gauge("callgate_pending_requests") == 0.0).then_some(())
     });
@@ -307,11 +373,7 @@ fn nothing_is_left(mut storm: Storm) {
         .filter(|text| text.starts_with("steady"))
         .collect();
     let distinct: BTreeSet<&String> = received.iter().collect();
-    assert_eq!(
-        received.len(),
-        100 * CALLS,
-        "a call was sent twice, or not at all"
-    );
+    assert_eq!(received.len(), calls, "a call was sent twice, or not at all");
     assert_eq!(distinct.len(), received.len());
     let record = Record::once(&storm.room, "every call to be settled", Record::is_settled);
     record.assert_one_outcome_each();
