@@ -25,6 +25,8 @@ pub(super) struct Call {
 pub(super) enum Asked {
     /// A tool call that echoes its text.
     Tool,
+    /// The same of the last of ten servers, all of which are one.
+    ToolOfLast,
     /// A method that is no tool call, and carries as much both ways.
     Vendor,
 }
@@ -34,10 +36,14 @@ impl Asked {
     pub(super) fn message(self, size: usize) -> (Vec<u8>, usize) {
         let head = r#"{"jsonrpc":"2.0","id":"#;
         let text = "x".repeat(size);
+        let call = |tool: &str| {
+            format!(
+                r#","method":"tools/call","params":{{"name":"{tool}","arguments":{{"text":"{text}"}}}}}}"#
+            )
+        };
         let rest = match self {
-            Self::Tool => format!(
-                r#","method":"tools/call","params":{{"name":"tool_0500","arguments":{{"text":"{text}"}}}}}}"#
-            ),
+            Self::Tool => call("tool_0500"),
+            Self::ToolOfLast => call("server-9__tool_0500"),
             Self::Vendor => {
                 format!(r#","method":"vendor/echo","params":{{"arguments":{{"text":"{text}"}}}}}}"#)
             }
@@ -244,7 +250,7 @@ mod tests {
 
     #[test]
     fn an_id_of_fixed_length_goes_out_and_is_found_again() {
-        for asked in [Asked::Tool, Asked::Vendor] {
+        for asked in [Asked::Tool, Asked::ToolOfLast, Asked::Vendor] {
             let (mut message, at) = asked.message(200);
             let length = message.len();
             for number in [0, 7, 123_456_789, 1_000_000_001] {

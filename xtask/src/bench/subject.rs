@@ -74,11 +74,13 @@ pub(super) enum Kind {
     Company,
     /// What is no tool call, with one server and one grant.
     TeamPassThrough,
+    /// As `Teams`, over the address of all servers as one.
+    AllAsOne,
 }
 
 impl Kind {
     /// Every kind.
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::PassThrough,
         Self::NoRules,
         Self::OneRule,
@@ -89,6 +91,7 @@ impl Kind {
         Self::Teams,
         Self::Company,
         Self::TeamPassThrough,
+        Self::AllAsOne,
     ];
 
     /// Its name in the table.
@@ -104,6 +107,7 @@ impl Kind {
             Self::Teams => "serve, limits, 10 servers, 100 grants",
             Self::Company => "serve, limits, 50 servers, 10,000 grants",
             Self::TeamPassThrough => "serve, not a tool call",
+            Self::AllAsOne => "serve, 10 servers as one, 100 grants",
         }
     }
 
@@ -115,7 +119,7 @@ impl Kind {
             }
             Self::OneRule => rules(500..501, ""),
             Self::ThousandRules => rules(0..TOOLS, ""),
-            Self::Limits | Self::Disk | Self::Team | Self::Teams | Self::Company => rules(
+            Self::Limits | Self::Disk | Self::Team | Self::Teams | Self::Company | Self::AllAsOne => rules(
                 500..501,
                 "      - { name: hourly, rate_limit: 1000000000/hour }\n      - { name: daily, rate_limit: 1000000000/day }\n",
             ),
@@ -134,7 +138,8 @@ impl Kind {
             | Self::Team
             | Self::Teams
             | Self::Company
-            | Self::TeamPassThrough => "process",
+            | Self::TeamPassThrough
+            | Self::AllAsOne => "process",
         }
     }
 
@@ -149,6 +154,7 @@ impl Kind {
             | Self::Team
             | Self::Teams
             | Self::Company => Asked::Tool,
+            Self::AllAsOne => Asked::ToolOfLast,
         }
     }
 
@@ -156,7 +162,7 @@ impl Kind {
     const fn team(self) -> Option<(usize, usize)> {
         match self {
             Self::Team | Self::TeamPassThrough => Some((1, 1)),
-            Self::Teams => Some((10, 100)),
+            Self::Teams | Self::AllAsOne => Some((10, 100)),
             Self::Company => Some((50, 10_000)),
             Self::PassThrough
             | Self::NoRules
@@ -365,7 +371,12 @@ fn team(
         .args(["--log-level", "error"]);
     let (running, url) = Running::announced(&mut command)?;
     let last = names.last().context("a team has a server")?;
-    let address = Address::of(&url.replace("SERVER", last)).with_token(&token);
+    let url = if kind == Kind::AllAsOne {
+        url.replace("/SERVER", "")
+    } else {
+        url.replace("SERVER", last)
+    };
+    let address = Address::of(&url).with_token(&token);
     Subject::open(
         kind.name(),
         address,
