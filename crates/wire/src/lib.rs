@@ -18,6 +18,7 @@
 
 pub mod aggregate;
 mod bounds;
+pub mod bridge;
 mod envelope;
 pub mod headers;
 mod id;

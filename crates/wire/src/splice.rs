@@ -74,6 +74,7 @@ pub struct Splice<'m, 'a> {
 struct Touched {
     id: bool,
     params: Vec<(&'static str, String)>,
+    removed: &'static [&'static str],
     meta: Vec<(&'static str, Option<String>)>,
 }
 
@@ -152,6 +153,30 @@ impl<'m, 'a> Splice<'m, 'a> {
         self.meta(key, value.map(|value| value.text().to_owned()))
     }
 
+    /// Adds a parameter behind the others.
+    ///
+    /// # Errors
+    /// [`SpliceError::NoPlace`] where the message has no parameters, or this one already.
+    pub(crate) fn add_param(mut self, member: &'static str, json: String) -> Result<Self, SpliceError> {
+        let params = self
+            .params()
+            .filter(|params| !params.is_empty() && params.get(member).is_none())
+            .ok_or(SpliceError::NoPlace { member })?;
+        let at = params.raw().span().end.saturating_sub(1);
+        self.edits.push((at..at, format!(",{}:{json}", quoted(member))));
+        self.touched.params.push((member, json));
+        Ok(self)
+    }
+
+    /// Takes parameters out, where they are there.
+    pub(crate) fn remove_params(mut self, members: &'static [&'static str]) -> Self {
+        if let Some(params) = self.params() {
+            self.edits.extend(removals(params, members));
+        }
+        self.touched.removed = members;
+        self
+    }
+
     /// The spliced message, decoded again and compared with the original.
     ///
     /// # Errors
@@ -198,7 +223,7 @@ impl<'m, 'a> Splice<'m, 'a> {
         Ok(self)
     }
 
-    fn meta(mut self, key: &'static str, json: Option<String>) -> Result<Self, SpliceError> {
+    pub(crate) fn meta(mut self, key: &'static str, json: Option<String>) -> Result<Self, SpliceError> {
         let has_place = match self.message.kind() {
             Kind::Response(_) => false,
             Kind::Request(_) | Kind::Notification(_) => self
@@ -260,6 +285,35 @@ fn meta_edit(
     }
 }
 
+/// The edits that take members out of an object, each with one of the commas beside it.
+fn removals(object: &Object<'_>, members: &[&str]) -> Vec<(Range<usize>, String)> {
+    let mut edits = Vec::new();
+    let mut end_of_last_kept = None;
+    let mut begun: Option<usize> = None;
+    let mut end = 0;
+    for member in object.members() {
+        if members.contains(&member.key.as_ref()) {
+            begun.get_or_insert(end_of_last_kept.unwrap_or(member.key_start));
+            end = member.value.span().end;
+            continue;
+        }
+        if let Some(start) = begun.take() {
+            // Behind a member that stays, the comma before goes; at the start, the comma after.
+            let until = if end_of_last_kept.is_some() {
+                end
+            } else {
+                member.key_start
+            };
+            edits.push((start..until, String::new()));
+        }
+        end_of_last_kept = Some(member.value.span().end);
+    }
+    if let Some(start) = begun {
+        edits.push((start..end, String::new()));
+    }
+    edits
+}
+
 fn params_of<'m, 'a>(message: &'m Message<'a>) -> Option<&'m Object<'a>> {
     match message.kind() {
         Kind::Request(request) => request.params.as_ref(),
@@ -303,7 +357,14 @@ impl Touched {
         for (member, json) in &self.params {
             same(text_of(other, member) == Some(json.as_str()), member)?;
         }
-        let touched = |key: &str| key == "_meta" || self.params.iter().any(|(touched, _)| *touched == key);
+        for member in self.removed {
+            same(text_of(other, member).is_none(), member)?;
+        }
+        let touched = |key: &str| {
+            key == "_meta"
+                || self.removed.contains(&key)
+                || self.params.iter().any(|(touched, _)| *touched == key)
+        };
         same(untouched(one, touched).eq(untouched(other, touched)), "params")?;
         if self.meta.is_empty() {
             return same(text_of(one, "_meta") == text_of(other, "_meta"), "_meta");
