@@ -70,7 +70,7 @@ fn words(room: &Room, policy: &str, server: &[OsString]) -> Vec<OsString> {
     words
 }
 
-fn everything(mode: &str) -> Vec<OsString> {
+pub(crate) fn everything(mode: &str) -> Vec<OsString> {
     let program = node_program("@modelcontextprotocol/server-everything/dist/index.js");
     vec!["node".into(), program.into(), mode.into()]
 }
@@ -190,7 +190,7 @@ fn everything_over_http() -> (Process, String) {
 }
 
 /// server-everything as a server at a URL, in one of its modes.
-fn everything_at(mode: &str, path: &str) -> (Process, String) {
+pub(crate) fn everything_at(mode: &str, path: &str) -> (Process, String) {
     let port = free_port();
     let words = everything(mode);
     let mut command = Command::new(&words[0]);
@@ -205,7 +205,7 @@ fn everything_at(mode: &str, path: &str) -> (Process, String) {
 
 /// A gateway with this configuration, which may name the policy `everything.yaml`; and its URL, in which `SERVER`
 /// stands for a server's name.
-fn serve(room: &Room, config: &Value) -> (Process, String) {
+pub(crate) fn serve(room: &Room, config: &Value) -> (Process, String) {
     room.write("everything.yaml", EVERYTHING);
     let config = room.write("callgate.yaml", &config.to_string());
     let mut command = Command::new(env!("CARGO_BIN_EXE_callgate"));

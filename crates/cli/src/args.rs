@@ -194,6 +194,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", help_heading = "HTTP", default_value_t = Settings::SESSIONS_PER_MINUTE, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) sessions_per_minute: u32,
 
+    /// Seconds that a client may take to answer what its server asks, where they are of different eras
+    #[arg(long, value_name = "SECONDS", default_value_t = Settings::ANSWER_SECONDS, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub(crate) answer_time: u32,
+
     #[command(flatten)]
     pub(crate) state: StateArgs,
 

@@ -197,7 +197,7 @@ async fn serve_stdio(
             }
         }
     };
-    session.link().close().await;
+    session.hang_up().await;
     // It holds a sink, and its input may stay open for good.
     reader.abort();
     session.client_gone();

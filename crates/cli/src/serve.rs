@@ -60,6 +60,9 @@ pub(crate) struct ServeArgs {
     /// Sessions that a grant may open within a minute with each server
     #[arg(long, value_name = "N", default_value_t = Settings::SESSIONS_PER_MINUTE, value_parser = clap::value_parser!(u32).range(1..))]
     sessions_per_minute: u32,
+    /// Seconds that a client may take to answer what its server asks, where they are of different eras
+    #[arg(long, value_name = "SECONDS", default_value_t = Settings::ANSWER_SECONDS, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    answer_time: u32,
     /// What is told on stderr
     #[arg(long, value_enum, default_value_t = args::LogLevel::Info)]
     log_level: args::LogLevel,
@@ -310,6 +313,7 @@ fn team(args: &ServeArgs, plan: &Plan, metrics: Option<&Arc<Metrics>>) -> anyhow
     let local = (run::local()?, local);
     let settings = Settings {
         sessions_per_minute_max: args.sessions_per_minute,
+        answer_time: Duration::from_secs(u64::from(args.answer_time)),
         ..Settings::default()
     };
     Ok(Team::new(servers, local, Box::new(source), recorder, settings)?)

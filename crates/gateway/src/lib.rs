@@ -5,6 +5,7 @@
 //! handed to the [`sink`] of the request it answers. Nothing calls back up the line.
 
 pub mod answer;
+mod bridge;
 pub mod gate;
 pub mod health;
 mod lines;

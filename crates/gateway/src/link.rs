@@ -135,6 +135,16 @@ impl Link {
         }
     }
 
+    /// Another way to the same server, for a session of its own there; `None` where that takes a process more.
+    #[must_use]
+    pub(crate) fn sibling(&self) -> Option<Self> {
+        match self {
+            Self::Child(_) => None,
+            Self::Http(http) => Some(Self::Http(Box::new(http.sibling()))),
+            Self::Legacy(legacy) => Some(Self::Legacy(Box::new(legacy.sibling()))),
+        }
+    }
+
     /// Ends the session at the server, as far as that is the link's to do.
     pub async fn close(&self) {
         match self {

@@ -11,6 +11,7 @@ mod inbound;
 mod listing;
 mod outbound;
 mod pending;
+mod relay;
 mod release;
 mod sweep;
 
@@ -18,13 +19,16 @@ pub(crate) use inbound::refusal;
 pub use inbound::{Due, Entry, Intake, Work};
 pub use outbound::Origin;
 pub(crate) use outbound::{Seen, line};
-pub(crate) use pending::Departure;
+pub(crate) use pending::{Departure, OwnAnswer};
+pub(crate) use relay::Relayed;
 pub use release::Ready;
 pub(crate) use release::{protocol_meta, task_error};
 
+use crate::bridge::{Crossing, Spawner};
 use crate::gate::Gate;
 use crate::link::Link;
 use crate::sink::Sink;
+use bytes::Bytes;
 use callgate_core::name::SessionId;
 use callgate_ledger::CallId;
 use callgate_wire::IdKey;
@@ -33,7 +37,7 @@ use listing::Catalogue;
 use pending::{Pending, Target};
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -53,6 +57,10 @@ pub struct Session {
     id: Option<SessionId>,
     ids: Ids,
     link: Link,
+    /// How what it says reaches the server, and comes back.
+    crossing: Crossing,
+    /// What starts another process of the server's, where that can be had.
+    spawner: OnceLock<Weak<dyn Spawner>>,
     catalogue: Catalogue,
     next_id: AtomicU64,
     nonce: String,
@@ -72,6 +80,8 @@ struct State {
     /// Where the server's own messages go that belong to no request.
     standing: Option<Sink>,
     client: Option<Version>,
+    /// The client's `initialize`, as it came.
+    initialize: Option<Bytes>,
     server: ServerEra,
     is_closed: bool,
     /// Whether the server has ever said anything that could be read.
@@ -111,13 +121,11 @@ enum ServerEra {
     Modern,
 }
 
-/// What a client of 2026-07-28 is told in front of a server from before it.
-const LEGACY_ONLY: &str = "this server speaks MCP up to 2025-11-25: begin with `initialize`, requests of 2026-07-28 do not reach it";
+/// What a client is told that mixes the eras in one session with a server from before 2026-07-28.
+const LEGACY_ONLY: &str =
+    "this session began with `initialize`, so requests of 2026-07-28 do not reach its server";
 /// What a client of 2026-07-28 is told where the server refuses to list its tools.
 const PERHAPS_LEGACY: &str = "the server refused to list its tools for a request of 2026-07-28, so no call can be judged; if it speaks MCP up to 2025-11-25 only, begin with `initialize`";
-/// What a client from before 2026-07-28 is told in front of a server that speaks that version alone.
-const MODERN_ONLY: &str =
-    "this server speaks MCP 2026-07-28 only, which has no `initialize`: use a client of that version";
 
 /// Calls without an answer that are remembered, so that a late answer can be told.
 const GIVEN_UP_MAX: usize = 1_024;
@@ -131,6 +139,8 @@ impl Session {
             id,
             ids,
             link,
+            crossing: Crossing::default(),
+            spawner: OnceLock::new(),
             catalogue: Catalogue::default(),
             next_id: AtomicU64::new(0),
             nonce: nonce(),
@@ -198,10 +208,11 @@ impl Session {
         self.lock().was_answered
     }
 
-    /// How many requests of the client wait for an answer.
+    /// How many requests wait for an answer; what stands in for another is not counted.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.lock().pending.len()
+        let is_asked = |pending: &&Pending| !matches!(pending.target, Target::Relay(_));
+        self.lock().pending.values().filter(is_asked).count()
     }
 
     /// The protocol version that client and server agreed on, before 2026-07-28.
@@ -219,6 +230,37 @@ impl Session {
             }
             settled.await;
         }
+    }
+
+    /// Has further processes of the server started by `spawner`.
+    pub(crate) fn spawn_by(&self, spawner: Weak<dyn Spawner>) {
+        let _ = self.spawner.set(spawner);
+    }
+
+    /// What starts another process of the server's.
+    pub(crate) fn spawner(&self) -> Option<Arc<dyn Spawner>> {
+        self.spawner.get().and_then(Weak::upgrade)
+    }
+
+    pub(crate) const fn crossing(&self) -> &Crossing {
+        &self.crossing
+    }
+
+    /// The server's end of a bridge, where it has a session of its own.
+    pub(crate) fn leg(gate: Arc<Gate>, link: Link, crossing: Crossing) -> Arc<Self> {
+        Arc::new(Self {
+            gate,
+            id: None,
+            ids: Ids::Keep,
+            link,
+            crossing,
+            spawner: OnceLock::new(),
+            catalogue: Catalogue::default(),
+            next_id: AtomicU64::new(0),
+            nonce: nonce(),
+            state: Mutex::new(State::default()),
+            settled: Notify::new(),
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -36,11 +36,15 @@ pub struct Settings {
     pub sessions_max: usize,
     /// Sessions that one grant may open within a minute.
     pub sessions_per_minute_max: u32,
+    /// How long a client may take to answer what its server asks, where the two are of different eras.
+    pub answer_time: Duration,
 }
 
 impl Settings {
     /// How many sessions one grant may open within a minute where nobody says otherwise.
     pub const SESSIONS_PER_MINUTE: u32 = 30;
+    /// The default of [`Settings::answer_time`], in seconds.
+    pub const ANSWER_SECONDS: u32 = 600;
 }
 
 impl Default for Settings {
@@ -60,6 +64,7 @@ impl Default for Settings {
             company: Company::Others,
             sessions_max: 1_024,
             sessions_per_minute_max: Self::SESSIONS_PER_MINUTE,
+            answer_time: Duration::from_secs(u64::from(Self::ANSWER_SECONDS)),
         }
     }
 }

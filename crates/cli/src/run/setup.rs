@@ -70,6 +70,7 @@ pub(super) fn plan(args: &RunArgs) -> anyhow::Result<Plan> {
                 Transport::Stdio => Company::Alone,
                 Transport::Http | Transport::Sse => Company::Others,
             },
+            answer_time: std::time::Duration::from_secs(u64::from(args.answer_time)),
             ..Settings::default()
         },
     ));

@@ -199,6 +199,10 @@ impl HttpLink {
         }
     }
 
+    pub(super) fn sibling(&self) -> Self {
+        Self::new(self.endpoint.clone())
+    }
+
     pub(super) async fn carry(&self, session: &Arc<Session>, passage: Passage) {
         self.turn.wait().await;
         exchange::run(Arc::clone(session), passage).await;

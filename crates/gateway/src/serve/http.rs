@@ -101,7 +101,7 @@ impl One {
     pub fn new(gate: Arc<Gate>, upstream: Upstream, token: Option<Token>) -> Self {
         let children = Children::new();
         Self {
-            sessions: Arc::new(Sessions::new(gate, upstream, children.clone())),
+            sessions: Sessions::new(gate, upstream, children.clone()),
             children,
             token,
         }
@@ -608,13 +608,13 @@ async fn carry_out(session: Arc<Session>, intake: Intake) {
     let mut passages = intake.passages;
     let last = passages.pop();
     for passage in passages {
-        session.link().send(&session, passage).await;
+        session.forward(passage).await;
     }
     if let Some(passage) = last {
         if intake.work.is_empty() && passage.kind == PassageKind::Request {
-            return session.link().carry(&session, passage).await;
+            return session.carry(passage).await;
         }
-        session.link().send(&session, passage).await;
+        session.forward(passage).await;
     }
     match <[Work; 1]>::try_from(intake.work) {
         Ok([only]) => session.see_through(only.0.await).await,

@@ -103,7 +103,7 @@ async fn settle(session: &Arc<Session>, intake: Intake) -> Vec<BoxFuture<'static
         due.give().await;
     }
     for passage in intake.passages {
-        session.link().send(session, passage).await;
+        session.forward(passage).await;
     }
     intake.work.into_iter().map(|work| work.0).collect()
 }

@@ -4,7 +4,9 @@ use super::Session;
 use super::exchange::cancellation;
 use super::inbound::refusal;
 use super::pending::{OwnAnswer, Pending, Purpose, Target};
+use super::relay::Relayed;
 use crate::answer;
+use crate::bridge::Original;
 use crate::link::Passage;
 use crate::recorder::Sent;
 use callgate_core::refusal::Reason;
@@ -15,6 +17,10 @@ use std::sync::Arc;
 impl Session {
     /// A request that stays without its answer: its reservation is kept unless nothing has left.
     pub(crate) async fn fail(self: &Arc<Self>, key: &IdKey, reason: Reason, text: &str) {
+        if reason == Reason::UpstreamProtocol && self.may_fall_forward(key) {
+            let text = text.to_owned();
+            return self.fall_forward(key, Original::Failed(reason, text));
+        }
         let Some(pending) = self.take(key) else { return };
         let sent = pending.sent();
         let status = match (reason, sent) {
@@ -32,9 +38,7 @@ impl Session {
         let seconds = pending.started.elapsed().as_secs();
         if sent == Sent::Perhaps && !matches!(pending.kind, Purpose::Initialize) {
             let cancel = cancellation(key, "deadline");
-            self.link
-                .send(self, Passage::cancellation(cancel, key.clone()))
-                .await;
+            self.forward(Passage::cancellation(cancel, key.clone())).await;
         }
         let text = format!(
             "the server did not answer within {seconds} s; the call may still be running, so look before you start it again"
@@ -62,7 +66,11 @@ impl Session {
         let refusal = refusal(reason, text);
         match pending.target {
             Target::Own(sender) => {
-                let _ = sender.send(OwnAnswer::Failed);
+                let _ = sender.send(OwnAnswer::Failed(reason));
+            }
+            Target::Relay(sender) => {
+                let text = refusal.text.to_string();
+                let _ = sender.send(Relayed::Failed { reason, sent, text });
             }
             Target::Client { sink, id, .. } => {
                 let bytes = match pending.kind {

@@ -30,6 +30,15 @@ impl Session {
     /// Tells the client of a request what becomes of the stream on which the server answers it. The answer to
     /// `initialize` is waited for: what is told with it depends on what it is.
     pub(crate) fn tell(&self, key: &IdKey, end: End) {
+        if let Some(bridge) = self.crossing.bridge() {
+            bridge.tell(self, key, end);
+            return;
+        }
+        self.tell_client(key, end);
+    }
+
+    /// As [`Session::tell`], of a request of the client's own.
+    pub(crate) fn tell_client(&self, key: &IdKey, end: End) {
         let state = self.lock();
         let pending = state
             .pending
@@ -48,7 +57,7 @@ impl Session {
         }
         let sink = match &self.lock().pending.get(key).map(|pending| &pending.target) {
             Some(Target::Client { sink, .. }) => Some(sink.clone()),
-            Some(Target::Own(_)) | None => None,
+            Some(Target::Own(_) | Target::Relay(_)) | None => None,
         };
         match sink {
             Some(sink) => sink.closed().await,
@@ -61,7 +70,7 @@ impl Session {
         let state = self.lock();
         let is_left = |pending: &Pending| match &pending.target {
             Target::Client { sink, .. } => pending.era == Era::Modern && sink.is_closed(),
-            Target::Own(_) => false,
+            Target::Own(_) | Target::Relay(_) => false,
         };
         state
             .pending
@@ -76,11 +85,9 @@ impl Session {
         let Some(pending) = self.take(key) else { return };
         let sent = pending.sent();
         self.settle_cancelled(key, &pending, sent);
-        if sent == Sent::Perhaps && !self.link.shows_departure() {
+        if sent == Sent::Perhaps && (!self.link.shows_departure() || self.crossing.is_bridged()) {
             let cancel = cancellation(key, "the client closed the stream");
-            self.link
-                .send(self, Passage::cancellation(cancel, key.clone()))
-                .await;
+            self.forward(Passage::cancellation(cancel, key.clone())).await;
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::pending::{Clock, Departure, Pending, Purpose, Target};
 use super::release::Ready;
-use super::{Ids, LEGACY_ONLY, MODERN_ONLY, ServerEra, Session, era_of};
+use super::{Ids, LEGACY_ONLY, ServerEra, Session, era_of};
 use crate::answer;
 use crate::link::{Passage, Style};
 use crate::recorder::{Peer, Sent};
@@ -257,6 +257,9 @@ impl Session {
             intake.answer(sink, answer::refusal_error(request.id.raw(), &refusal));
             return;
         }
+        if purpose == Purpose::Initialize {
+            self.lock().initialize = Some(unit.slice_ref(message.raw()));
+        }
         let registered = match self.register(request, purpose, era, sink, entry.received) {
             Ok(registered) => registered,
             Err(refusal) => {
@@ -310,7 +313,6 @@ impl Session {
         let text = match (era, state.server, purpose) {
             (Era::Modern, ServerEra::Legacy, Purpose::Discover) => return None,
             (Era::Modern, ServerEra::Legacy, _) => LEGACY_ONLY,
-            (Era::Legacy, ServerEra::Modern, Purpose::Initialize) => MODERN_ONLY,
             _ => return None,
         };
         Some(refusal(Reason::EraMismatch, text))

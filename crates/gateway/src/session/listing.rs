@@ -261,10 +261,10 @@ impl Session {
             style: style_of(era, method::TOOLS_LIST),
             ..Passage::request(message.into(), key, departure)
         };
-        self.link.send(self, passage).await;
+        self.forward(passage).await;
         match receiver.await {
             Ok(OwnAnswer::Response(bytes)) => Ok(bytes),
-            Ok(OwnAnswer::Failed) | Err(_) => Err(ListFailure::NoAnswer),
+            Ok(OwnAnswer::Failed(_)) | Err(_) => Err(ListFailure::NoAnswer),
         }
     }
 

@@ -1,13 +1,14 @@
 //! From the server: answers to the requests that wait for them, and its own messages to the client.
 
 use super::pending::{OwnAnswer, Pending, Purpose, Target};
-use super::{GivenUp, Ids, MODERN_ONLY, ServerEra, Session};
+use super::relay::Relayed;
+use super::{GivenUp, Ids, ServerEra, Session};
 use crate::answer;
+use crate::bridge::Original;
 use crate::link::{Link, Passage};
 use crate::recorder::{Peer, Sent};
 use crate::sink::{Offered, Sink};
 use bytes::Bytes;
-use callgate_core::refusal::Reason;
 use callgate_ledger::record::Status;
 use callgate_wire::list::{ToolList, result_of};
 use callgate_wire::mcp::{
@@ -38,7 +39,24 @@ pub enum Origin<'k> {
 #[derive(Debug, Clone, Copy)]
 struct Arrival<'k> {
     origin: Origin<'k>,
+    way: Way,
     at: Instant,
+}
+
+impl Arrival<'_> {
+    const fn status(&self) -> u16 {
+        match self.origin {
+            Origin::Shared => 200,
+            Origin::Reply { status, .. } => status,
+        }
+    }
+}
+
+/// Where a unit was before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    FromLink,
+    FromBridge,
 }
 
 /// Whether a unit held the answer that its origin waits for.
@@ -53,8 +71,18 @@ pub(crate) enum Seen {
 impl Session {
     /// Takes one unit from the server: a line, a body, or the data of an event.
     pub(crate) async fn on_server(self: &Arc<Self>, unit: Bytes, origin: Origin<'_>) -> Seen {
+        self.take_in(unit, origin, Way::FromLink).await
+    }
+
+    /// Takes one unit in the client's era from the bridge.
+    pub(crate) async fn deliver(self: &Arc<Self>, unit: Bytes, origin: Origin<'_>) -> Seen {
+        self.take_in(unit, origin, Way::FromBridge).await
+    }
+
+    async fn take_in(self: &Arc<Self>, unit: Bytes, origin: Origin<'_>, way: Way) -> Seen {
         let arrival = Arrival {
             origin,
+            way,
             at: Instant::now(),
         };
         let decoded = match decode(&unit, &self.gate.settings.bounds) {
@@ -70,6 +98,13 @@ impl Session {
         };
         let mut seen = Seen::Other;
         for message in &messages {
+            if way == Way::FromLink
+                && let Some(bridge) = self.crossing.bridge()
+                && !matches!(message.kind(), Kind::Response(_))
+            {
+                Box::pin(bridge.on_server(self, message, origin)).await;
+                continue;
+            }
             if self.on_message(&unit, message, arrival).await == Seen::Answered {
                 seen = Seen::Answered;
             }
@@ -105,7 +140,9 @@ impl Session {
         response: &Response<'_>,
         arrival: Arrival<'_>,
     ) -> Seen {
-        self.gate.health().succeeded();
+        if arrival.way == Way::FromLink {
+            self.gate.health().succeeded();
+        }
         let key = response.id.as_ref().map(callgate_wire::Id::key);
         let expected = match (arrival.origin, key) {
             (Origin::Shared, key) => key,
@@ -114,6 +151,14 @@ impl Session {
             // An error without an id answers the request whose reply it is.
             (Origin::Reply { to, .. }, None) => Some(to),
         };
+        if let (Some(key), Payload::Error(_)) = (expected, &response.payload)
+            && self.may_fall_forward(key)
+        {
+            let bytes = unit.slice_ref(message.raw());
+            let status = arrival.status();
+            self.fall_forward(key, Original::Answer { bytes, status });
+            return Seen::Answered;
+        }
         let Some((key, pending)) = expected.and_then(|key| Some((key, self.take(key)?))) else {
             self.unmatched(message, response, key);
             return Seen::Other;
@@ -148,10 +193,7 @@ impl Session {
         pending: Pending,
         arrival: Arrival<'_>,
     ) {
-        let status = match arrival.origin {
-            Origin::Shared => 200,
-            Origin::Reply { status, .. } => status,
-        };
+        let status = arrival.status();
         let ended = inspect(response);
         if let (Status::Accepted, Payload::Result(result), Some(tasks)) =
             (ended, &response.payload, self.gate.tasks())
@@ -172,18 +214,17 @@ impl Session {
                 let _ = sender.send(OwnAnswer::Response(unit.slice_ref(message.raw())));
                 return;
             }
+            Target::Relay(sender) => {
+                let bytes = unit.slice_ref(message.raw());
+                let _ = sender.send(Relayed::Answer { bytes, status });
+                return;
+            }
             Target::Client { sink, id, key: own } => (sink, id, own),
         };
         let bytes = match pending.kind {
             Purpose::List => self.shown(unit, message, response),
             Purpose::Initialize => {
                 self.learn_from_initialize(response);
-                if self.lock().server == ServerEra::Modern {
-                    let refusal = super::inbound::refusal(Reason::EraMismatch, MODERN_ONLY);
-                    self.record_refusal(&refusal, method::INITIALIZE, None);
-                    sink.answer(answer::refusal_error(&id, &refusal)).await;
-                    return;
-                }
                 Ok(unit.slice_ref(message.raw()))
             }
             Purpose::Discover => {
@@ -254,15 +295,15 @@ impl Session {
             (Payload::Result(_), agreed) => {
                 state.client = agreed;
                 state.server = ServerEra::Legacy;
-                if let Link::Http(link) = &self.link {
-                    link.set_version(agreed);
+                drop(state);
+                if !self.crossing.is_bridged() {
+                    self.crossing.go_straight();
+                    if let Link::Http(link) = &self.link {
+                        link.set_version(agreed);
+                    }
                 }
             }
-            (Payload::Error(error), _) => {
-                if matches!(error_code(*error), Some(-32_601 | -32_022)) {
-                    state.server = ServerEra::Modern;
-                }
-            }
+            (Payload::Error(_), _) => {}
         }
     }
 
@@ -327,7 +368,7 @@ impl Session {
         };
         match &pending.target {
             Target::Client { sink, .. } => Some((sink.clone(), rename)),
-            Target::Own(_) => None,
+            Target::Own(_) | Target::Relay(_) => None,
         }
     }
 
@@ -341,7 +382,7 @@ impl Session {
                 let rename = (self.ids == Ids::Mint).then(|| Rename::Subscription(own.clone()));
                 Some((sink.clone(), rename))
             }
-            Target::Own(_) => None,
+            Target::Own(_) | Target::Relay(_) => None,
         }
     }
 
@@ -362,7 +403,7 @@ impl Session {
     fn sink_of(&self, key: &IdKey) -> Option<Sink> {
         match &self.lock().pending.get(key)?.target {
             Target::Client { sink, .. } => Some(sink.clone()),
-            Target::Own(_) => None,
+            Target::Own(_) | Target::Relay(_) => None,
         }
     }
 
@@ -382,7 +423,7 @@ impl Session {
             .values()
             .filter_map(|pending| match &pending.target {
                 Target::Client { sink, .. } if !sink.is_closed() => Some((pending.started, sink)),
-                Target::Client { .. } | Target::Own(_) => None,
+                Target::Client { .. } | Target::Own(_) | Target::Relay(_) => None,
             });
         open.max_by_key(|(started, _)| *started)
             .map(|(_, sink)| sink.clone())
@@ -416,7 +457,7 @@ impl Session {
             self.lock().asked.remove(request.id.key());
         }
         let bytes = answer::error(request.id.raw(), -32_603, "the client cannot be asked now");
-        self.link.send(self, Passage::response(bytes)).await;
+        self.forward(Passage::response(bytes)).await;
     }
 }
 
@@ -450,10 +491,6 @@ fn inspect(response: &Response<'_>) -> Status {
     } else {
         Status::Ok
     }
-}
-
-fn error_code(error: RawJson<'_>) -> Option<i64> {
-    error.as_object()?.get("code")?.text().parse().ok()
 }
 
 /// Lines for a stdio client: an answer that came over HTTP may hold line breaks.

@@ -1,8 +1,10 @@
 //! Requests in flight: who asked, how to answer, and how far the bytes have gone.
 
+use super::relay::Relayed;
 use crate::recorder::Sent;
 use crate::sink::Sink;
 use bytes::Bytes;
+use callgate_core::refusal::Reason;
 use callgate_ledger::CallId;
 use callgate_wire::IdKey;
 use callgate_wire::mcp::Era;
@@ -62,6 +64,8 @@ pub(crate) enum Target {
     Client { sink: Sink, id: Box<str>, key: IdKey },
     /// Callgate itself.
     Own(oneshot::Sender<OwnAnswer>),
+    /// Another request of this table or of another session's, for which this one stands in the other era.
+    Relay(oneshot::Sender<Relayed>),
 }
 
 /// The answer to a request of Callgate's own.
@@ -69,8 +73,8 @@ pub(crate) enum Target {
 pub(crate) enum OwnAnswer {
     /// The server's response, whole.
     Response(Bytes),
-    /// None will come.
-    Failed,
+    /// None will come, for this reason.
+    Failed(Reason),
 }
 
 /// What a request is, as far as its answer is treated differently.

@@ -5,6 +5,7 @@ use super::listing::Tools;
 use super::pending::{Clock, Departure, Pending, Purpose, Target};
 use super::{PERHAPS_LEGACY, Session};
 use crate::answer;
+use crate::bridge::Bridge;
 use crate::link::{Passage, Style};
 use crate::recorder::{AdmitError, Asked, Company, Refused};
 use crate::sink::{Sink, object};
@@ -69,6 +70,29 @@ enum Judged {
     NeedsList,
 }
 
+/// Whether a request takes up a call that has been counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Counted {
+    Before,
+    Not,
+}
+
+impl Judged {
+    /// Takes nothing from limits for a call that has been counted.
+    fn counted(self, counted: Counted) -> Self {
+        match (self, counted) {
+            (Self::Admit { admission, asked }, Counted::Before) => Self::Admit {
+                admission: Admission {
+                    reservations: Vec::new(),
+                    ..admission
+                },
+                asked,
+            },
+            (judged, _) => judged,
+        }
+    }
+}
+
 impl Session {
     /// Judges a tool call. Where the tools are at hand, the decision is made before this returns, so that
     /// calls are admitted in the order in which they came.
@@ -88,7 +112,7 @@ impl Session {
         let at_hand = self.catalogue.fresh();
         let verdict_at_hand = match &at_hand {
             Some(tools) if tools.get(&call.name).is_some() || !self.may_relist() => {
-                self.decide_call(call, Some(tools))
+                self.decide_call(call, Some(tools)).counted(self.counted(request))
             }
             Some(_) | None => Judged::NeedsList,
         };
@@ -171,8 +195,33 @@ impl Session {
             return Judged::NeedsList;
         };
         match ToolCall::from_request(request) {
-            Ok(Some(call)) => self.decide_call(&call, tools.as_deref()),
+            Ok(Some(call)) => self
+                .decide_call(&call, tools.as_deref())
+                .counted(self.counted(request)),
             Ok(None) | Err(_) => Judged::NeedsList,
+        }
+    }
+
+    /// Judges a request again that was admitted before: the policy may have changed since. It counts once.
+    pub(crate) async fn judge_again(self: &Arc<Self>, judged: &Bytes) -> Result<(), Refusal> {
+        let Ok(Decoded::Single(message)) = decode(judged, &self.gate.settings.bounds) else {
+            return Err(list_unavailable());
+        };
+        let Kind::Request(request) = message.kind() else {
+            return Err(list_unavailable());
+        };
+        let call = ToolCall::from_request(request).ok().flatten();
+        let Some(call) = call else {
+            let decision = self.decide_other(&self.gate.program(), &request.method, request.params.as_ref());
+            return match decision {
+                Decision::Deny(refusal) => Err(refusal),
+                Decision::Admit(_) => Ok(()),
+            };
+        };
+        match self.judge_with_list(judged, &call.name, None).await {
+            Judged::Admit { .. } => Ok(()),
+            Judged::Deny { refusal, .. } => Err(refusal),
+            Judged::NeedsList => Err(list_unavailable()),
         }
     }
 
@@ -252,6 +301,7 @@ impl Session {
     ) {
         let grants = self.grants_generation();
         let program = self.gate.program();
+        let counted = self.counted(request);
         let decision = match self.refuse_task(request) {
             Some(refusal) => Decision::Deny(refusal),
             None => self.decide_other(&program, &request.method, request.params.as_ref()),
@@ -269,13 +319,19 @@ impl Session {
                 };
                 intake.answer_with(sink, bytes, status);
             }
-            Decision::Admit(admission) if admission.reservations.is_empty() && admission.slots.is_empty() => {
+            Decision::Admit(admission)
+                if admission.slots.is_empty()
+                    && (admission.reservations.is_empty() || counted == Counted::Before) =>
+            {
                 if let Some(key) = &passage.key {
                     self.start_clock(key);
                 }
                 intake.passages.push(passage);
             }
-            Decision::Admit(admission) => {
+            Decision::Admit(mut admission) => {
+                if counted == Counted::Before {
+                    admission.reservations.clear();
+                }
                 let params = request.params.as_ref().map(|params| params.raw().bytes());
                 let asked = Asked::method(&request.method, params, &program).under(grants);
                 let session = Arc::clone(self);
@@ -296,6 +352,14 @@ impl Session {
                     Ready { passage, verdict }
                 })));
             }
+        }
+    }
+
+    /// Whether a request takes up a call that waits at the server for what its client has yet to say.
+    fn counted(&self, request: &Request<'_>) -> Counted {
+        match self.crossing.bridge() {
+            Some(Bridge::ToLegacy(bridge)) if bridge.is_parked(self, request) => Counted::Before,
+            Some(_) | None => Counted::Not,
         }
     }
 
@@ -345,14 +409,14 @@ impl Session {
     /// Sends an admitted call on its way, or its refusal back.
     pub async fn release(self: &Arc<Self>, ready: Ready) {
         if let Some(passage) = self.clear(ready).await {
-            self.link.send(self, passage).await;
+            self.forward(passage).await;
         }
     }
 
     /// As [`Session::release`], and sees a call over HTTP through to its answer.
     pub async fn see_through(self: &Arc<Self>, ready: Ready) {
         if let Some(passage) = self.clear(ready).await {
-            self.link.carry(self, passage).await;
+            self.carry(passage).await;
         }
     }
 

@@ -1,5 +1,6 @@
 //! Deadlines: whatever a server does not answer in time is given up, and said to be.
 
+use super::pending::{Pending, Target};
 use super::{GIVEN_UP_MAX, Session, State, Watch};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +25,9 @@ impl Session {
                 let Some(session) = weak.upgrade() else { return };
                 session.sweep().await;
                 let mut state = session.lock();
-                if state.pending.is_empty() {
+                // What stands in for another request has no deadline of its own.
+                let is_relay = |pending: &Pending| matches!(pending.target, Target::Relay(_));
+                if state.pending.values().all(is_relay) {
                     state.watch = Watch::Off;
                     return;
                 }

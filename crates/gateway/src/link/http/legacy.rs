@@ -49,6 +49,10 @@ impl LegacyLink {
         }
     }
 
+    pub(in crate::link) fn sibling(&self) -> Self {
+        Self::new(self.endpoint.clone())
+    }
+
     /// Sends a message, and returns once the server has taken it.
     pub(in crate::link) async fn carry(&self, session: &Arc<Session>, passage: Passage) {
         self.turn.wait().await;

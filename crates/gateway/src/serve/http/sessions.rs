@@ -1,6 +1,7 @@
 //! Sessions that Callgate keeps for clients before 2026-07-28, and the one that all stateless requests share.
 
 use super::streams::Streams;
+use crate::bridge::{Crossing, Spawner};
 use crate::gate::Gate;
 use crate::link::Link;
 use crate::link::child::{self, End, ServerCommand, SpawnError};
@@ -9,7 +10,7 @@ use crate::session::{Ids, Session};
 use crate::settings::Settings;
 use callgate_core::name::SessionId;
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -56,6 +57,7 @@ pub(super) struct Sessions {
     upstream: Upstream,
     children: Children,
     state: Mutex<State>,
+    this: Weak<Self>,
 }
 
 /// The children of all sessions of a gateway. Each holds a place until nothing of it is left.
@@ -86,6 +88,8 @@ struct State {
     /// Parts of sessions with all servers of the caller, by the ids of those.
     joined: HashMap<SessionId, Held>,
     stateless: Option<Held>,
+    /// Further processes of the server for requests that name no session, by what their clients declare.
+    further: Vec<Held>,
     opened: Openings,
 }
 
@@ -163,13 +167,14 @@ impl Held {
 }
 
 impl Sessions {
-    pub(super) fn new(gate: Arc<Gate>, upstream: Upstream, children: Children) -> Self {
-        Self {
+    pub(super) fn new(gate: Arc<Gate>, upstream: Upstream, children: Children) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
             gate,
             upstream,
             children,
             state: Mutex::new(State::default()),
-        }
+            this: Weak::clone(this),
+        })
     }
 
     pub(super) const fn gate(&self) -> &Arc<Gate> {
@@ -227,6 +232,9 @@ impl Sessions {
         let held = self.connect(None, Ids::Mint)?;
         let opened = held.opened();
         state.stateless = Some(held);
+        for further in state.further.drain(..) {
+            tokio::spawn(end(further));
+        }
         Ok(opened)
     }
 
@@ -293,7 +301,10 @@ impl Sessions {
             };
             let state = std::mem::replace(&mut *state, ended);
             let (open, joined) = (state.open.into_values(), state.joined.into_values());
-            open.chain(joined).chain(state.stateless).collect()
+            open.chain(joined)
+                .chain(state.stateless)
+                .chain(state.further)
+                .collect()
         };
         futures_util::future::join_all(held.into_iter().map(end)).await;
     }
@@ -318,13 +329,16 @@ impl Sessions {
                 tokio::spawn(end(held));
             }
         }
+        let is_over = |held: &mut Held| held.session.is_closed();
+        for over in state.further.extract_if(.., is_over) {
+            tokio::spawn(end(over));
+        }
         for held in state.open.values() {
             held.streams.sweep();
         }
     }
 
     fn connect(&self, id: Option<SessionId>, ids: Ids) -> Result<Held, OpenError> {
-        let used = Instant::now();
         match &self.upstream {
             Upstream::Url(endpoint) | Upstream::Legacy(endpoint) => {
                 let endpoint = Endpoint::clone(endpoint);
@@ -337,48 +351,79 @@ impl Sessions {
                 Ok(Held {
                     session: Session::new(Arc::clone(&self.gate), id, ids, link),
                     streams: Arc::default(),
-                    used,
+                    used: Instant::now(),
                     child: None,
                 })
             }
-            Upstream::Command(command) => {
-                let place = self.children.place().ok_or(OpenError::TooManyChildren)?;
-                let health = Arc::clone(self.gate.health());
-                health.attempt(|| used).map_err(OpenError::Failing)?;
-                let (link, process) = child::spawn(command).inspect_err(|cause| {
-                    tracing::error!(server = %self.gate.server, %cause, "a server could not be started");
-                    health.failed(used);
-                })?;
-                if let Some(meter) = self.gate.meter() {
-                    meter.child_started();
-                }
-                let session = Session::new(Arc::clone(&self.gate), id, ids, Link::Child(link));
-                let (sender, receiver) = watch::channel(End::NotYet);
-                let served = Arc::clone(&session);
-                let keeper = tokio::spawn(async move {
-                    let wanted = receiver.clone();
-                    let ended = process.serve(Arc::clone(&served), receiver).await;
-                    if let Err(cause) = ended {
-                        tracing::warn!(%cause, "a server could not be waited for");
-                    }
-                    // One that was told to end did not fail.
-                    if !served.was_answered() && *wanted.borrow() == End::NotYet {
-                        health.failed(Instant::now());
-                    }
-                    drop(place);
-                });
-                Ok(Held {
-                    session,
-                    streams: Arc::default(),
-                    used,
-                    child: Some((sender, keeper)),
-                })
-            }
+            Upstream::Command(command) => self.start(command, |link| {
+                let session = Session::new(Arc::clone(&self.gate), id, ids, link);
+                session.spawn_by(Weak::clone(&self.this) as Weak<dyn Spawner>);
+                session
+            }),
         }
+    }
+
+    /// Starts a child, for a session over its link.
+    fn start(
+        &self,
+        command: &ServerCommand,
+        session: impl FnOnce(Link) -> Arc<Session>,
+    ) -> Result<Held, OpenError> {
+        let used = Instant::now();
+        let place = self.children.place().ok_or(OpenError::TooManyChildren)?;
+        let health = Arc::clone(self.gate.health());
+        health.attempt(|| used).map_err(OpenError::Failing)?;
+        let (link, process) = child::spawn(command).inspect_err(|cause| {
+            tracing::error!(server = %self.gate.server, %cause, "a server could not be started");
+            health.failed(used);
+        })?;
+        if let Some(meter) = self.gate.meter() {
+            meter.child_started();
+        }
+        let session = session(Link::Child(link));
+        let (sender, receiver) = watch::channel(End::NotYet);
+        let served = Arc::clone(&session);
+        let keeper = tokio::spawn(async move {
+            let wanted = receiver.clone();
+            let ended = process.serve(Arc::clone(&served), receiver).await;
+            if let Err(cause) = ended {
+                tracing::warn!(%cause, "a server could not be waited for");
+            }
+            // One that was told to end did not fail.
+            if !served.was_answered() && *wanted.borrow() == End::NotYet {
+                health.failed(Instant::now());
+            }
+            drop(place);
+        });
+        Ok(Held {
+            session,
+            streams: Arc::default(),
+            used,
+            child: Some((sender, keeper)),
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Spawner for Sessions {
+    fn spawn(&self, crossing: Crossing) -> Result<Arc<Session>, String> {
+        let Upstream::Command(command) = &self.upstream else {
+            return Err("the server is no process".to_owned());
+        };
+        let mut state = self.lock();
+        if state.has_ended {
+            return Err(OpenError::Ended.to_string());
+        }
+        let gate = Arc::clone(&self.gate);
+        let held = self
+            .start(command, |link| Session::leg(gate, link, crossing))
+            .map_err(|cause| cause.to_string())?;
+        let session = Arc::clone(&held.session);
+        state.further.push(held);
+        Ok(session)
     }
 }
 
@@ -413,7 +458,7 @@ impl Drop for Untold {
 
 async fn end(held: Held) {
     held.session.client_gone();
-    held.session.link().close().await;
+    held.session.hang_up().await;
     if let Some((sender, keeper)) = held.child {
         sender.send_replace(End::Wanted);
         let _ = keeper.await;

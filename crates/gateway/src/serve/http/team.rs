@@ -267,11 +267,7 @@ impl Team {
         if !matches!(behind.upstream, Upstream::Command(_)) {
             gate = gate.sharing(Arc::clone(&behind.health), Arc::clone(&behind.tasks));
         }
-        let mount = Arc::new(Sessions::new(
-            Arc::new(gate),
-            behind.upstream.clone(),
-            self.children.clone(),
-        ));
+        let mount = Sessions::new(Arc::new(gate), behind.upstream.clone(), self.children.clone());
         state.mounts.insert(name.clone(), Arc::clone(&mount));
         Some(mount)
     }
