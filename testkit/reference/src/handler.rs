@@ -1,11 +1,11 @@
 //! The server's methods.
 
 use crate::catalogue::{self, complete, lasting, typed};
-use crate::{asking, tasks, tools};
+use crate::{asking, live, tasks, tools};
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams, CompleteResult,
-    GetPromptRequestParams, GetPromptResponse, GetPromptResult, GetTaskParams, GetTaskResult, Implementation,
-    ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams, CompleteRequestParams,
+    CompleteResult, GetPromptRequestParams, GetPromptResponse, GetPromptResult, GetTaskParams, GetTaskResult,
+    Implementation, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
     PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult,
     RequestStateCodec, ServerCapabilities, ServerConfig, SetLevelRequestParams, SubscribeRequestParams,
     SubscriptionFilter, Tool, UnsubscribeRequestParams, UpdateTaskParams,
@@ -45,6 +45,20 @@ impl Reference {
         self.lock().values().cloned().collect()
     }
 
+    async fn called(
+        &self,
+        request: &CallToolRequestParams,
+        context: &Context,
+    ) -> Result<CallToolResponse, ErrorData> {
+        if tasks::TOOLS.contains(&request.name.as_ref()) {
+            return tasks::call(self, request, context);
+        }
+        if let Some(answer) = asking::call(self, request, context) {
+            return answer;
+        }
+        tools::call(self, request, context).await
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, SubscriptionSink>> {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -79,16 +93,21 @@ impl ServerHandler for Reference {
 
     async fn call_tool(
         &self,
-        request: CallToolRequestParams,
+        mut request: CallToolRequestParams,
         context: Context,
     ) -> Result<CallToolResponse, ErrorData> {
-        if tasks::TOOLS.contains(&request.name.as_ref()) {
-            return tasks::call(self, &request, &context);
+        for _ in 0..live::ROUNDS_MAX {
+            let required = match self.called(&request, &context).await? {
+                CallToolResponse::InputRequired(required) if live::is_legacy(&context) => required,
+                other => return Ok(other),
+            };
+            request.request_state.clone_from(&required.request_state);
+            match live::answered(required, &context).await {
+                Ok(responses) => request.input_responses = Some(responses),
+                Err(error) => return Ok(CallToolResult::error(tools::texts(&error.message)?).into()),
+            }
         }
-        if let Some(answer) = asking::call(self, &request, &context) {
-            return answer;
-        }
-        tools::call(self, &request, &context).await
+        Err(ErrorData::internal_error("too many questions", None))
     }
 
     async fn list_prompts(
@@ -102,10 +121,15 @@ impl ServerHandler for Reference {
     async fn get_prompt(
         &self,
         request: GetPromptRequestParams,
-        _: Context,
+        context: Context,
     ) -> Result<GetPromptResponse, ErrorData> {
         if request.name == asking::PROMPT {
-            return asking::prompt(request.input_responses.as_ref());
+            return match asking::prompt(request.input_responses.as_ref())? {
+                GetPromptResponse::InputRequired(required) if live::is_legacy(&context) => {
+                    asking::prompt(Some(&live::answered(required, &context).await?))
+                }
+                other => Ok(other),
+            };
         }
         let argument = |name: &str| {
             let value = request

@@ -1,16 +1,21 @@
 //! A reference MCP server: what the official conformance suite asks of a server, in both eras of the protocol, over
-//! Streamable HTTP on loopback. It prints its URL, and serves until it is ended.
+//! Streamable HTTP on loopback. It prints its URL, and serves until it is ended. `--era legacy` and `--era modern` make
+//! it a server of one era alone.
 //!
 //! The names and values of its tools, prompts and resources are those that the suite's scenarios look for.
 
 mod asking;
 mod catalogue;
+mod era;
 mod handler;
+mod live;
 mod polling;
 mod tasks;
 mod tools;
 
+use era::Eras;
 use handler::Reference;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use polling::Sessions;
@@ -22,6 +27,7 @@ use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
+    let eras = Eras::of(std::env::args().skip(1));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = listener.local_addr()?;
     writeln!(std::io::stdout(), "http://{address}/mcp")?;
@@ -38,7 +44,16 @@ async fn main() -> std::io::Result<()> {
         let (stream, _) = listener.accept().await?;
         // An event is several small writes, which would wait for each other's acknowledgements.
         stream.set_nodelay(true)?;
-        let service = TowerToHyperService::new(service.clone());
+        let whole = TowerToHyperService::new(service.clone());
+        let service = service_fn(move |request| {
+            let (whole, refused) = (whole.clone(), eras.refuse(&request));
+            async move {
+                match refused {
+                    Some(refused) => Ok(refused),
+                    None => whole.call(request).await,
+                }
+            }
+        });
         tokio::spawn(async move {
             let mut server = hyper::server::conn::http1::Builder::new();
             server.timer(TokioTimer::new());

@@ -2,10 +2,12 @@
 
 use crate::catalogue::{PNG, WAV, typed};
 use crate::handler::Reference;
+use crate::live;
 use crate::polling::POLLED_FOR;
 use rmcp::RoleServer;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ClientCapabilities, ContentBlock, ErrorData,
+    InputRequiredResult,
 };
 use rmcp::service::RequestContext;
 use serde_json::{Value, json};
@@ -79,14 +81,11 @@ pub(crate) async fn call(
         "test_sampling" => {
             let prompt = argument("prompt").unwrap_or_default();
             let message = json!({"role": "user", "content": {"type": "text", "text": prompt}});
-            let asked = typed(json!({"messages": [message], "maxTokens": 100}))?;
-            match context.peer.create_message(asked).await {
-                Ok(answer) => {
-                    let answer = serde_json::to_value(answer).unwrap_or_default();
-                    said(&format!("LLM response: {}", text_of(answer.get("content"))))
-                }
-                Err(error) => Ok(CallToolResult::error(texts(&error.to_string())?).into()),
-            }
+            let asked = json!({"method": "sampling/createMessage",
+                "params": {"messages": [message], "maxTokens": 100}});
+            asked_once(request, asked, |answer| {
+                format!("LLM response: {}", text_of(answer.get("content")))
+            })
         }
         "test_elicitation" => {
             let properties = json!({
@@ -95,10 +94,10 @@ pub(crate) async fn call(
             });
             let schema =
                 json!({"type": "object", "properties": properties, "required": ["username", "email"]});
-            elicit(context, argument("message").unwrap_or_default(), schema).await
+            elicit(request, argument("message").unwrap_or_default(), &schema)
         }
-        "test_elicitation_sep1034_defaults" => elicit(context, "Review the defaults", with_defaults()).await,
-        "test_elicitation_sep1330_enums" => elicit(context, "Choose", with_choices()).await,
+        "test_elicitation_sep1034_defaults" => elicit(request, "Review the defaults", &with_defaults()),
+        "test_elicitation_sep1330_enums" => elicit(request, "Choose", &with_choices()),
         "json_schema_2020_12_tool" => said(argument("name").unwrap_or("nobody")),
         "test_custom_header" => said(argument("value").unwrap_or_default()),
         "test_trigger_tool_change" => {
@@ -106,11 +105,17 @@ pub(crate) async fn call(
                 // One that has left is not told.
                 let _ = listener.notify_tool_list_changed().await;
             }
+            if live::is_legacy(context) {
+                let _ = context.peer.notify_tool_list_changed().await;
+            }
             said("The list of tools is said to have changed")
         }
         "test_trigger_prompt_change" => {
             for listener in server.listeners() {
                 let _ = listener.notify_prompt_list_changed().await;
+            }
+            if live::is_legacy(context) {
+                let _ = context.peer.notify_prompt_list_changed().await;
             }
             said("The list of prompts is said to have changed")
         }
@@ -174,23 +179,37 @@ async fn progress(context: &RequestContext<RoleServer>) -> Result<CallToolRespon
     said("The work is done")
 }
 
-async fn elicit(
-    context: &RequestContext<RoleServer>,
-    message: &str,
-    schema: Value,
+/// Asks the client one thing, and says what came of it.
+fn asked_once(
+    request: &CallToolRequestParams,
+    asked: Value,
+    tell: impl Fn(&Value) -> String,
 ) -> Result<CallToolResponse, ErrorData> {
-    let asked = typed(json!({"mode": "form", "message": message, "requestedSchema": schema}))?;
-    match context.peer.create_elicitation(asked).await {
-        Ok(answer) => {
-            let answer = serde_json::to_value(answer).unwrap_or_default();
-            let action = answer["action"].as_str().unwrap_or_default();
-            said(&format!(
-                "User response: action={action}, content={}",
-                answer["content"]
-            ))
+    let answer = request
+        .input_responses
+        .as_ref()
+        .and_then(|responses| responses.get("asked"));
+    match answer {
+        Some(answer) => said(&tell(answer)),
+        None => {
+            let required: InputRequiredResult =
+                typed(json!({"resultType": "input_required", "inputRequests": {"asked": asked}}))?;
+            Ok(required.into())
         }
-        Err(error) => Ok(CallToolResult::error(texts(&error.to_string())?).into()),
     }
+}
+
+fn elicit(
+    request: &CallToolRequestParams,
+    message: &str,
+    schema: &Value,
+) -> Result<CallToolResponse, ErrorData> {
+    let asked = json!({"method": "elicitation/create",
+        "params": {"mode": "form", "message": message, "requestedSchema": schema}});
+    asked_once(request, asked, |answer| {
+        let action = answer["action"].as_str().unwrap_or_default();
+        format!("User response: action={action}, content={}", answer["content"])
+    })
 }
 
 fn with_defaults() -> Value {

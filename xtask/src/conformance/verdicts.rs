@@ -127,8 +127,16 @@ impl Verdicts {
         self.0.iter().filter(|(_, verdict)| verdict.status == "FAILURE")
     }
 
-    /// What is another verdict in `other`, or is in one of the two alone.
+    /// What is another verdict in `other`, or is in one of the two alone, in words.
     pub(super) fn differing(&self, other: &Self) -> Vec<String> {
+        self.differences(other)
+            .into_iter()
+            .map(|(_, words)| words)
+            .collect()
+    }
+
+    /// What is another verdict in `other`, or is in one of the two alone: the check as it is named, and in words.
+    pub(super) fn differences(&self, other: &Self) -> Vec<(String, String)> {
         let mut keys: Vec<&Check> = self.0.keys().chain(other.0.keys()).collect();
         keys.sort();
         keys.dedup();
@@ -138,7 +146,10 @@ impl Verdicts {
             .filter_map(|key| {
                 let (alone, through) = (self.0.get(key), other.0.get(key));
                 let is_same = alone.map(|verdict| &verdict.status) == through.map(|verdict| &verdict.status);
-                (!is_same).then(|| format!("{key}: {} alone, {} through", said(alone), said(through)))
+                (!is_same).then(|| {
+                    let words = format!("{key}: {} alone, {} through", said(alone), said(through));
+                    (key.to_string(), words)
+                })
             })
             .collect()
     }
