@@ -1,5 +1,6 @@
 //! Clients of one era before servers of the other, and all pairs of versions.
 
+mod all_servers;
 mod pairs;
 mod real;
 mod to_legacy;
