@@ -9,6 +9,7 @@ mod desk;
 mod links;
 mod odd;
 mod page;
+mod serving;
 mod shown;
 
 use desk::Desk;
@@ -62,6 +63,10 @@ const ODD: &[(Place, Run)] = &[
         odd::a_team_is_set_up,
     ),
     (("docs/serve.md", "{\n  \"mcpServers\""), odd::a_team_is_served),
+    (
+        ("docs/serve.md", "WARN the configuration was reloaded"),
+        serving::reloads,
+    ),
     (
         ("docs/serve-config.md", "callgate validate callgate.yaml\n"),
         odd::about_configurations,

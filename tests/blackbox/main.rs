@@ -29,6 +29,8 @@ mod refused_at_start;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod reload_config;
+#[cfg(test)]
 mod secrets_stay;
 #[cfg(test)]
 mod seeds_and_attacks;

@@ -118,6 +118,8 @@ pub(crate) struct Loading {
     pub(crate) policies: Vec<Checked>,
     /// All files that were read or looked for, this one among them. A change of any may change the outcome.
     pub(crate) files: BTreeSet<PathBuf>,
+    /// Those of them that hold the certificate and its key.
+    pub(crate) certificate: BTreeSet<PathBuf>,
     /// The configuration, where there are no errors anywhere.
     pub(crate) config: Option<Config>,
 }
@@ -169,6 +171,7 @@ impl Loading {
             base: path.parent().unwrap_or(Path::new("")),
             variables,
             files: BTreeSet::from([path.to_owned()]),
+            certificate: BTreeSet::new(),
             policies: Vec::new(),
         };
         let (veil, diagnostics, config) = match read_document(&text, &vocabulary::CONFIGURATION) {
@@ -179,7 +182,7 @@ impl Loading {
             }
             Err(found) => (Veil::of_unread(&text), found.0, None),
         };
-        let (policies, files) = (reader.policies, reader.files);
+        let (policies, files, certificate) = (reader.policies, reader.files, reader.certificate);
         Self {
             name,
             text,
@@ -187,6 +190,7 @@ impl Loading {
             diagnostics,
             policies,
             files,
+            certificate,
             config,
         }
     }

@@ -2,8 +2,8 @@
 
 pub(crate) mod headers;
 mod pipes;
-pub(crate) mod policy;
-pub(crate) mod reload;
+mod policy;
+mod reload;
 mod setup;
 
 pub(crate) use setup::{local, state_dir};
@@ -83,15 +83,11 @@ async fn serve(args: &RunArgs, plan: setup::Plan) -> anyhow::Result<Ended> {
         }
     });
     let gate = plan.gate;
-    let server = gate.server.clone();
     let target = reload::Target {
         slot: plan.slot,
         store: Arc::clone(&plan.store),
         mode: args.reload,
-        name: "the policy".to_owned(),
-        server: Some(server.clone()),
-        in_force: Box::new(move |program| vec![setup::in_force(&server, program)]),
-        turn: Arc::default(),
+        server: gate.server.clone(),
     };
     reload::watch(target, &gate, plan.policy);
     let served = match args.transport.unwrap_or(Transport::Stdio) {

@@ -1,38 +1,39 @@
 //! `callgate serve`: one address before all servers of a team, each caller with a grant of its own.
 
+mod certificate;
+mod difference;
+mod files;
+mod grants;
+mod reload;
+
 use crate::args::{self, Reload};
-use crate::config::{self, Config, HostName, RemoteTransport, Server, Tls};
-use crate::run::policy::PolicyFile;
-use crate::run::reload::{self, Target};
+use crate::config::{self, Config, HostName, Loading, RemoteTransport, Server};
 use crate::run::{self, Ended};
 use crate::words::{COLOURED, say, stderr_has_colour};
 use anyhow::{Context, bail};
 use callgate_core::name::ServerName;
-use callgate_core::program::Program;
 use callgate_gateway::Settings;
 use callgate_gateway::gate::PolicySlot;
 use callgate_gateway::link::child::{End, Environment, ServerCommand};
 use callgate_gateway::link::http::Endpoint;
 use callgate_gateway::metrics::{Exposition, Metrics};
 use callgate_gateway::recorder::Recorder;
-use callgate_gateway::serve::http::{
-    self, Access, Certificate, Doors, Granted, Guard, Roll, Source, Team, Upstream, Wire,
-};
+use callgate_gateway::serve::http::{self, Access, Doors, Guard, Team, Upstream, Wire};
 use callgate_ledger::record;
 use callgate_policy::Style;
-use callgate_store::{
-    Durability, PolicyInForce, PolicyName, RunInfo, StopReason, Store, StoreError, StoreOptions,
-};
+use callgate_store::{Durability, PolicyInForce, PolicyName, RunInfo, StopReason, Store, StoreOptions};
 use clap::Args;
+use files::Files;
+use grants::{Slots, StoreGrants, nothing};
+use reload::Reloader;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -54,7 +55,7 @@ pub(crate) struct ServeArgs {
     /// The state folder, in place of the configuration's
     #[arg(long, value_name = "DIR", env = "CALLGATE_STATE_DIR")]
     state_dir: Option<PathBuf>,
-    /// What an edited policy may do: any, tighten (a looser one waits for a restart), off
+    /// What a changed configuration or policy may do: any, tighten (what is looser waits for a restart), off
     #[arg(long, value_enum, default_value_t = Reload::Any)]
     reload: Reload,
     /// Sessions that a grant may open within a minute with each server
@@ -65,18 +66,11 @@ pub(crate) struct ServeArgs {
     log_level: args::LogLevel,
 }
 
-/// How often the files of a certificate are looked at.
-const CERTIFICATE_PERIOD: Duration = Duration::from_millis(500);
-
-/// The policies by name, each where it can be replaced.
-type Slots = BTreeMap<PolicyName, Arc<PolicySlot>>;
-
 /// All that the gateway is made of.
 struct Plan {
     config: Config,
-    policies: BTreeMap<PolicyName, PolicyFile>,
+    files: Files,
     slots: Arc<Slots>,
-    servers: Arc<[ServerName]>,
     store: Arc<Store>,
 }
 
@@ -111,37 +105,26 @@ fn raise_descriptors_max() {
 }
 
 fn plan(args: &ServeArgs) -> anyhow::Result<Plan> {
-    let config = read(&args.config)?;
-    let mut policies = BTreeMap::new();
-    for (name, policy) in &config.policies {
-        policies.insert(PolicyName::new(name.as_str())?, PolicyFile::read(&policy.path)?);
-    }
-    let slots: Arc<Slots> = Arc::new(
-        policies
-            .iter()
-            .map(|(name, file)| {
-                (
-                    name.clone(),
-                    PolicySlot::new(Arc::new(file.loaded.program.clone())),
-                )
-            })
-            .collect(),
-    );
-    let servers: Arc<[ServerName]> = config.servers.keys().map(|name| name.core().clone()).collect();
-    let in_force = in_force(&servers, slots.values().map(|slot| slot.program()));
-    let store = Arc::new(open(args, &config, in_force)?);
+    let (loading, files) = Files::load(&args.config)?;
+    say_findings(&loading);
+    let name = loading.name;
+    let config = loading.config.with_context(|| {
+        format!(
+            "the configuration {name} is not valid; `callgate validate {name}` says all that is wrong with it"
+        )
+    })?;
+    let slots = Arc::new(slots(&config)?);
+    let store = Arc::new(open(args, &config, in_force(&config))?);
     Ok(Plan {
         config,
-        policies,
+        files,
         slots,
-        servers,
         store,
     })
 }
 
-/// Reads the configuration; what is wrong with it is said, and is the error.
-fn read(path: &Path) -> anyhow::Result<Config> {
-    let loading = config::load(path)?;
+/// Says what was found in a configuration and in its policies.
+fn say_findings(loading: &Loading) {
     let style = if stderr_has_colour() {
         COLOURED
     } else {
@@ -150,12 +133,19 @@ fn read(path: &Path) -> anyhow::Result<Config> {
     for finding in loading.shown(&style) {
         say(&finding);
     }
-    let name = loading.name.clone();
-    loading.config.with_context(|| {
-        format!(
-            "the configuration {name} is not valid; `callgate validate {name}` says all that is wrong with it"
-        )
-    })
+    for policy in &loading.policies {
+        for found in &policy.diagnostics {
+            say(&found.render(&policy.source.name, &policy.source.text, &style));
+        }
+    }
+}
+
+fn slots(config: &Config) -> anyhow::Result<Slots> {
+    let slot = |(name, policy): (&config::PolicyName, &config::LoadedPolicy)| {
+        let slot = PolicySlot::new(Arc::clone(&policy.program));
+        Ok((PolicyName::new(name.as_str())?, slot))
+    };
+    config.policies.iter().map(slot).collect()
 }
 
 fn open(args: &ServeArgs, config: &Config, policies: Vec<PolicyInForce>) -> anyhow::Result<Store> {
@@ -184,22 +174,20 @@ fn open(args: &ServeArgs, config: &Config, policies: Vec<PolicyInForce>) -> anyh
 
 /// What the store has to know: which policy a server's calls are judged by changes with the grants, so each
 /// server's histories are kept for the limits of all.
-fn in_force(servers: &[ServerName], programs: impl Iterator<Item = Arc<Program>>) -> Vec<PolicyInForce> {
+fn in_force(config: &Config) -> Vec<PolicyInForce> {
     let mut digest = Sha256::new();
     let mut limits = Vec::new();
-    for program in programs {
-        digest.update(program.digest);
-        limits.extend(program.limits_in_force());
+    for policy in config.policies.values() {
+        digest.update(policy.program.digest);
+        limits.extend(policy.program.limits_in_force());
     }
     let digest: [u8; 32] = digest.finalize().into();
-    servers
-        .iter()
-        .map(|server| PolicyInForce {
-            server: server.clone(),
-            digest,
-            limits: limits.clone(),
-        })
-        .collect()
+    let in_force = |name: &config::ServerName| PolicyInForce {
+        server: name.core().clone(),
+        digest,
+        limits: limits.clone(),
+    };
+    config.servers.keys().map(in_force).collect()
 }
 
 async fn serve(args: &ServeArgs, plan: Plan) -> anyhow::Result<Ended> {
@@ -209,19 +197,16 @@ async fn serve(args: &ServeArgs, plan: Plan) -> anyhow::Result<Ended> {
         end.send_replace(End::Urgent);
         signal
     });
-    let metrics = plan
-        .config
-        .metrics
-        .map(|_| Metrics::new(plan.servers.iter().cloned()));
-    let team = team(args, &plan, metrics.as_ref())?;
     let config = &plan.config;
+    let metrics = config.metrics.map(|_| Metrics::new(names(config)));
+    let team = team(args, &plan, metrics.as_ref())?;
     if !team.has_grants() && !config.listen.ip().is_loopback() {
         bail!(
             "no grant was made yet, and {} can be reached from other machines; make one with `callgate grants create`, or listen on 127.0.0.1",
             config.listen
         );
     }
-    if !team.has_grants() && !config.hosts.is_empty() && !config.local.is_empty() {
+    if !team.has_grants() && lets_in_a_proxy(config) {
         bail!(
             "no grant was made yet, and `hosts` says that callers come through a proxy, which looks like a caller on this machine; make one with `callgate grants create`, or take `local` away"
         );
@@ -234,19 +219,31 @@ async fn serve(args: &ServeArgs, plan: Plan) -> anyhow::Result<Ended> {
         );
     }
     team.watch();
-    if let Some(metrics) = &metrics {
-        tell_metrics(config, metrics, &team).await?;
-    }
     let guard = guard(config, address);
-    let (wire, scheme) = match &config.tls {
+    let mut guards = vec![(address, guard.clone())];
+    if let Some(metrics) = &metrics {
+        guards.extend(tell_metrics(config, metrics, &team).await?);
+    }
+    let certificate = config.tls.as_ref().map(config::Tls::load).transpose()?;
+    let (wire, scheme) = match &certificate {
         None => (Wire::Plain, "http"),
-        Some(tls) => {
-            let certificate = tls.load()?;
-            follow_certificate(tls.clone(), certificate.clone());
-            (Wire::Tls(certificate), "https")
-        }
+        Some(certificate) => (Wire::Tls(certificate.clone()), "https"),
     };
-    follow(args, plan);
+    let shown = certificate.zip(config.tls.clone());
+    let certificate = shown.map(|(certificate, tls)| certificate::follow(tls, certificate));
+    let reloader = Reloader {
+        path: args.config.clone(),
+        mode: args.reload,
+        config: plan.config,
+        files: plan.files,
+        slots: plan.slots,
+        store: plan.store,
+        team: Arc::clone(&team),
+        metrics,
+        guards,
+        certificate,
+    };
+    reloader.follow();
     say(&format!("callgate: listening on {scheme}://{address}/mcp/SERVER"));
     http::serve(listener, wire, Doors::Team(team), guard, wanted).await?;
     Ok(run::by_signal(signalled.await.unwrap_or(15)))
@@ -259,16 +256,21 @@ async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 /// Tells metrics where the configuration says, for as long as the process lives.
-async fn tell_metrics(config: &Config, metrics: &Metrics, team: &Arc<Team>) -> anyhow::Result<()> {
+async fn tell_metrics(
+    config: &Config,
+    metrics: &Metrics,
+    team: &Arc<Team>,
+) -> anyhow::Result<Option<(SocketAddr, Guard)>> {
     let Some(address) = config.metrics else {
-        return Ok(());
+        return Ok(None);
     };
     let listener = bind(address).await.context("metrics")?;
     let address = listener.local_addr()?;
     let exposition = Arc::new(Exposition::new(metrics, team, env!("CARGO_PKG_VERSION")));
-    tokio::spawn(http::serve_metrics(listener, exposition, guard(config, address)));
+    let guard = guard(config, address);
+    tokio::spawn(http::serve_metrics(listener, exposition, guard.clone()));
     say(&format!("callgate: metrics on http://{address}/metrics"));
-    Ok(())
+    Ok(Some((address, guard)))
 }
 
 /// Lets in what is addressed to `address`, or to a host of the configuration.
@@ -286,28 +288,40 @@ fn spellings(host: &HostName, port: u16) -> Vec<String> {
     }
 }
 
+/// Whether callers that come through a proxy would be taken for callers on this machine.
+fn lets_in_a_proxy(config: &Config) -> bool {
+    !config.hosts.is_empty() && !config.local.is_empty()
+}
+
+fn names(config: &Config) -> impl Iterator<Item = ServerName> {
+    config.servers.keys().map(|name| name.core().clone())
+}
+
+/// What callers on this machine may use until the first grant is made.
+fn local(config: &Config, slots: &Slots) -> anyhow::Result<Access> {
+    let nothing = nothing();
+    let access = |(server, policy): (&config::ServerName, &config::PolicyName)| {
+        let slot = slots.get(&PolicyName::new(policy.as_str())?);
+        Ok((server.core().clone(), Arc::clone(slot.unwrap_or(&nothing))))
+    };
+    config.local.iter().map(access).collect()
+}
+
 fn team(args: &ServeArgs, plan: &Plan, metrics: Option<&Arc<Metrics>>) -> anyhow::Result<Arc<Team>> {
     let mut servers = BTreeMap::new();
     for (name, server) in &plan.config.servers {
-        let upstream = upstream(server).with_context(|| format!("the server `{name}`"))?;
-        servers.insert(name.core().clone(), upstream);
-    }
-    let nothing = PolicySlot::new(Arc::new(Program::deny_all()));
-    let mut local = Access::new();
-    for (server, policy) in &plan.config.local {
-        let slot = plan.slots.get(&PolicyName::new(policy.as_str())?);
-        local.insert(server.core().clone(), Arc::clone(slot.unwrap_or(&nothing)));
+        servers.insert(name.core().clone(), upstream(name, server)?);
     }
     let source = StoreGrants {
         store: Arc::clone(&plan.store),
         slots: Arc::clone(&plan.slots),
-        nothing,
+        nothing: nothing(),
     };
     let mut recorder = Recorder::new(Arc::clone(&plan.store));
     if let Some(metrics) = metrics {
         recorder = recorder.watched(Arc::clone(metrics));
     }
-    let local = (run::local()?, local);
+    let local = (run::local()?, local(&plan.config, &plan.slots)?);
     let settings = Settings {
         sessions_per_minute_max: args.sessions_per_minute,
         ..Settings::default()
@@ -315,7 +329,7 @@ fn team(args: &ServeArgs, plan: &Plan, metrics: Option<&Arc<Metrics>>) -> anyhow
     Ok(Team::new(servers, local, Box::new(source), recorder, settings)?)
 }
 
-fn upstream(server: &Server) -> anyhow::Result<Upstream> {
+fn upstream(name: &config::ServerName, server: &Server) -> anyhow::Result<Upstream> {
     Ok(match server {
         Server::Command(command) => Upstream::Command(Box::new(ServerCommand {
             words: std::iter::once(&command.program)
@@ -332,119 +346,13 @@ fn upstream(server: &Server) -> anyhow::Result<Upstream> {
             dir: command.dir.clone(),
         })),
         Server::Remote(remote) => {
-            let endpoint = Box::new(Endpoint::new(remote.url.as_str(), remote.headers.clone())?);
+            let endpoint = Endpoint::new(remote.url.as_str(), remote.headers.clone())
+                .with_context(|| format!("the server `{name}`"))?;
+            let endpoint = Box::new(endpoint);
             match remote.transport {
                 RemoteTransport::Streamable => Upstream::Url(endpoint),
                 RemoteTransport::Sse => Upstream::Legacy(endpoint),
             }
         }
     })
-}
-
-/// Shows another certificate once its files have changed; one that cannot be used leaves the one before.
-fn follow_certificate(tls: Tls, certificate: Certificate) {
-    tokio::spawn(async move {
-        let read = || tls.read().ok();
-        let mut shown = read();
-        loop {
-            tokio::time::sleep(CERTIFICATE_PERIOD).await;
-            let now = read();
-            if now == shown {
-                continue;
-            }
-            // Two files are not replaced at once: they have to read the same twice.
-            tokio::time::sleep(CERTIFICATE_PERIOD).await;
-            if read() != now {
-                continue;
-            }
-            if let Some((chain, key)) = &now {
-                match certificate.replace(chain, key) {
-                    Ok(()) => tracing::info!("the certificate was reloaded"),
-                    Err(cause) => {
-                        tracing::error!("the certificate was not reloaded: {cause}; the one before stays")
-                    }
-                }
-            }
-            shown = now;
-        }
-    });
-}
-
-/// Follows the files of all policies.
-fn follow(args: &ServeArgs, plan: Plan) {
-    let turn = Arc::default();
-    for (name, policy) in plan.policies {
-        let Some(slot) = plan.slots.get(&name) else {
-            continue;
-        };
-        let (slots, servers, own) = (Arc::clone(&plan.slots), Arc::clone(&plan.servers), name.clone());
-        let target = Target {
-            slot: Arc::clone(slot),
-            store: Arc::clone(&plan.store),
-            mode: args.reload,
-            name: format!("the policy `{name}`"),
-            server: None,
-            in_force: Box::new(move |program| {
-                let programs = slots.iter().map(|(name, slot)| {
-                    if *name == own {
-                        Arc::new(program.clone())
-                    } else {
-                        slot.program()
-                    }
-                });
-                in_force(&servers, programs)
-            }),
-            turn: Arc::clone(&turn),
-        };
-        reload::follow(target, policy);
-    }
-}
-
-/// The grants of the state folder, under the configuration's policies.
-#[derive(Debug)]
-struct StoreGrants {
-    store: Arc<Store>,
-    slots: Arc<Slots>,
-    /// Denies everything: for servers that a grant names without a policy, or with one that there is not.
-    nothing: Arc<PolicySlot>,
-}
-
-impl Source for StoreGrants {
-    fn generation(&self) -> Result<u64, StoreError> {
-        self.store.grants_generation()
-    }
-
-    fn roll(&self) -> Result<Roll, StoreError> {
-        let snapshot = self.store.grants()?;
-        // Of many grants that name a policy in vain, one is told of.
-        let mut missing = BTreeMap::new();
-        let mut grants = Vec::with_capacity(snapshot.grants.len());
-        for live in snapshot.grants {
-            let mut servers = Access::new();
-            for (server, policy) in live.grant.servers {
-                let slot = policy.as_ref().and_then(|policy| self.slots.get(policy));
-                servers.insert(server, Arc::clone(slot.unwrap_or(&self.nothing)));
-                if let (Some(policy), None) = (policy, slot) {
-                    missing.entry(policy).or_insert_with(|| live.grant.label.clone());
-                }
-            }
-            grants.push(Granted {
-                id: live.grant.id,
-                label: live.grant.label.as_str().into(),
-                token: live.token,
-                expires: live.grant.expires,
-                servers,
-            });
-        }
-        for (policy, label) in missing {
-            tracing::warn!(
-                "the grant `{label}` names the policy `{policy}`, which the configuration does not have; the calls that it is for are denied, and so are those of every other grant that names it"
-            );
-        }
-        Ok(Roll {
-            generation: snapshot.generation,
-            grants,
-            revoked: snapshot.revoked.into_iter().collect(),
-        })
-    }
 }

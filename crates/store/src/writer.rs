@@ -38,7 +38,7 @@ pub(crate) enum Message {
     Record(Box<Event>),
     RecordNow(Box<Event>, oneshot::Sender<Result<(), StoreError>>),
     Reload(
-        Box<(Vec<PolicyInForce>, Reload)>,
+        Box<(Vec<PolicyInForce>, Vec<Reload>)>,
         oneshot::Sender<Result<(), StoreError>>,
     ),
 }

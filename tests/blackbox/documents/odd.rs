@@ -302,7 +302,7 @@ pub(super) fn a_team_is_served(desk: &Desk, block: &Block) {
 /// The same commands on a page that shows neither the configuration nor the client.
 pub(super) fn a_team_in_short(desk: &Desk, block: &Block) {
     let page = super::page::Page::read("docs/serve.md");
-    let [configuration, policy, _, client] = &page.blocks[..] else {
+    let [configuration, policy, _, client, ..] = &page.blocks[..] else {
         panic!("docs/serve.md has other blocks now");
     };
     a_configuration(desk, configuration);

@@ -27,6 +27,8 @@ pub(super) struct Reader<'r> {
     pub(super) variables: Variables<'r>,
     /// The files that were read beside the configuration, or looked for.
     pub(super) files: BTreeSet<PathBuf>,
+    /// Those of them that hold the certificate and its key.
+    pub(super) certificate: BTreeSet<PathBuf>,
     /// The policy files, each once, in the order in which they are named.
     pub(super) policies: Vec<Checked>,
 }
@@ -177,7 +179,8 @@ impl Reader<'_> {
             return None;
         };
         let tls = Tls { certificate, key };
-        self.files.extend([tls.certificate.clone(), tls.key.clone()]);
+        self.certificate = BTreeSet::from([tls.certificate.clone(), tls.key.clone()]);
+        self.files.extend(self.certificate.iter().cloned());
         match tls.load() {
             Ok(_) => Some(tls),
             Err(error) => {

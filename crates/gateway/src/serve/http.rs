@@ -16,7 +16,7 @@ mod tls;
 pub use guard::{Guard, Token, TokenError};
 pub use scrape::serve_metrics;
 pub use sessions::Upstream;
-pub use team::{Access, Granted, Roll, Source, Team};
+pub use team::{Access, Change, Granted, Roll, Source, Team};
 pub use tls::{Certificate, CertificateError};
 
 use crate::gate::Gate;

@@ -32,6 +32,18 @@ pub enum Upstream {
     Legacy(Box<Endpoint>),
 }
 
+impl Upstream {
+    /// Whether both lead to the same URL.
+    pub(super) fn is_where(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Url(one), Self::Url(other)) | (Self::Legacy(one), Self::Legacy(other)) => {
+                one.is_where(other)
+            }
+            (Self::Command(_) | Self::Url(_) | Self::Legacy(_), _) => false,
+        }
+    }
+}
+
 /// A session could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum OpenError {

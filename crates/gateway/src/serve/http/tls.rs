@@ -57,6 +57,11 @@ impl Certificate {
         Ok(())
     }
 
+    /// Shows what `other` shows, as [`Certificate::replace`] does.
+    pub fn take(&self, other: &Self) {
+        self.0.store(other.0.load_full());
+    }
+
     /// Shakes hands with a client.
     pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         let acceptor = TlsAcceptor::from(self.0.load_full());

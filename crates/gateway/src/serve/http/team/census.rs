@@ -44,7 +44,8 @@ impl Team {
 
     fn count_servers(&self, members: &[Arc<Member>]) -> BTreeMap<ServerName, ServerCensus> {
         let mut servers: BTreeMap<ServerName, ServerCensus> = BTreeMap::new();
-        for (name, behind) in &self.servers {
+        let current = self.servers.load();
+        for (name, behind) in &**current {
             let census = ServerCensus {
                 breakers_open: usize::from(behind.health.is_open()),
                 ..ServerCensus::default()
@@ -53,13 +54,13 @@ impl Team {
         }
         for member in members.iter().chain([&self.local]) {
             for (name, mount) in &member.state().mounts {
-                let Some((server, behind)) = servers.get_mut(name).zip(self.servers.get(name)) else {
+                let Some((server, behind)) = servers.get_mut(name).zip(current.get(name)) else {
                     continue;
                 };
-                let (sessions, pending) = mount.count();
+                let (sessions, pending) = mount.sessions.count();
                 server.sessions += sessions;
                 server.pending += pending;
-                let health = mount.gate().health();
+                let health = mount.sessions.gate().health();
                 server.breakers_open += usize::from(!Arc::ptr_eq(health, &behind.health) && health.is_open());
             }
         }

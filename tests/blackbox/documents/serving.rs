@@ -1,0 +1,38 @@
+//! Blocks about what `callgate serve` does while it runs.
+
+use super::desk::Desk;
+use super::page::Block;
+use callgate_testkit::Process;
+
+/// What the gateway says as the configuration of the page changes.
+pub(super) fn reloads(desk: &Desk, block: &Block) {
+    let read = |name: &str| std::fs::read_to_string(desk.at(name)).unwrap();
+    let (config, policy, command) = (read("callgate.yaml"), read("notes-readers.yaml"), read("serve"));
+    let mut process = Process::start(&mut desk.shell(&format!("exec {command}")));
+    process.lives_in(&desk.room);
+    let _ = process.stderr_line("listening on http://");
+    let more = config.replacen(
+        "servers:\n",
+        "servers:\n  mail: {url: \"http://127.0.0.1:9/mcp\"}\n",
+        1,
+    );
+    let steps = [
+        ("callgate.yaml", more.clone()),
+        (
+            "notes-readers.yaml",
+            policy.replace("  list_notes: {}\n", "  {}\n"),
+        ),
+        ("callgate.yaml", more.replacen("127.0.0.1:0", "127.0.0.1:1", 1)),
+    ];
+    assert_eq!(block.text.lines().count(), steps.len());
+    for (line, (name, text)) in block.text.lines().zip(steps) {
+        desk.room.write(name, &text);
+        let (level, words) = line.split_once(' ').unwrap();
+        let said = process.stderr_line(words);
+        assert!(
+            said.ends_with(words) && said.contains(level),
+            "{}: the page shows\n{line}\n--- but this was printed\n{said}",
+            block.place
+        );
+    }
+}
