@@ -48,6 +48,7 @@ const ODD: &[(Place, Run)] = &[
     (("docs/monitoring.md", "livenessProbe:"), odd::other_yaml),
     (("docs/monitoring.md", "version: 1\n"), odd::a_configuration),
     (("docs/monitoring.md", "scrape_configs:"), odd::other_yaml),
+    (("docs/monitoring.md", "{\"time\":"), serving::a_log_line),
     (("docs/monitoring.md", "groups:"), odd::alerts),
     (("docs/run.md", "callgate: listening on "), odd::listening),
     (

@@ -17,6 +17,8 @@ mod judged_is_forwarded;
 #[cfg(test)]
 mod limits_and_record;
 #[cfg(test)]
+mod logs;
+#[cfg(test)]
 mod metrics;
 #[cfg(test)]
 mod misbehaving_clients;

@@ -100,6 +100,15 @@ pub(crate) enum LogLevel {
     Error,
 }
 
+/// How what is told on stderr is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
 /// What the ledger and the limits survive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Durability {
@@ -146,6 +155,10 @@ pub(crate) struct RunArgs {
     /// What is logged on stderr
     #[arg(long, value_enum, default_value = "info")]
     pub(crate) log_level: LogLevel,
+
+    /// How it is written
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) log_format: LogFormat,
 
     /// What a change of the policy file does while the gate runs
     #[arg(long, value_enum, default_value = "any")]

@@ -18,6 +18,7 @@ pub(crate) use policies::LoadedPolicy;
 pub(crate) use server::{RemoteTransport, Server, Sharing};
 pub(crate) use vocabulary::json_schema;
 
+use crate::args::{LogFormat, LogLevel};
 use crate::commands::validate::load::{Checked, Source};
 use crate::reference::Variables;
 use anyhow::Context;
@@ -46,6 +47,8 @@ pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     /// Where metrics are told; nowhere where there is none.
     pub(crate) metrics: Option<SocketAddr>,
+    /// What is told on stderr, and how.
+    pub(crate) log: Log,
     /// Further names under which clients reach the gateway.
     pub(crate) hosts: BTreeSet<HostName>,
     /// The certificate that clients are shown; none where bytes travel as they are.
@@ -85,6 +88,15 @@ impl Tls {
             None => "the certificate cannot be used".to_owned(),
         })
     }
+}
+
+/// What is told on stderr, and how, where the configuration says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Log {
+    /// How it is written.
+    pub(crate) format: Option<LogFormat>,
+    /// What is told.
+    pub(crate) level: Option<LogLevel>,
 }
 
 /// Where limits and ledger are kept, and what they survive.
@@ -203,10 +215,13 @@ impl Loading {
 
     /// What was found in the file itself, as a person reads it, and without secrets.
     pub(crate) fn shown(&self, style: &Style) -> Vec<String> {
+        let found = self.diagnostics.iter();
+        found.map(|found| self.render(found, style)).collect()
+    }
+
+    /// One of these findings.
+    pub(crate) fn render(&self, found: &Diagnostic, style: &Style) -> String {
         let hides = |at| self.veil.hides(at);
-        self.diagnostics
-            .iter()
-            .map(|found| found.render_hiding(&self.name, &self.text, style, &hides))
-            .collect()
+        found.render_hiding(&self.name, &self.text, style, &hides)
     }
 }

@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod config;
+mod log;
 mod reference;
 mod run;
 mod serve;

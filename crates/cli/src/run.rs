@@ -8,7 +8,8 @@ mod setup;
 
 pub(crate) use setup::{local, state_dir};
 
-use crate::args::{LogLevel, RunArgs, Transport};
+use crate::args::{RunArgs, Transport};
+use crate::log;
 use crate::words::{say, warn};
 use anyhow::Context;
 use callgate_gateway::link::Link;
@@ -43,7 +44,7 @@ pub(crate) struct Ended {
 
 /// Runs the gate until the client leaves, the server ends, or a signal asks for it.
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
-    log_to_stderr(args.log_level);
+    log::start(args.log_level, args.log_format);
     let plan = setup::plan(args)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -242,19 +243,4 @@ pub(crate) async fn until_signal() -> i32 {
         _ = terminate.recv() => 15,
         _ = hangup.recv() => 1,
     }
-}
-
-pub(crate) fn log_to_stderr(level: LogLevel) {
-    let level = match level {
-        LogLevel::Debug => tracing::Level::DEBUG,
-        LogLevel::Info => tracing::Level::INFO,
-        LogLevel::Warn => tracing::Level::WARN,
-        LogLevel::Error => tracing::Level::ERROR,
-    };
-    let _ = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_max_level(level)
-        .with_target(false)
-        .with_ansi(crate::words::stderr_has_colour())
-        .try_init();
 }

@@ -8,8 +8,9 @@ mod reload;
 
 use crate::args::{self, Reload};
 use crate::config::{self, Config, HostName, Loading, RemoteTransport, Server};
+use crate::log;
 use crate::run::{self, Ended};
-use crate::words::{COLOURED, say, stderr_has_colour};
+use crate::words::{say, say_finding};
 use anyhow::{Context, bail};
 use callgate_core::name::ServerName;
 use callgate_gateway::Settings;
@@ -20,7 +21,6 @@ use callgate_gateway::metrics::{Exposition, Metrics};
 use callgate_gateway::recorder::Recorder;
 use callgate_gateway::serve::http::{self, Access, Doors, Guard, Team, Upstream, Wire};
 use callgate_ledger::record;
-use callgate_policy::Style;
 use callgate_store::{Durability, PolicyInForce, PolicyName, RunInfo, StopReason, Store, StoreOptions};
 use clap::Args;
 use files::Files;
@@ -61,9 +61,12 @@ pub(crate) struct ServeArgs {
     /// Sessions that a grant may open within a minute with each server
     #[arg(long, value_name = "N", default_value_t = Settings::SESSIONS_PER_MINUTE, value_parser = clap::value_parser!(u32).range(1..))]
     sessions_per_minute: u32,
-    /// What is told on stderr
-    #[arg(long, value_enum, default_value_t = args::LogLevel::Info)]
-    log_level: args::LogLevel,
+    /// What is told on stderr, in place of the configuration's [default: info]
+    #[arg(long, value_enum)]
+    log_level: Option<args::LogLevel>,
+    /// How it is written, in place of the configuration's [default: text]
+    #[arg(long, value_enum)]
+    log_format: Option<args::LogFormat>,
 }
 
 /// All that the gateway is made of.
@@ -76,9 +79,8 @@ struct Plan {
 
 /// Serves until a signal asks for the end.
 pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
-    run::log_to_stderr(args.log_level);
-    raise_descriptors_max();
     let plan = plan(args)?;
+    raise_descriptors_max();
     let store = Arc::clone(&plan.store);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -105,7 +107,7 @@ fn raise_descriptors_max() {
 }
 
 fn plan(args: &ServeArgs) -> anyhow::Result<Plan> {
-    let (loading, files) = Files::load(&args.config)?;
+    let (loading, files) = load(args)?;
     say_findings(&loading);
     let name = loading.name;
     let config = loading.config.with_context(|| {
@@ -123,19 +125,35 @@ fn plan(args: &ServeArgs) -> anyhow::Result<Plan> {
     })
 }
 
+/// Reads the configuration and begins to log as it says, unless the arguments say otherwise.
+fn load(args: &ServeArgs) -> anyhow::Result<(Loading, Files)> {
+    let loaded = Files::load(&args.config);
+    let said = loaded
+        .as_ref()
+        .ok()
+        .and_then(|(loading, _)| loading.config.as_ref())
+        .map(|config| config.log)
+        .unwrap_or_default();
+    let level = args.log_level.or(said.level);
+    let format = args.log_format.or(said.format);
+    log::start(
+        level.unwrap_or(args::LogLevel::Info),
+        format.unwrap_or(args::LogFormat::Text),
+    );
+    loaded
+}
+
 /// Says what was found in a configuration and in its policies.
 fn say_findings(loading: &Loading) {
-    let style = if stderr_has_colour() {
-        COLOURED
-    } else {
-        Style::PLAIN
-    };
-    for finding in loading.shown(&style) {
-        say(&finding);
+    for found in &loading.diagnostics {
+        say_finding(&loading.name, found, |style| loading.render(found, style));
     }
     for policy in &loading.policies {
+        let source = &policy.source;
         for found in &policy.diagnostics {
-            say(&found.render(&policy.source.name, &policy.source.text, &style));
+            say_finding(&source.name, found, |style| {
+                found.render(&source.name, &source.text, style)
+            });
         }
     }
 }
@@ -344,6 +362,7 @@ fn upstream(name: &config::ServerName, server: &Server) -> anyhow::Result<Upstre
                     .collect(),
             ),
             dir: command.dir.clone(),
+            stderr: log::stderr_of_servers(),
         })),
         Server::Remote(remote) => {
             let endpoint = Endpoint::new(remote.url.as_str(), remote.headers.clone())

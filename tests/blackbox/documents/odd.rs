@@ -255,6 +255,7 @@ pub(super) fn a_configuration(desk: &Desk, block: &Block) {
     let text = block
         .text
         .replace("127.0.0.1:8700", "127.0.0.1:0")
+        .replace("127.0.0.1:9464", "127.0.0.1:0")
         .replace("notes.py", Script::path("notes.py").to_str().unwrap());
     desk.room.write("callgate.yaml", &text);
 }

@@ -3,6 +3,7 @@
 use super::desk::Desk;
 use super::page::Block;
 use callgate_testkit::Process;
+use regex::Regex;
 
 /// What the gateway says as the configuration of the page changes.
 pub(super) fn reloads(desk: &Desk, block: &Block) {
@@ -35,4 +36,19 @@ pub(super) fn reloads(desk: &Desk, block: &Block) {
             block.place
         );
     }
+}
+
+/// The first line of a gateway that logs as JSON.
+pub(super) fn a_log_line(desk: &Desk, block: &Block) {
+    let mut process =
+        Process::start(&mut desk.shell("exec callgate serve --log-format json -c callgate.yaml"));
+    process.lives_in(&desk.room);
+    let said = process.stderr_line("listening on http://127.0.0.1:");
+    let varies = Regex::new(r#""time":"[^"]*"|127\.0\.0\.1:\d+"#).unwrap();
+    assert_eq!(
+        varies.replace_all(&said, "…"),
+        varies.replace_all(block.text.trim_end(), "…"),
+        "{}",
+        block.place
+    );
 }

@@ -4,8 +4,9 @@ use super::name::{HostName, Name, PolicyName, ServerName};
 use super::policies::LoadedPolicy;
 use super::server::Server;
 use super::veil::verbatim;
-use super::vocabulary::{CONFIG, STATE, TLS};
-use super::{Config, Durability, LISTEN_DEFAULT, METRICS_EXAMPLE, StateFolder, Tls};
+use super::vocabulary::{CONFIG, LOG, STATE, TLS};
+use super::{Config, Durability, LISTEN_DEFAULT, Log, METRICS_EXAMPLE, StateFolder, Tls};
+use crate::args::{LogFormat, LogLevel};
 use crate::commands::validate::load::{Checked, Source};
 use crate::reference::Variables;
 use callgate_policy::document::{Fields, Findings, join, nearest};
@@ -40,6 +41,7 @@ impl Reader<'_> {
         self.version(fields);
         let listen = self.listen(fields);
         let metrics = self.metrics(fields, listen);
+        let log = self.log(fields);
         let hosts = self.hosts(fields);
         let tls = self.tls(fields);
         let state = self.state(fields);
@@ -49,6 +51,7 @@ impl Reader<'_> {
         (self.findings.error_count() == 0).then_some(Config {
             listen,
             metrics,
+            log,
             hosts,
             tls,
             state,
@@ -161,6 +164,26 @@ impl Reader<'_> {
             }
         }
         hosts
+    }
+
+    fn log(&mut self, fields: Fields<'_>) -> Log {
+        let Some(node) = fields.value("log") else {
+            return Log::default();
+        };
+        let Some(fields) = self.findings.fields(node, "/log", &LOG) else {
+            return Log::default();
+        };
+        let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+        let levels = [
+            ("debug", LogLevel::Debug),
+            ("info", LogLevel::Info),
+            ("warn", LogLevel::Warn),
+            ("error", LogLevel::Error),
+        ];
+        Log {
+            format: self.findings.word(fields, "format", &formats),
+            level: self.findings.word(fields, "level", &levels),
+        }
     }
 
     fn tls(&mut self, fields: Fields<'_>) -> Option<Tls> {

@@ -37,6 +37,7 @@ pub(super) static CONFIG: Table = Table {
             Text,
             "The address and port on which Prometheus finds metrics; none if left out. Port 0 picks one.",
         ),
+        word("log", Takes::Table(&LOG), "What is told on stderr, and how."),
         word(
             "hosts",
             List(&Text),
@@ -66,6 +67,25 @@ pub(super) static CONFIG: Table = Table {
             "local",
             NamedLike(SERVER_PATTERN, &Matching(POLICY_PATTERN)),
             "What callers on this machine may use until the first grant is made: the policy by which each server is judged.",
+        ),
+    ],
+};
+
+/// What is told on stderr.
+pub(super) static LOG: Table = Table {
+    called: "`log`",
+    name: "log",
+    about: "What is told on stderr, and how; `--log-format` and `--log-level` go before it.",
+    keys: &[
+        word(
+            "format",
+            Words(&["text", "json"]),
+            "How it is written: `text`, the default, for people; `json`, one object a line.",
+        ),
+        word(
+            "level",
+            Words(&["debug", "info", "warn", "error"]),
+            "What is told: `info`, the default, and what is graver.",
         ),
     ],
 };
@@ -155,7 +175,7 @@ pub(super) static SERVER: Table = Table {
 /// The JSON Schema (2020-12) of a configuration. It accepts every configuration that loads, and is looser than
 /// loading.
 pub(crate) fn json_schema() -> Value {
-    let mut schema = schema("Callgate configuration", &CONFIG, &[&TLS, &STATE, &SERVER]);
+    let mut schema = schema("Callgate configuration", &CONFIG, &[&LOG, &TLS, &STATE, &SERVER]);
     if let Value::Object(members) = &mut schema {
         members.insert("required".to_owned(), json!(["version", "servers"]));
     }

@@ -41,6 +41,7 @@ impl Difference {
         let Config {
             listen,
             metrics,
+            log,
             hosts,
             tls,
             state,
@@ -52,6 +53,7 @@ impl Difference {
         let fixed = [
             ("listen", *listen != before.listen),
             ("metrics", *metrics != before.metrics),
+            ("log", *log != before.log),
             ("state", *state != before.state),
             ("tls", tls.is_some() != before.tls.is_some()),
         ];
@@ -246,6 +248,7 @@ mod tests {
         for (key, value) in [
             ("listen", "'127.0.0.1:1'"),
             ("metrics", "'127.0.0.1:2'"),
+            ("log", "{format: json}"),
             ("state", "{durability: disk}"),
         ] {
             let after = BASE.replacen("version: 1", &format!("version: 1, {key}: {value}"), 1);
