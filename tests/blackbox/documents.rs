@@ -64,6 +64,7 @@ const ODD: &[(Place, Run)] = &[
         odd::a_team_is_set_up,
     ),
     (("docs/serve.md", "{\n  \"mcpServers\""), odd::a_team_is_served),
+    (("docs/serve.md", "curl --unix-socket"), serving::over_a_socket),
     (
         ("docs/serve.md", "WARN the configuration was reloaded"),
         serving::reloads,

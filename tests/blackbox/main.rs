@@ -39,6 +39,8 @@ mod seeds_and_attacks;
 #[cfg(test)]
 mod seen_is_callable;
 #[cfg(test)]
+mod sockets;
+#[cfg(test)]
 mod stdio_kinds;
 #[cfg(test)]
 mod support;

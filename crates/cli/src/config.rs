@@ -22,7 +22,7 @@ use crate::args::{LogFormat, LogLevel};
 use crate::commands::validate::load::{Checked, Source};
 use crate::reference::Variables;
 use anyhow::Context;
-use callgate_gateway::serve::http::Certificate;
+use callgate_gateway::serve::http::{Address, Certificate, SocketMode};
 use callgate_policy::document::Findings;
 use callgate_policy::{Diagnostic, Severity, Style, read_document};
 use read::Reader;
@@ -43,10 +43,12 @@ const MARKS: [&str; 2] = ["servers", "listen"];
 /// A configuration without errors, its secrets resolved and its policies compiled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Config {
-    /// The address and port to listen on; port 0 picks one.
-    pub(crate) listen: SocketAddr,
+    /// Where to listen; port 0 picks one.
+    pub(crate) listen: Address,
+    /// Who may connect, where that is a Unix socket.
+    pub(crate) socket_mode: SocketMode,
     /// Where metrics are told; nowhere where there is none.
-    pub(crate) metrics: Option<SocketAddr>,
+    pub(crate) metrics: Option<Address>,
     /// What is told on stderr, and how.
     pub(crate) log: Log,
     /// Further names under which clients reach the gateway.

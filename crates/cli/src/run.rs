@@ -15,7 +15,7 @@ use anyhow::Context;
 use callgate_gateway::link::Link;
 use callgate_gateway::link::child::{self, End};
 use callgate_gateway::link::http::{HttpLink, LegacyLink};
-use callgate_gateway::serve::http::{Doors, Guard, One, Upstream};
+use callgate_gateway::serve::http::{Address, Doors, Guard, Listener, One, SocketMode, Upstream};
 use callgate_gateway::serve::{http, stdio};
 use callgate_gateway::session::Ids;
 use callgate_gateway::{Gate, Session};
@@ -114,12 +114,11 @@ async fn serve_http(
     wanted: watch::Receiver<End>,
     signalled: tokio::task::JoinHandle<i32>,
 ) -> anyhow::Result<Ended> {
-    let listener = tokio::net::TcpListener::bind(address).await.with_context(|| {
-        format!("cannot listen on {address}; is the port taken? --port 0 picks a free one")
-    })?;
-    let address = listener.local_addr()?;
+    let listener = Listener::bind(&Address::Net(address), SocketMode::default()).await?;
+    let address = listener.address();
     say(&format!("callgate: listening on http://{address}/{path}"));
-    let server = http::serve(listener, http::Wire::Plain, doors, Guard::new(address), wanted);
+    let guard = Guard::at(address);
+    let server = http::serve(listener, http::Wire::Plain, doors, guard, wanted);
     server.await?;
     // The server ends when a signal asks for it.
     if signalled.is_finished() {

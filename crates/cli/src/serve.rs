@@ -19,7 +19,9 @@ use callgate_gateway::link::child::{End, Environment, ServerCommand};
 use callgate_gateway::link::http::Endpoint;
 use callgate_gateway::metrics::{Exposition, Metrics};
 use callgate_gateway::recorder::Recorder;
-use callgate_gateway::serve::http::{self, Access, Doors, Guard, Team, Upstream, Wire};
+use callgate_gateway::serve::http::{
+    self, Access, Address, Doors, Guard, Listener, SocketFile, SocketMode, Team, Upstream, Wire,
+};
 use callgate_ledger::record;
 use callgate_store::{Durability, PolicyInForce, PolicyName, RunInfo, StopReason, Store, StoreOptions};
 use clap::Args;
@@ -30,11 +32,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 pub(crate) const EXAMPLES: &str = "\
@@ -216,31 +216,31 @@ async fn serve(args: &ServeArgs, plan: Plan) -> anyhow::Result<Ended> {
         signal
     });
     let config = &plan.config;
-    let metrics = config.metrics.map(|_| Metrics::new(names(config)));
+    let metrics = config.metrics.as_ref().map(|_| Metrics::new(names(config)));
     let team = team(args, &plan, metrics.as_ref())?;
-    if !team.has_grants() && !config.listen.ip().is_loopback() {
-        bail!(
-            "no grant was made yet, and {} can be reached from other machines; make one with `callgate grants create`, or listen on 127.0.0.1",
-            config.listen
-        );
+    if !team.has_grants() {
+        refuse_strangers(&config.listen)?;
     }
     if !team.has_grants() && lets_in_a_proxy(config) {
         bail!(
             "no grant was made yet, and `hosts` says that callers come through a proxy, which looks like a caller on this machine; make one with `callgate grants create`, or take `local` away"
         );
     }
-    let listener = bind(config.listen).await?;
-    let address = listener.local_addr()?;
+    let listener = Listener::bind(&config.listen, config.socket_mode).await?;
+    let address = listener.address().clone();
     if !team.has_grants() {
         say(
             "callgate: no grant was made yet, so callers on this machine are let in without a token, as `local`; `callgate grants create` makes the first grant",
         );
     }
     team.watch();
-    let guard = guard(config, address);
-    let mut guards = vec![(address, guard.clone())];
+    let guard = guard(config, &address);
+    let mut guards = vec![(address.clone(), guard.clone())];
+    let mut files = Vec::new();
     if let Some(metrics) = &metrics {
-        guards.extend(tell_metrics(config, metrics, &team).await?);
+        let (told, file) = tell_metrics(config, metrics, &team).await?;
+        guards.extend(told);
+        files.extend(file);
     }
     let certificate = config.tls.as_ref().map(config::Tls::load).transpose()?;
     let (wire, scheme) = match &certificate {
@@ -262,15 +262,26 @@ async fn serve(args: &ServeArgs, plan: Plan) -> anyhow::Result<Ended> {
         certificate,
     };
     reloader.follow();
-    say(&format!("callgate: listening on {scheme}://{address}/mcp/SERVER"));
+    say(&match &address {
+        Address::Net(address) => format!("callgate: listening on {scheme}://{address}/mcp/SERVER"),
+        Address::Unix(_) => format!("callgate: listening on {address}, {scheme}://localhost/mcp/SERVER"),
+    });
     http::serve(listener, wire, Doors::Team(team), guard, wanted).await?;
+    drop(files);
     Ok(run::by_signal(signalled.await.unwrap_or(15)))
 }
 
-async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(address).await;
-    listener
-        .with_context(|| format!("cannot listen on {address}; is the port taken? port 0 picks a free one"))
+/// Without a grant only callers that are seen to be on this machine are served.
+fn refuse_strangers(listen: &Address) -> anyhow::Result<()> {
+    match listen {
+        Address::Net(address) if address.ip().is_loopback() => Ok(()),
+        Address::Net(address) => bail!(
+            "no grant was made yet, and {address} can be reached from other machines; make one with `callgate grants create`, or listen on 127.0.0.1"
+        ),
+        Address::Unix(_) => bail!(
+            "no grant was made yet, and over a Unix socket nobody is let in without one; make one with `callgate grants create`, or listen on 127.0.0.1"
+        ),
+    }
 }
 
 /// Tells metrics where the configuration says, for as long as the process lives.
@@ -278,31 +289,40 @@ async fn tell_metrics(
     config: &Config,
     metrics: &Metrics,
     team: &Arc<Team>,
-) -> anyhow::Result<Option<(SocketAddr, Guard)>> {
-    let Some(address) = config.metrics else {
-        return Ok(None);
+) -> anyhow::Result<(Option<(Address, Guard)>, Option<SocketFile>)> {
+    let Some(address) = &config.metrics else {
+        return Ok((None, None));
     };
-    let listener = bind(address).await.context("metrics")?;
-    let address = listener.local_addr()?;
+    let listener = Listener::bind(address, SocketMode::Owner).await;
+    let mut listener = listener.context("metrics")?;
+    let (address, file) = (listener.address().clone(), listener.take_file());
     let exposition = Arc::new(Exposition::new(metrics, team, env!("CARGO_PKG_VERSION")));
-    let guard = guard(config, address);
+    let guard = guard(config, &address);
     tokio::spawn(http::serve_metrics(listener, exposition, guard.clone()));
-    say(&format!("callgate: metrics on http://{address}/metrics"));
-    Ok(Some((address, guard)))
+    say(&match &address {
+        Address::Net(address) => format!("callgate: metrics on http://{address}/metrics"),
+        Address::Unix(_) => format!("callgate: metrics on {address}, http://localhost/metrics"),
+    });
+    Ok((Some((address, guard)), file))
 }
 
 /// Lets in what is addressed to `address`, or to a host of the configuration.
-fn guard(config: &Config, address: SocketAddr) -> Guard {
+fn guard(config: &Config, address: &Address) -> Guard {
+    let port = match address {
+        Address::Net(address) => Some(address.port()),
+        Address::Unix(_) => None,
+    };
     let hosts = config.hosts.iter();
-    Guard::new(address).also(hosts.flat_map(|host| spellings(host, address.port())))
+    Guard::at(address).also(hosts.flat_map(|host| spellings(host, port)))
 }
 
 /// How a `Host` header may put a name: with the port that is listened on, or with none behind a proxy; only
 /// with its own port where it was given one.
-fn spellings(host: &HostName, port: u16) -> Vec<String> {
-    match host.port() {
-        Some(_) => vec![host.to_string()],
-        None => vec![host.name().to_owned(), format!("{}:{port}", host.name())],
+fn spellings(host: &HostName, port: Option<u16>) -> Vec<String> {
+    match (host.port(), port) {
+        (Some(_), _) => vec![host.to_string()],
+        (None, Some(port)) => vec![host.name().to_owned(), format!("{}:{port}", host.name())],
+        (None, None) => vec![host.name().to_owned()],
     }
 }
 

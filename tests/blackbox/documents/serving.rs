@@ -52,3 +52,17 @@ pub(super) fn a_log_line(desk: &Desk, block: &Block) {
         block.place
     );
 }
+
+/// A request over the socket that the page's configuration would listen on.
+pub(super) fn over_a_socket(desk: &Desk, block: &Block) {
+    let config = std::fs::read_to_string(desk.at("callgate.yaml")).unwrap();
+    std::fs::create_dir(desk.at("run")).unwrap();
+    let config = config.replacen("127.0.0.1:0", "unix:run/callgate.sock", 1);
+    desk.room.write("socket.yaml", &config);
+    let mut process = Process::start(&mut desk.shell("exec callgate serve -c socket.yaml"));
+    process.lives_in(&desk.room);
+    let _ = process.stderr_line("listening on unix:");
+    // Where its output is no terminal, curl tells its progress too.
+    let said = desk.said(block.text.trim_end());
+    assert!(said.trim_end().ends_with("ok"), "{}: {said}", block.place);
+}

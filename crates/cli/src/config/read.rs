@@ -9,6 +9,7 @@ use super::{Config, Durability, LISTEN_DEFAULT, Log, METRICS_EXAMPLE, StateFolde
 use crate::args::{LogFormat, LogLevel};
 use crate::commands::validate::load::{Checked, Source};
 use crate::reference::Variables;
+use callgate_gateway::serve::http::{Address, SocketMode};
 use callgate_policy::document::{Fields, Findings, join, nearest};
 use callgate_policy::tree::{Entry, Node, Value};
 use callgate_policy::{Code, Severity, Span};
@@ -40,7 +41,8 @@ impl Reader<'_> {
         let fields = self.findings.fields(root, "", &CONFIG)?;
         self.version(fields);
         let listen = self.listen(fields);
-        let metrics = self.metrics(fields, listen);
+        let socket_mode = self.socket_mode(fields, &listen);
+        let metrics = self.metrics(fields, &listen);
         let log = self.log(fields);
         let hosts = self.hosts(fields);
         let tls = self.tls(fields);
@@ -50,6 +52,7 @@ impl Reader<'_> {
         let local = self.local(fields);
         (self.findings.error_count() == 0).then_some(Config {
             listen,
+            socket_mode,
             metrics,
             log,
             hosts,
@@ -92,14 +95,35 @@ impl Reader<'_> {
         }
     }
 
-    fn listen(&mut self, fields: Fields<'_>) -> SocketAddr {
+    fn listen(&mut self, fields: Fields<'_>) -> Address {
         self.address(fields, "listen", LISTEN_DEFAULT)
-            .unwrap_or(LISTEN_DEFAULT)
+            .unwrap_or(Address::Net(LISTEN_DEFAULT))
     }
 
-    fn metrics(&mut self, fields: Fields<'_>, listen: SocketAddr) -> Option<SocketAddr> {
+    fn socket_mode(&mut self, fields: Fields<'_>, listen: &Address) -> SocketMode {
+        let modes = [
+            ("0600", SocketMode::Owner),
+            ("0660", SocketMode::Group),
+            ("0666", SocketMode::Everyone),
+        ];
+        let mode = self.findings.word(fields, "socket_mode", &modes);
+        if let (Some(entry), Address::Net(_)) = (fields.entry("socket_mode"), listen) {
+            self.findings
+                .error(
+                    Code::Conflict,
+                    entry.key_span,
+                    "/socket_mode",
+                    "`socket_mode` is of a Unix socket, and `listen` is none",
+                )
+                .hint("remove it, or write `listen: unix:/run/callgate/callgate.sock`");
+        }
+        mode.unwrap_or_default()
+    }
+
+    fn metrics(&mut self, fields: Fields<'_>, listen: &Address) -> Option<Address> {
         let address = self.address(fields, "metrics", METRICS_EXAMPLE)?;
-        if address == listen && address.port() != 0 {
+        let picks_one = matches!(&address, Address::Net(address) if address.port() == 0);
+        if address == *listen && !picks_one {
             let span = fields.value("metrics").map_or(fields.head(), |node| node.span);
             self.findings
                 .error(
@@ -113,14 +137,18 @@ impl Reader<'_> {
         Some(address)
     }
 
-    /// The address and port at `key`.
-    fn address(&mut self, fields: Fields<'_>, key: &str, example: SocketAddr) -> Option<SocketAddr> {
+    /// The address and port at `key`, or the Unix socket.
+    fn address(&mut self, fields: Fields<'_>, key: &str, example: SocketAddr) -> Option<Address> {
         let node = fields.value(key)?;
         let (wanted, pointer) = (format!("`{key}` is an address and a port"), join("", key));
         let hint = match &node.value {
-            Value::String(text) => match text.parse() {
-                Ok(address) => return Some(address),
-                Err(_) => address_hint(text, example),
+            Value::String(text) => match (text.strip_prefix("unix:"), text.parse()) {
+                (Some(path), _) if is_socket_path(path) => {
+                    return Some(Address::Unix(self.base.join(path)));
+                }
+                (Some(_), _) => "write the socket's path: `unix:/run/callgate/callgate.sock`".to_owned(),
+                (None, Ok(address)) => return Some(Address::Net(address)),
+                (None, Err(_)) => address_hint(text, example),
             },
             Value::Number(port) if port.parse::<u16>().is_ok() => {
                 format!("add the address: `127.0.0.1:{port}`")
@@ -469,6 +497,11 @@ fn host_hint(text: &str) -> String {
         Some(host) => format!("write the name alone: `{host}`"),
         None => "write a name alone, or with a port: `gate.example.com:8443`".to_owned(),
     }
+}
+
+/// Whether a text can be the path of a socket. `//` at its beginning is how a URL would go on.
+fn is_socket_path(path: &str) -> bool {
+    !path.is_empty() && !path.starts_with("//") && !path.ends_with('/') && !path.contains(['\0', '$'])
 }
 
 /// What was probably meant by what is no address and port.

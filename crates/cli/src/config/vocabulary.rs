@@ -30,12 +30,17 @@ pub(super) static CONFIG: Table = Table {
         word(
             "listen",
             Text,
-            "The address and port to listen on; 127.0.0.1:8700 if left out. Port 0 picks one.",
+            "The address and port to listen on, or `unix:PATH` for a Unix socket; 127.0.0.1:8700 if left out. Port 0 picks one.",
+        ),
+        word(
+            "socket_mode",
+            Words(&["0600", "0660", "0666"]),
+            "Who may connect to the Unix socket: its owner, the default; its group; everyone on this machine.",
         ),
         word(
             "metrics",
             Text,
-            "The address and port on which Prometheus finds metrics; none if left out. Port 0 picks one.",
+            "The address and port on which Prometheus finds metrics, or `unix:PATH`; none if left out. Port 0 picks one.",
         ),
         word("log", Takes::Table(&LOG), "What is told on stderr, and how."),
         word(

@@ -40,6 +40,7 @@ impl Difference {
         // Whole, so that a new key has to be thought of here.
         let Config {
             listen,
+            socket_mode,
             metrics,
             log,
             hosts,
@@ -52,6 +53,7 @@ impl Difference {
         let mut difference = Self::default();
         let fixed = [
             ("listen", *listen != before.listen),
+            ("socket_mode", *socket_mode != before.socket_mode),
             ("metrics", *metrics != before.metrics),
             ("log", *log != before.log),
             ("state", *state != before.state),

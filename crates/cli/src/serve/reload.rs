@@ -14,12 +14,11 @@ use anyhow::{Context, bail};
 use callgate_core::name::ServerName;
 use callgate_gateway::gate::PolicySlot;
 use callgate_gateway::metrics::Metrics;
-use callgate_gateway::serve::http::{Access, Certificate, Change, Guard, Team, Upstream};
+use callgate_gateway::serve::http::{Access, Address, Certificate, Change, Guard, Team, Upstream};
 use callgate_ledger::record::{self, ReloadEffect};
 use callgate_ledger::{Digest, Text};
 use callgate_store::{Event, PolicyName, Store, StoreError};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +37,7 @@ pub(super) struct Reloader {
     pub(super) team: Arc<Team>,
     pub(super) metrics: Option<Arc<Metrics>>,
     /// What looks at the `Host` of requests, by the address that they come in on.
-    pub(super) guards: Vec<(SocketAddr, Guard)>,
+    pub(super) guards: Vec<(Address, Guard)>,
     /// Where clients are shown one.
     pub(super) certificate: Option<Followed>,
 }
@@ -171,7 +170,7 @@ impl Reloader {
             tokio::time::sleep(RETRY_PERIOD).await;
         }
         for (address, own) in &self.guards {
-            own.replace(&guard(&ready.config, *address));
+            own.replace(&guard(&ready.config, address));
         }
         if let (Some(followed), Some(certificate), Some(tls)) =
             (&self.certificate, &ready.certificate, &ready.config.tls)

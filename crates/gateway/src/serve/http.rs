@@ -6,6 +6,7 @@ mod body;
 mod glance;
 mod guard;
 mod legacy;
+mod listen;
 mod probe;
 mod scrape;
 mod sessions;
@@ -14,6 +15,7 @@ mod team;
 mod tls;
 
 pub use guard::{Guard, Token, TokenError};
+pub use listen::{Address, ListenError, Listener, SocketFile, SocketMode, Whence};
 pub use scrape::serve_metrics;
 pub use sessions::Upstream;
 pub use team::{Access, Change, Granted, Roll, Source, Team};
@@ -44,12 +46,12 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use legacy::Place;
+use listen::Accepted;
 use probe::Phase;
 use sessions::{Children, OpenError, Opened, Sessions, Untold};
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,7 +60,6 @@ use std::time::Duration;
 use streams::Streams;
 use team::Denied;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -122,7 +123,7 @@ pub enum Wire {
 /// # Errors
 /// Where connections cannot be accepted.
 pub async fn serve(
-    listener: TcpListener,
+    listener: Listener,
     wire: Wire,
     doors: Doors,
     guard: Guard,
@@ -146,8 +147,7 @@ pub async fn serve(
             _ = tidying.tick() => desk.doors.close_idle(),
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) if connections.len() < CONNECTIONS_MAX => {
-                    let connection = adopt(stream, peer.ip(), Arc::clone(&desk));
-                    workers.spawn(&mut connections, connection);
+                    workers.spawn(&mut connections, connection(stream, peer, Arc::clone(&desk)));
                 }
                 Ok(_) => tracing::warn!("too many connections, one was closed"),
                 Err(cause) => {
@@ -177,16 +177,18 @@ struct Desk {
     is_closing: AtomicBool,
 }
 
-/// Moves a connection from the runtime that accepted it to the one that it is to live on.
-async fn adopt(stream: TcpStream, peer: IpAddr, desk: Arc<Desk>) {
-    let _ = stream.set_nodelay(true);
-    match stream.into_std().and_then(TcpStream::from_std) {
-        Ok(stream) => connection(stream, peer, desk).await,
+async fn connection(accepted: Accepted, peer: Whence, desk: Arc<Desk>) {
+    match accepted.adopt() {
+        Ok(Accepted::Net(stream)) => begin(stream, peer, desk).await,
+        Ok(Accepted::Unix(stream)) => begin(stream, peer, desk).await,
         Err(cause) => tracing::warn!(%cause, "a connection could not be taken"),
     }
 }
 
-async fn connection(stream: TcpStream, peer: IpAddr, desk: Arc<Desk>) {
+async fn begin<S>(stream: S, peer: Whence, desk: Arc<Desk>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     match &desk.wire {
         Wire::Plain => converse(stream, peer, desk).await,
         Wire::Tls(certificate) => match certificate.accept(stream).await {
@@ -196,7 +198,7 @@ async fn connection(stream: TcpStream, peer: IpAddr, desk: Arc<Desk>) {
     }
 }
 
-async fn converse<S>(stream: S, peer: IpAddr, desk: Arc<Desk>)
+async fn converse<S>(stream: S, peer: Whence, desk: Arc<Desk>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -215,7 +217,7 @@ where
 }
 
 impl Desk {
-    async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
+    async fn answer(&self, request: Request<Incoming>, peer: Whence) -> Response<Body> {
         let is_closing = self.is_closing.load(Ordering::Acquire);
         let phase = if is_closing { Phase::Ending } else { Phase::Serving };
         if let Some(probed) = self.doors.probe(request.method(), request.uri().path(), phase) {
@@ -250,7 +252,7 @@ impl Desk {
 
 impl Doors {
     /// The sessions that a request may use, and what for.
-    fn enter(&self, path: &str, headers: &HeaderMap, peer: IpAddr) -> Result<Entered, Box<Response<Body>>> {
+    fn enter(&self, path: &str, headers: &HeaderMap, peer: Whence) -> Result<Entered, Box<Response<Body>>> {
         let token = bearer(headers);
         match self {
             Self::One(one) => {
@@ -309,7 +311,7 @@ impl Doors {
         }
     }
 
-    fn record_failure(&self, peer: IpAddr, reason: &'static str) {
+    fn record_failure(&self, peer: Whence, reason: &'static str) {
         match self {
             Self::One(one) => {
                 let gate = one.sessions.gate();

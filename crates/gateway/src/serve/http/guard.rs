@@ -1,5 +1,6 @@
 //! What is looked at before anything of a request is read: its `Host` and `Origin`, and its bearer token.
 
+use super::listen::Address;
 use arc_swap::ArcSwap;
 use http::header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN};
 use http::{HeaderValue, StatusCode};
@@ -114,6 +115,17 @@ impl Guard {
         }
         Self {
             hosts: Arc::new(ArcSwap::from_pointee(hosts)),
+        }
+    }
+
+    /// Lets in what is addressed to where `address` is; over a Unix socket, to `localhost`.
+    #[must_use]
+    pub fn at(address: &Address) -> Self {
+        match address {
+            Address::Net(address) => Self::new(*address),
+            Address::Unix(_) => Self {
+                hosts: Arc::new(ArcSwap::from_pointee(vec!["localhost".to_owned()])),
+            },
         }
     }
 

@@ -11,6 +11,7 @@ mod change;
 pub use change::Change;
 
 use super::aggregate::{Aggregates, Mounts};
+use super::listen::Whence;
 use super::sessions::{Children, Sessions, Upstream};
 use crate::gate::{Gate, Grants, PolicySlot};
 use crate::health::Breaker;
@@ -25,7 +26,6 @@ use callgate_core::name::{GrantId, ServerName};
 use callgate_store::{StoreError, TokenHash};
 use futures_util::future::BoxFuture;
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -100,7 +100,7 @@ pub struct Team {
     generation: AtomicU64,
     /// Whether the grants could be read when they were looked at last.
     is_readable: AtomicBool,
-    failures: Mutex<HashMap<IpAddr, Failures>>,
+    failures: Mutex<HashMap<Whence, Failures>>,
     /// Held while the store's grants are read: those who want the same wait for it, and find it done.
     reading: tokio::sync::Mutex<()>,
     this: Weak<Self>,
@@ -227,7 +227,7 @@ impl Team {
         &self,
         server: &str,
         token: Option<&str>,
-        peer: IpAddr,
+        peer: Whence,
     ) -> Result<Arc<Sessions>, Denied> {
         let member = self.member(token, peer)?;
         let mut state = self.let_in(&member, peer)?;
@@ -242,7 +242,7 @@ impl Team {
     }
 
     /// What a member has here, unless its time is over.
-    fn let_in<'m>(&self, member: &'m Member, peer: IpAddr) -> Result<MutexGuard<'m, MemberState>, Denied> {
+    fn let_in<'m>(&self, member: &'m Member, peer: Whence) -> Result<MutexGuard<'m, MemberState>, Denied> {
         let state = member.state();
         let is_over = state
             .expires
@@ -286,7 +286,7 @@ impl Team {
         Some(sessions)
     }
 
-    fn member(&self, token: Option<&str>, peer: IpAddr) -> Result<Arc<Member>, Denied> {
+    fn member(&self, token: Option<&str>, peer: Whence) -> Result<Arc<Member>, Denied> {
         let tokens = self.tokens.load();
         match token {
             Some(token) => {
@@ -294,13 +294,13 @@ impl Team {
                 let member = tokens.members.get(&hash).map(Arc::clone);
                 member.ok_or_else(|| self.failed(peer, tokens.revoked.get(&hash)))
             }
-            None if !self.has_grants() && peer.to_canonical().is_loopback() => Ok(Arc::clone(&self.local)),
+            None if !self.has_grants() && peer.is_loopback() => Ok(Arc::clone(&self.local)),
             None => Err(self.failed(peer, None)),
         }
     }
 
     /// Counts and records a request that was not let in, with the grant whose token it had.
-    fn failed(&self, peer: IpAddr, grant: Option<&GrantId>) -> Denied {
+    fn failed(&self, peer: Whence, grant: Option<&GrantId>) -> Denied {
         let denied = self.count_failure(peer);
         let reason = match (&denied, grant) {
             (_, Some(_)) => "grant_ended",
@@ -311,7 +311,7 @@ impl Team {
         denied
     }
 
-    fn count_failure(&self, peer: IpAddr) -> Denied {
+    fn count_failure(&self, peer: Whence) -> Denied {
         let now = Instant::now();
         let is_over = |failures: &Failures| now.duration_since(failures.since) >= FAILURES_PERIOD;
         let mut all = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
@@ -334,7 +334,7 @@ impl Team {
     }
 
     /// Records a request that was not let in.
-    pub(super) fn record_failure(&self, peer: IpAddr, reason: &'static str) {
+    pub(super) fn record_failure(&self, peer: Whence, reason: &'static str) {
         self.recorder.auth_failure(None, None, peer, reason);
     }
 
