@@ -30,6 +30,24 @@ const ODD: &[(Place, Run)] = &[
         ("README.md", "callgate validate callgate.yaml\n"),
         odd::a_team_in_short,
     ),
+    (("docs/admin.md", "version: 1\n"), serving::an_admin_configuration),
+    (("docs/admin.md", "curl -H "), serving::asked_of_the_admin_api),
+    (
+        ("docs/admin.md", "{\"state\":"),
+        serving::an_answer_of_the_admin_api,
+    ),
+    (
+        ("docs/admin.md", "callgate reload "),
+        serving::asked_of_the_admin_api,
+    ),
+    (
+        ("docs/admin.md", "the configuration was reloaded"),
+        serving::an_answer_of_the_admin_api,
+    ),
+    (
+        ("docs/admin.md", "callgate grants list "),
+        serving::asked_of_the_admin_api,
+    ),
     (("docs/answers.md", r#"{"jsonrpc":"2.0","id":7,"#), odd::a_limit),
     (
         ("docs/answers.md", r#"{"jsonrpc":"2.0","id":null,"#),
@@ -160,6 +178,7 @@ macro_rules! pages {
 pages! {
     the_examples_of_the_readme_work: "README.md",
     the_examples_of_the_security_page_work: "SECURITY.md",
+    the_examples_of_the_admin_api_work: "docs/admin.md",
     the_examples_of_answers_work: "docs/answers.md",
     the_examples_of_getting_started_work: "docs/getting-started.md",
     the_examples_of_grants_work: "docs/grants.md",

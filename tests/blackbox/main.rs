@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod aggregate;
 #[cfg(test)]
+mod admin;
+#[cfg(test)]
 mod chaos;
 #[cfg(test)]
 mod documents;

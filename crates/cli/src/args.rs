@@ -6,6 +6,7 @@ use crate::commands::demo::DemoArgs;
 use crate::commands::demo::server::DemoServerArgs;
 use crate::commands::grants::GrantsArgs;
 use crate::commands::ledger::LedgerArgs;
+use crate::commands::reload::ReloadArgs;
 use crate::commands::status::StatusArgs;
 use crate::serve::ServeArgs;
 use callgate_gateway::Settings;
@@ -55,6 +56,8 @@ pub(crate) enum Command {
     Ledger(LedgerArgs),
     /// Say who may call through `callgate serve`: make, show, change and end grants
     Grants(GrantsArgs),
+    /// Have a gateway read its configuration anew, and say when it is in force
+    Reload(ReloadArgs),
     /// Show running gates, calls, denials and limits
     Status(StatusArgs),
     /// Print what a shell needs to complete this program's arguments

@@ -3,6 +3,7 @@
 //! What is wrong with it is told as with policies: where, why, and what to write instead. Values of secrets are
 //! in no finding, and lines that are quoted are shown without them.
 
+mod admin;
 mod name;
 mod policies;
 mod read;
@@ -26,6 +27,7 @@ use callgate_gateway::serve::http::{Address, Certificate, SocketMode};
 use callgate_policy::document::Findings;
 use callgate_policy::{Diagnostic, Severity, Style, read_document};
 use read::Reader;
+use secret::Secret;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -36,6 +38,9 @@ const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOS
 
 /// Where metrics are told in examples.
 const METRICS_EXAMPLE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9464);
+
+/// Where the admin API listens unless the file says otherwise.
+const ADMIN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8701);
 
 /// Keys at top level that no policy has.
 const MARKS: [&str; 2] = ["servers", "listen"];
@@ -49,6 +54,8 @@ pub(crate) struct Config {
     pub(crate) socket_mode: SocketMode,
     /// Where metrics are told; nowhere where there is none.
     pub(crate) metrics: Option<Address>,
+    /// Where those who run the gateway ask it; nowhere where there is none.
+    pub(crate) admin: Option<Admin>,
     /// What is told on stderr, and how.
     pub(crate) log: Log,
     /// Further names under which clients reach the gateway.
@@ -90,6 +97,15 @@ impl Tls {
             None => "the certificate cannot be used".to_owned(),
         })
     }
+}
+
+/// Where those who run the gateway ask it, and by which token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Admin {
+    /// Where it listens.
+    pub(crate) listen: Address,
+    /// What lets a request in; it can be one.
+    pub(crate) token: Secret,
 }
 
 /// What is told on stderr, and how, where the configuration says so.

@@ -1,5 +1,6 @@
 //! `callgate`: the call gate between AI agents and MCP servers.
 
+mod admin;
 mod args;
 mod commands;
 mod config;

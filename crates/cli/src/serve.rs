@@ -1,17 +1,21 @@
 //! `callgate serve`: one address before all servers of a team, each caller with a grant of its own.
 
+mod admin;
 mod certificate;
 mod difference;
 mod files;
 mod grants;
 mod reload;
 
+use crate::admin::Notice;
 use crate::args::{self, Reload};
 use crate::config::{self, Config, HostName, Loading, RemoteTransport, Server};
 use crate::log;
 use crate::run::{self, Ended};
 use crate::words::{say, say_finding};
+use admin::{Admin, Open};
 use anyhow::{Context, bail};
+use arc_swap::ArcSwap;
 use callgate_core::name::ServerName;
 use callgate_gateway::Settings;
 use callgate_gateway::gate::PolicySlot;
@@ -20,14 +24,14 @@ use callgate_gateway::link::http::Endpoint;
 use callgate_gateway::metrics::{Exposition, Metrics};
 use callgate_gateway::recorder::Recorder;
 use callgate_gateway::serve::http::{
-    self, Access, Address, Doors, Guard, Listener, SocketFile, SocketMode, Team, Upstream, Wire,
+    self, Access, Address, Doors, Guard, Listener, SocketFile, SocketMode, Team, Token, Upstream, Wire,
 };
 use callgate_ledger::record;
 use callgate_store::{Durability, PolicyInForce, PolicyName, RunInfo, StopReason, Store, StoreOptions};
 use clap::Args;
 use files::Files;
 use grants::{Slots, StoreGrants, nothing};
-use reload::Reloader;
+use reload::{Asked, Reloader};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -35,7 +39,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use tokio::sync::watch;
+use std::time::SystemTime;
+use tokio::sync::{mpsc, watch};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -75,6 +80,8 @@ struct Plan {
     files: Files,
     slots: Arc<Slots>,
     store: Arc<Store>,
+    /// The state folder.
+    dir: PathBuf,
 }
 
 /// Serves until a signal asks for the end.
@@ -116,12 +123,15 @@ fn plan(args: &ServeArgs) -> anyhow::Result<Plan> {
         )
     })?;
     let slots = Arc::new(slots(&config)?);
-    let store = Arc::new(open(args, &config, in_force(&config))?);
+    let named = args.state_dir.as_deref().or(config.state.dir.as_deref());
+    let dir = run::state_dir(named)?;
+    let store = Arc::new(open(args, &config, dir.clone())?);
     Ok(Plan {
         config,
         files,
         slots,
         store,
+        dir,
     })
 }
 
@@ -166,10 +176,9 @@ fn slots(config: &Config) -> anyhow::Result<Slots> {
     config.policies.iter().map(slot).collect()
 }
 
-fn open(args: &ServeArgs, config: &Config, policies: Vec<PolicyInForce>) -> anyhow::Result<Store> {
-    let named = args.state_dir.as_deref().or(config.state.dir.as_deref());
+fn open(args: &ServeArgs, config: &Config, dir: PathBuf) -> anyhow::Result<Store> {
     Ok(Store::open(StoreOptions {
-        dir: run::state_dir(named)?,
+        dir,
         durability: match config.state.durability {
             config::Durability::Process => Durability::Process,
             config::Durability::Disk => Durability::Disk,
@@ -184,7 +193,7 @@ fn open(args: &ServeArgs, config: &Config, policies: Vec<PolicyInForce>) -> anyh
                 .to_string_lossy()
                 .into_owned(),
             mode: record::Mode::Serve,
-            policies,
+            policies: in_force(config),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
     })?)
@@ -249,25 +258,31 @@ async fn serve(args: &ServeArgs, plan: Plan) -> anyhow::Result<Ended> {
     };
     let shown = certificate.zip(config.tls.clone());
     let certificate = shown.map(|(certificate, tls)| certificate::follow(tls, certificate));
+    let slots = Arc::new(ArcSwap::new(Arc::clone(&plan.slots)));
+    let (reloads, asked) = mpsc::channel(1);
+    let (open, token) = open_admin(&plan, &team, &slots, reloads, &mut guards)
+        .await?
+        .unzip();
     let reloader = Reloader {
         path: args.config.clone(),
         mode: args.reload,
         config: plan.config,
         files: plan.files,
-        slots: plan.slots,
+        slots,
         store: plan.store,
         team: Arc::clone(&team),
         metrics,
         guards,
         certificate,
+        admin: token,
     };
-    reloader.follow();
+    reloader.follow(asked);
     say(&match &address {
         Address::Net(address) => format!("callgate: listening on {scheme}://{address}/mcp/SERVER"),
         Address::Unix(_) => format!("callgate: listening on {address}, {scheme}://localhost/mcp/SERVER"),
     });
     http::serve(listener, wire, Doors::Team(team), guard, wanted).await?;
-    drop(files);
+    drop((files, open));
     Ok(run::by_signal(signalled.await.unwrap_or(15)))
 }
 
@@ -304,6 +319,46 @@ async fn tell_metrics(
         Address::Unix(_) => format!("callgate: metrics on {address}, http://localhost/metrics"),
     });
     Ok((Some((address, guard)), file))
+}
+
+/// Answers those who run the gateway where the configuration says, for as long as the process lives.
+async fn open_admin(
+    plan: &Plan,
+    team: &Arc<Team>,
+    slots: &Arc<ArcSwap<Slots>>,
+    reloader: mpsc::Sender<Asked>,
+    guards: &mut Vec<(Address, Guard)>,
+) -> anyhow::Result<Option<(Open, Arc<ArcSwap<Token>>)>> {
+    let Some(asked) = &plan.config.admin else {
+        return Ok(None);
+    };
+    let listener = Listener::bind(&asked.listen, SocketMode::Owner).await;
+    let mut listener = listener.context("admin")?;
+    let (address, file) = (listener.address().clone(), listener.take_file());
+    let (notice, own) = Notice::leave(&plan.dir, &address)?;
+    let token = Arc::new(ArcSwap::from_pointee(Token::new(asked.token.reveal())?));
+    let guard = guard(&plan.config, &address);
+    guards.push((address.clone(), guard.clone()));
+    let admin = Admin {
+        team: Arc::clone(team),
+        dir: plan.dir.clone(),
+        slots: Arc::clone(slots),
+        token: Arc::clone(&token),
+        own,
+        guard,
+        reloader,
+        started: SystemTime::now(),
+    };
+    admin::serve(listener, Arc::new(admin));
+    say(&match &address {
+        Address::Net(address) => format!("callgate: admin API on http://{address}/v1/"),
+        Address::Unix(_) => format!("callgate: admin API on {address}, http://localhost/v1/"),
+    });
+    let open = Open {
+        _file: file,
+        _notice: notice,
+    };
+    Ok(Some((open, token)))
 }
 
 /// Lets in what is addressed to `address`, or to a host of the configuration.

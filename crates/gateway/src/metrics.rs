@@ -32,7 +32,14 @@ const SERVER_BUCKETS: [f64; 15] = [
     0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
 ];
 /// The reasons of failed authentications, so that each is there before the first failure.
-const AUTH_REASONS: [&str; 5] = ["grant_ended", "host", "origin", "token", "too_many_failures"];
+const AUTH_REASONS: [&str; 6] = [
+    "admin_token",
+    "grant_ended",
+    "host",
+    "origin",
+    "token",
+    "too_many_failures",
+];
 
 /// All that is counted while calls pass.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use super::desk::Desk;
 use super::page::Block;
-use callgate_testkit::Process;
+use callgate_testkit::{Process, Script};
 use regex::Regex;
 
 /// What the gateway says as the configuration of the page changes.
@@ -65,4 +65,42 @@ pub(super) fn over_a_socket(desk: &Desk, block: &Block) {
     // Where its output is no terminal, curl tells its progress too.
     let said = desk.said(block.text.trim_end());
     assert!(said.trim_end().ends_with("ok"), "{}: {said}", block.place);
+}
+
+/// A gateway of the folder's configuration, with the authority of its admin API.
+fn with_admin_api(desk: &Desk) -> (Process, String) {
+    let mut process = Process::start(&mut desk.shell("exec callgate serve -c callgate.yaml"));
+    process.lives_in(&desk.room);
+    let line = process.stderr_line("callgate: admin API on http://");
+    let authority = line.split('/').nth(2).unwrap().to_owned();
+    (process, authority)
+}
+
+/// A configuration with an admin API, on free ports.
+pub(super) fn an_admin_configuration(desk: &Desk, block: &Block) {
+    let text = block
+        .text
+        .replace("127.0.0.1:8700", "127.0.0.1:0")
+        .replace("127.0.0.1:8701", "127.0.0.1:0")
+        .replace("notes.py", Script::path("notes.py").to_str().unwrap());
+    desk.room.write("callgate.yaml", &text);
+}
+
+/// A command for the admin API of a gateway that runs; what it printed is kept for the next block.
+pub(super) fn asked_of_the_admin_api(desk: &Desk, block: &Block) {
+    let (_gateway, authority) = with_admin_api(desk);
+    let command = block.text.trim_end().replace("127.0.0.1:8701", &authority);
+    desk.said(&format!("{{ {command}\n}} > printed"));
+}
+
+/// What the command of the block before printed; numbers and times are this run's own.
+pub(super) fn an_answer_of_the_admin_api(desk: &Desk, block: &Block) {
+    let printed = std::fs::read_to_string(desk.at("printed")).unwrap();
+    let varies = Regex::new(r"\d{16}").unwrap();
+    assert_eq!(
+        varies.replace_all(printed.trim_end(), "…"),
+        varies.replace_all(block.text.trim_end(), "…"),
+        "{}",
+        block.place
+    );
 }

@@ -43,6 +43,8 @@ impl Reader<'_> {
         let listen = self.listen(fields);
         let socket_mode = self.socket_mode(fields, &listen);
         let metrics = self.metrics(fields, &listen);
+        let taken: Vec<&Address> = std::iter::once(&listen).chain(&metrics).collect();
+        let admin = self.admin(fields, &taken);
         let log = self.log(fields);
         let hosts = self.hosts(fields);
         let tls = self.tls(fields);
@@ -54,6 +56,7 @@ impl Reader<'_> {
             listen,
             socket_mode,
             metrics,
+            admin,
             log,
             hosts,
             tls,
@@ -138,9 +141,12 @@ impl Reader<'_> {
     }
 
     /// The address and port at `key`, or the Unix socket.
-    fn address(&mut self, fields: Fields<'_>, key: &str, example: SocketAddr) -> Option<Address> {
+    pub(super) fn address(&mut self, fields: Fields<'_>, key: &str, example: SocketAddr) -> Option<Address> {
         let node = fields.value(key)?;
-        let (wanted, pointer) = (format!("`{key}` is an address and a port"), join("", key));
+        let (wanted, pointer) = (
+            format!("`{key}` is an address and a port"),
+            join(fields.pointer, key),
+        );
         let hint = match &node.value {
             Value::String(text) => match (text.strip_prefix("unix:"), text.parse()) {
                 (Some(path), _) if is_socket_path(path) => {

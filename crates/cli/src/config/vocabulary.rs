@@ -42,6 +42,11 @@ pub(super) static CONFIG: Table = Table {
             Text,
             "The address and port on which Prometheus finds metrics, or `unix:PATH`; none if left out. Port 0 picks one.",
         ),
+        word(
+            "admin",
+            Takes::Table(&ADMIN),
+            "Where those who run the gateway ask it and change it; nowhere if left out.",
+        ),
         word("log", Takes::Table(&LOG), "What is told on stderr, and how."),
         word(
             "hosts",
@@ -72,6 +77,25 @@ pub(super) static CONFIG: Table = Table {
             "local",
             NamedLike(SERVER_PATTERN, &Matching(POLICY_PATTERN)),
             "What callers on this machine may use until the first grant is made: the policy by which each server is judged.",
+        ),
+    ],
+};
+
+/// The admin API.
+pub(super) static ADMIN: Table = Table {
+    called: "`admin`",
+    name: "admin",
+    about: "The admin API: its address, and the token that each request needs.",
+    keys: &[
+        word(
+            "listen",
+            Text,
+            "The address and port to listen on, or `unix:PATH`; 127.0.0.1:8701 if left out. Port 0 picks one.",
+        ),
+        word(
+            "token",
+            Text,
+            "The token that each request needs, by reference: `${file:PATH}` or `${env:NAME}`.",
         ),
     ],
 };
@@ -180,7 +204,11 @@ pub(super) static SERVER: Table = Table {
 /// The JSON Schema (2020-12) of a configuration. It accepts every configuration that loads, and is looser than
 /// loading.
 pub(crate) fn json_schema() -> Value {
-    let mut schema = schema("Callgate configuration", &CONFIG, &[&LOG, &TLS, &STATE, &SERVER]);
+    let mut schema = schema(
+        "Callgate configuration",
+        &CONFIG,
+        &[&ADMIN, &LOG, &TLS, &STATE, &SERVER],
+    );
     if let Value::Object(members) = &mut schema {
         members.insert("required".to_owned(), json!(["version", "servers"]));
     }

@@ -3,9 +3,10 @@
 //! Where it cannot be told whether a change is looser, it counts as looser: a server that is another may do more
 //! under the same policy.
 
-use crate::config::{Config, LoadedPolicy, PolicyName, ServerName, Tls};
+use crate::config::{Admin, Config, LoadedPolicy, PolicyName, ServerName, Tls};
 use callgate_core::looser::{Loosening, looser};
 use callgate_core::program::Program;
+use callgate_gateway::serve::http::Address;
 use callgate_ledger::record::ReloadEffect;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
@@ -42,6 +43,7 @@ impl Difference {
             listen,
             socket_mode,
             metrics,
+            admin,
             log,
             hosts,
             tls,
@@ -55,6 +57,7 @@ impl Difference {
             ("listen", *listen != before.listen),
             ("socket_mode", *socket_mode != before.socket_mode),
             ("metrics", *metrics != before.metrics),
+            ("admin.listen", listen_of(admin) != listen_of(&before.admin)),
             ("log", *log != before.log),
             ("state", *state != before.state),
             ("tls", tls.is_some() != before.tls.is_some()),
@@ -67,6 +70,9 @@ impl Difference {
         difference.tls(before.tls.as_ref(), tls.as_ref());
         for host in hosts.difference(&before.hosts) {
             difference.looser.push(format!("the host `{host}` is let in"));
+        }
+        if *admin != before.admin {
+            difference.changes.push("`admin` changed".to_owned());
         }
         if *hosts != before.hosts {
             difference.changes.push("`hosts` changed".to_owned());
@@ -178,6 +184,10 @@ impl PolicyChange {
             ReloadEffect::Looser
         }
     }
+}
+
+fn listen_of(admin: &Option<Admin>) -> Option<&Address> {
+    admin.as_ref().map(|admin| &admin.listen)
 }
 
 /// Several things in one sentence.

@@ -11,10 +11,11 @@ use super::{guard, in_force, lets_in_a_proxy, local, names, say_findings, upstre
 use crate::args::Reload;
 use crate::config::{Config, Loading};
 use anyhow::{Context, bail};
+use arc_swap::ArcSwap;
 use callgate_core::name::ServerName;
 use callgate_gateway::gate::PolicySlot;
 use callgate_gateway::metrics::Metrics;
-use callgate_gateway::serve::http::{Access, Address, Certificate, Change, Guard, Team, Upstream};
+use callgate_gateway::serve::http::{Access, Address, Certificate, Change, Guard, Team, Token, Upstream};
 use callgate_ledger::record::{self, ReloadEffect};
 use callgate_ledger::{Digest, Text};
 use callgate_store::{Event, PolicyName, Store, StoreError};
@@ -22,6 +23,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
 
 /// How long a store that cannot be written is left alone.
 const RETRY_PERIOD: Duration = Duration::from_millis(500);
@@ -32,7 +34,7 @@ pub(super) struct Reloader {
     pub(super) mode: Reload,
     pub(super) config: Config,
     pub(super) files: Files,
-    pub(super) slots: Arc<Slots>,
+    pub(super) slots: Arc<ArcSwap<Slots>>,
     pub(super) store: Arc<Store>,
     pub(super) team: Arc<Team>,
     pub(super) metrics: Option<Arc<Metrics>>,
@@ -40,6 +42,19 @@ pub(super) struct Reloader {
     pub(super) guards: Vec<(Address, Guard)>,
     /// Where clients are shown one.
     pub(super) certificate: Option<Followed>,
+    /// The token of the admin API, where there is one.
+    pub(super) admin: Option<Arc<ArcSwap<Token>>>,
+}
+
+/// Whoever asks for the configuration to be read anew, and waits for what comes of it.
+pub(super) type Asked = oneshot::Sender<Outcome>;
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) effect: ReloadEffect,
+    /// As the log says it.
+    pub(super) message: String,
 }
 
 /// All that is made of a configuration before any of it is in force.
@@ -49,19 +64,32 @@ struct Ready {
     servers: BTreeMap<ServerName, Upstream>,
     local: Access,
     certificate: Option<Certificate>,
+    admin: Option<Token>,
 }
 
 impl Reloader {
-    /// Follows the files for as long as the program runs, unless that was turned off.
-    pub(super) fn follow(mut self) {
-        if self.mode == Reload::Off {
-            return;
-        }
+    /// Follows the files for as long as the program runs, unless that was turned off, and reads them when asked.
+    pub(super) fn follow(mut self, mut asked: mpsc::Receiver<Asked>) {
         tokio::spawn(async move {
             loop {
-                self.files.changed().await;
-                if self.take().await.is_none() {
-                    return;
+                let asked = tokio::select! {
+                    () = self.files.changed(), if self.mode != Reload::Off => None,
+                    Some(asked) = asked.recv() => Some(asked),
+                    else => return,
+                };
+                let outcome = if self.mode == Reload::Off {
+                    Outcome {
+                        effect: ReloadEffect::Rejected,
+                        message: "--reload off keeps what was in force until a restart".to_owned(),
+                    }
+                } else {
+                    let Some(outcome) = self.take().await else {
+                        return;
+                    };
+                    outcome
+                };
+                if let Some(asked) = asked {
+                    drop(asked.send(outcome));
                 }
             }
         });
@@ -69,7 +97,7 @@ impl Reloader {
 
     /// Reads the configuration and puts it in force, or leaves what is; either is said, recorded and counted.
     /// `None` where the gateway ends before that.
-    async fn take(&mut self) -> Option<ReloadEffect> {
+    async fn take(&mut self) -> Option<Outcome> {
         let (config, difference) = match self.read().await {
             Ok(read) => read,
             Err(error) => return Some(self.rejected(&error, "does not load")),
@@ -83,9 +111,11 @@ impl Reloader {
             return Some(self.waiting(&difference));
         }
         self.put_in_force(ready, &difference).await?;
-        tell(&difference);
         self.count(effect);
-        Some(effect)
+        Some(Outcome {
+            effect,
+            message: tell(&difference),
+        })
     }
 
     async fn read(&mut self) -> anyhow::Result<(Config, Difference)> {
@@ -123,12 +153,15 @@ impl Reloader {
             Some(tls) if config.tls != self.config.tls => Some(tls.load()?),
             Some(_) | None => None,
         };
+        let token = config.admin.as_ref().map(|admin| &admin.token);
+        let admin = token.map(|token| Token::new(token.reveal())).transpose()?;
         let ready = Ready {
             config,
             slots,
             servers,
             local,
             certificate,
+            admin,
         };
         Ok((ready, difference))
     }
@@ -136,9 +169,10 @@ impl Reloader {
     /// A policy that judges as before stays where it is.
     fn slots_of(&self, config: &Config) -> anyhow::Result<Slots> {
         let mut slots = Slots::new();
+        let before = self.slots.load();
         for (name, policy) in &config.policies {
             let name = PolicyName::new(name.as_str())?;
-            let stays = self.slots.get(&name);
+            let stays = before.get(&name);
             let stays = stays.filter(|slot| slot.program().digest == policy.program.digest);
             let slot = stays.map_or_else(|| PolicySlot::new(Arc::clone(&policy.program)), Arc::clone);
             slots.insert(name, slot);
@@ -177,7 +211,10 @@ impl Reloader {
         {
             followed.replace(tls.clone(), certificate);
         }
-        self.slots = ready.slots;
+        if let (Some(token), Some(new)) = (&self.admin, ready.admin) {
+            token.store(Arc::new(new));
+        }
+        self.slots.store(ready.slots);
         self.config = ready.config;
         Some(())
     }
@@ -195,23 +232,25 @@ impl Reloader {
         }
     }
 
-    fn rejected(&self, error: &anyhow::Error, reason: &str) -> ReloadEffect {
-        tracing::error!("the configuration was not reloaded: {error:#}; what was in force stays");
-        self.leave(ReloadEffect::Rejected, reason)
+    fn rejected(&self, error: &anyhow::Error, reason: &str) -> Outcome {
+        let message = format!("the configuration was not reloaded: {error:#}; what was in force stays");
+        tracing::error!("{message}");
+        self.leave(ReloadEffect::Rejected, reason, message)
     }
 
-    fn waiting(&self, difference: &Difference) -> ReloadEffect {
+    fn waiting(&self, difference: &Difference) -> Outcome {
         let words = difference.looser();
-        tracing::warn!(
+        let message = format!(
             "the configuration was changed and is looser ({words}); --reload tighten keeps what was in force, restart to put it in force"
         );
-        self.leave(ReloadEffect::Waiting, &words)
+        tracing::warn!("{message}");
+        self.leave(ReloadEffect::Waiting, &words, message)
     }
 
-    fn leave(&self, effect: ReloadEffect, reason: &str) -> ReloadEffect {
+    fn leave(&self, effect: ReloadEffect, reason: &str, message: String) -> Outcome {
         self.store.record(Event::Reload(whole(effect, reason)));
         self.count(effect);
-        effect
+        Outcome { effect, message }
     }
 
     fn count(&self, effect: ReloadEffect) {
@@ -221,8 +260,8 @@ impl Reloader {
     }
 }
 
-/// Says what is in force now.
-fn tell(difference: &Difference) {
+/// Says what is in force now, and gives the last line of it.
+fn tell(difference: &Difference) -> String {
     for policy in &difference.policies {
         let name = &policy.name;
         if policy.looser.is_empty() {
@@ -235,9 +274,13 @@ fn tell(difference: &Difference) {
     let changes = difference.changes();
     if difference.effect() == ReloadEffect::Looser {
         let looser = difference.looser();
-        tracing::warn!("the configuration was reloaded ({changes}) and is looser: {looser}");
+        let message = format!("the configuration was reloaded ({changes}) and is looser: {looser}");
+        tracing::warn!("{message}");
+        message
     } else {
-        tracing::info!("the configuration was reloaded ({changes}); nothing is allowed that was not");
+        let message = format!("the configuration was reloaded ({changes}); nothing is allowed that was not");
+        tracing::info!("{message}");
+        message
     }
 }
 

@@ -14,11 +14,13 @@ mod streams;
 mod team;
 mod tls;
 
-pub use guard::{Guard, Token, TokenError};
-pub use listen::{Address, ListenError, Listener, SocketFile, SocketMode, Whence};
+pub use guard::{Guard, Token, TokenError, bearer};
+pub use listen::{Accepted, Address, ListenError, Listener, SocketFile, SocketMode, Whence};
 pub use scrape::serve_metrics;
 pub use sessions::Upstream;
-pub use team::{Access, Change, Granted, Roll, Source, Team};
+pub use team::{
+    Access, Change, Failed, Granted, Roll, ServerKind, ServerSeen, SessionSeen, Source, Team, Unready,
+};
 pub use tls::{Certificate, CertificateError};
 
 use crate::gate::Gate;
@@ -38,7 +40,6 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use glance::{Seen, glance};
-use guard::bearer;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
@@ -46,7 +47,6 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use legacy::Place;
-use listen::Accepted;
 use probe::Phase;
 use sessions::{Children, OpenError, Opened, Sessions, Untold};
 use std::convert::Infallible;

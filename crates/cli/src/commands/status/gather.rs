@@ -2,6 +2,7 @@
 
 use super::super::ledger::time::Micros;
 use super::super::ledger::{Progress, first_since};
+use callgate_console::view::Server;
 use callgate_core::limit::StoreTime;
 use callgate_ledger::record::{Denial, Mode, ReloadEffect, Start, Status as Ended, SuppressedKind};
 use callgate_ledger::{Body, RunId};
@@ -20,6 +21,8 @@ pub(super) struct Status {
     pub(super) at_us: u64,
     pub(super) since_us: u64,
     pub(super) gates: Vec<Gate>,
+    /// The servers of the gateway that runs on the folder, where it has an admin API.
+    pub(super) servers: Vec<Server>,
     pub(super) calls: Calls,
     pub(super) denials: Vec<Denied>,
     pub(super) limits: Vec<Limit>,
@@ -102,7 +105,12 @@ const fn micros(time: StoreTime) -> u64 {
     time.0 / 1_000
 }
 
-pub(super) fn gather(reader: &Reader, dir: &Path, since: Micros) -> anyhow::Result<Status> {
+pub(super) fn gather(
+    reader: &Reader,
+    dir: &Path,
+    since: Micros,
+    servers: Vec<Server>,
+) -> anyhow::Result<Status> {
     let now = micros(reader.now(&SystemClock)?);
     let span = span(reader, since)?;
     let gates = gates(reader)?;
@@ -114,6 +122,7 @@ pub(super) fn gather(reader: &Reader, dir: &Path, since: Micros) -> anyhow::Resu
         at_us: now,
         since_us: since.0,
         gates,
+        servers,
         calls: span.calls,
         denials: span.denials,
         limits: limits(reader)?,

@@ -47,7 +47,8 @@ impl Token {
     }
 
     /// Compares in a time that depends on the lengths alone.
-    pub(super) fn matches(&self, sent: &str) -> bool {
+    #[must_use]
+    pub fn matches(&self, sent: &str) -> bool {
         let sent = sent.as_bytes();
         let differing = self
             .0
@@ -134,6 +135,12 @@ impl Guard {
         self.hosts.store(other.hosts.load_full());
     }
 
+    /// Whether a request is addressed to here.
+    #[must_use]
+    pub fn lets_in(&self, headers: &HeaderMap) -> bool {
+        self.check(headers).is_ok()
+    }
+
     pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), Refused> {
         let own = self.hosts.load();
         let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_ascii_lowercase();
@@ -172,7 +179,8 @@ impl Guard {
 }
 
 /// The token of a request; none where it has none, several, or another kind of credential.
-pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
+#[must_use]
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut sent = headers.get_all(AUTHORIZATION).iter();
     let (Some(only), None) = (sent.next(), sent.next()) else {
         return None;

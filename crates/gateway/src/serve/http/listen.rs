@@ -115,8 +115,10 @@ enum Socket {
 
 /// A connection that was accepted.
 #[derive(Debug)]
-pub(super) enum Accepted {
+pub enum Accepted {
+    /// Over TCP.
     Net(TcpStream),
+    /// Over a Unix socket.
     Unix(UnixStream),
 }
 
@@ -171,7 +173,11 @@ impl Listener {
         self.file.take()
     }
 
-    pub(super) async fn accept(&self) -> io::Result<(Accepted, Whence)> {
+    /// The next connection, and where it comes from.
+    ///
+    /// # Errors
+    /// Where there is none to be had, as when descriptors have run out.
+    pub async fn accept(&self) -> io::Result<(Accepted, Whence)> {
         match &self.socket {
             Socket::Net(socket) => {
                 let (stream, peer) = socket.accept().await?;

@@ -1,6 +1,7 @@
 //! Sessions that Callgate keeps for clients before 2026-07-28, and the one that all stateless requests share.
 
 use super::streams::Streams;
+use super::team::SessionSeen;
 use crate::gate::Gate;
 use crate::link::Link;
 use crate::link::child::{self, End, ServerCommand, SpawnError};
@@ -8,6 +9,7 @@ use crate::link::http::{Endpoint, HttpLink, LegacyLink};
 use crate::session::{Ids, Session};
 use crate::settings::Settings;
 use callgate_core::name::SessionId;
+use callgate_wire::mcp::Version;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -274,6 +276,23 @@ impl Sessions {
             open.count(),
             state.held().map(|held| held.session.in_flight()).sum(),
         )
+    }
+
+    /// The sessions that are open, for whoever runs the gateway.
+    pub(super) fn seen(&self) -> Vec<SessionSeen> {
+        let now = Instant::now();
+        let state = self.lock();
+        let open = state.open.iter().filter(|(_, held)| !held.has_ended());
+        let seen = |(id, held): (&String, &Held)| SessionSeen {
+            id: id.clone(),
+            server: self.gate.server.to_string(),
+            grant: self.gate.caller.grant.to_string(),
+            label: self.gate.caller.label.to_string(),
+            version: held.session.version().map(Version::as_str),
+            pending: held.session.in_flight(),
+            idle: now.duration_since(held.used),
+        };
+        open.map(seen).collect()
     }
 
     /// Waits until no request is in flight.

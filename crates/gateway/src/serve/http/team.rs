@@ -7,8 +7,10 @@
 mod all;
 mod census;
 mod change;
+mod inspect;
 
 pub use change::Change;
+pub use inspect::{Failed, ServerKind, ServerSeen, SessionSeen, Unready};
 
 use super::aggregate::{Aggregates, Mounts};
 use super::listen::Whence;

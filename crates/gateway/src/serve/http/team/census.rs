@@ -1,6 +1,6 @@
 //! What can be watched of a team from outside.
 
-use super::{Member, Team};
+use super::{Member, Team, Unready};
 use crate::metrics::{Census, ServerCensus};
 use callgate_core::name::ServerName;
 use std::collections::BTreeMap;
@@ -11,13 +11,13 @@ impl Team {
     /// Whether calls can be judged and recorded.
     ///
     /// # Errors
-    /// Why not, in a word or two that tell nothing else.
-    pub(in crate::serve::http) fn readiness(&self) -> Result<(), &'static str> {
+    /// What keeps them from it.
+    pub fn readiness(&self) -> Result<(), Unready> {
         if !self.recorder.store().healthy() {
-            return Err("store");
+            return Err(Unready::Store);
         }
         if !self.is_readable.load(Ordering::Acquire) {
-            return Err("grants");
+            return Err(Unready::Grants);
         }
         Ok(())
     }
@@ -37,12 +37,12 @@ impl Team {
         }
     }
 
-    fn all_members(&self) -> Vec<Arc<Member>> {
+    pub(super) fn all_members(&self) -> Vec<Arc<Member>> {
         let members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
         members.values().map(Arc::clone).collect()
     }
 
-    fn count_servers(&self, members: &[Arc<Member>]) -> BTreeMap<ServerName, ServerCensus> {
+    pub(super) fn count_servers(&self, members: &[Arc<Member>]) -> BTreeMap<ServerName, ServerCensus> {
         let mut servers: BTreeMap<ServerName, ServerCensus> = BTreeMap::new();
         let current = self.servers.load();
         for (name, behind) in &**current {
