@@ -5,9 +5,11 @@
 //! target folder, once (`support/deps.rs`).
 
 #[cfg(test)]
+mod admin;
+#[cfg(test)]
 mod aggregate;
 #[cfg(test)]
-mod admin;
+mod bounds;
 #[cfg(test)]
 mod chaos;
 #[cfg(test)]

@@ -114,7 +114,10 @@ async fn serve_http(
     wanted: watch::Receiver<End>,
     signalled: tokio::task::JoinHandle<i32>,
 ) -> anyhow::Result<Ended> {
-    let listener = Listener::bind(&Address::Net(address), SocketMode::default()).await?;
+    let listener = Listener::bind(&Address::Net(address), SocketMode::default()).await;
+    let listener = listener.with_context(|| {
+        format!("cannot listen on {address}; is the port taken? --port 0 picks a free one")
+    })?;
     let address = listener.address();
     say(&format!("callgate: listening on http://{address}/{path}"));
     let guard = Guard::at(address);

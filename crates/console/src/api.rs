@@ -19,6 +19,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 /// How long a connection may be idle, or take to send its headers.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes of a request's headers, and of what a connection has read ahead.
+const BUFFER_BYTES_MAX: usize = 16 * 1024;
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of a body.
@@ -43,6 +45,7 @@ where
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(BUFFER_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service)
         .await;
     if let Err(cause) = served {

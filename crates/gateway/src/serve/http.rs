@@ -8,8 +8,10 @@ mod guard;
 mod legacy;
 mod listen;
 mod probe;
+mod room;
 mod scrape;
 mod sessions;
+mod stall;
 mod streams;
 mod team;
 mod tls;
@@ -48,7 +50,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use legacy::Place;
 use probe::Phase;
+use room::Room;
 use sessions::{Children, OpenError, Opened, Sessions, Untold};
+use stall::Watched;
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
@@ -68,6 +72,8 @@ use tokio::time::Instant;
 const QUEUE_MAX: usize = 64;
 /// How long a client may take to send its headers.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
+/// Bytes of a request's headers, and of what a connection has read ahead.
+const BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// How long open requests may go on once the end is wanted.
 const DRAIN_GRACE: Duration = Duration::from_secs(5);
 /// How long answers may take to leave once all sessions have ended.
@@ -133,6 +139,7 @@ pub async fn serve(
         wire,
         doors,
         guard,
+        bodies: Room::default(),
         is_closing: AtomicBool::new(false),
     });
     let workers = Workers::start()?;
@@ -174,6 +181,7 @@ struct Desk {
     wire: Wire,
     doors: Doors,
     guard: Guard,
+    bodies: Room,
     is_closing: AtomicBool,
 }
 
@@ -209,7 +217,8 @@ where
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service)
+        .max_buf_size(BUFFER_BYTES_MAX)
+        .serve_connection(TokioIo::new(Watched::new(stream)), service)
         .await;
     if let Err(cause) = served {
         tracing::debug!(%cause, "a connection ended early");
@@ -233,10 +242,19 @@ impl Desk {
         let entered = self.doors.enter(request.uri().path(), request.headers(), peer);
         let (sessions, place) = match entered {
             Ok(Entered::One(sessions, place)) => (sessions, place),
-            Ok(Entered::All(all)) => return AllVisit { all: &all }.answer(request).await,
+            Ok(Entered::All(all)) => {
+                let visit = AllVisit {
+                    all: &all,
+                    bodies: &self.bodies,
+                };
+                return visit.answer(request).await;
+            }
             Err(refused) => return *refused,
         };
-        let caller = Visit { sessions: &sessions };
+        let caller = Visit {
+            sessions: &sessions,
+            bodies: &self.bodies,
+        };
         match (place, request.method()) {
             (Place::Endpoint, &Method::POST) => caller.post(request).await,
             (Place::Endpoint, &Method::GET) => caller.get(request.headers()),
@@ -362,6 +380,7 @@ enum Entered {
 /// A request that was let in.
 struct Visit<'a> {
     sessions: &'a Arc<Sessions>,
+    bodies: &'a Room,
 }
 
 impl Visit<'_> {
@@ -369,7 +388,7 @@ impl Visit<'_> {
     async fn body(&self, request: Request<Incoming>) -> Result<(Parts, Bytes), Box<Response<Body>>> {
         let gate = self.sessions.gate();
         let bytes_max = gate.settings.bounds.message_bytes_max;
-        read_body(request, bytes_max)
+        read_body(request, self.bodies, bytes_max)
             .await
             .map_err(|unread| match unread {
                 Unread::Refused(refused) => refused,

@@ -83,7 +83,7 @@ impl fmt::Display for Whence {
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// The port is taken, or the address is not this machine's.
-    #[error("cannot listen on {0}; is the port taken? port 0 picks a free one")]
+    #[error("cannot listen on {0}; is the port taken?")]
     Net(SocketAddr, #[source] io::Error),
     /// The path is longer than systems take.
     #[error("cannot listen on unix:{}: a path of a socket may have {PATH_BYTES_MAX} bytes, that of the folder beside it included", .0.display())]

@@ -3,6 +3,7 @@
 use super::answer::{Body, full, plain};
 use super::guard::Guard;
 use super::listen::{Accepted, Listener};
+use super::stall::Watched;
 use crate::metrics::Exposition;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -19,6 +20,8 @@ use tokio::sync::Semaphore;
 
 /// Connections open at once: some scrapers, and people who look.
 const CONNECTIONS_MAX: usize = 32;
+/// Bytes of a request's headers.
+const BUFFER_BYTES_MAX: usize = 16 * 1024;
 /// How long a connection may be idle, or take to send its headers.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(90);
 
@@ -58,7 +61,8 @@ where
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service)
+        .max_buf_size(BUFFER_BYTES_MAX)
+        .serve_connection(TokioIo::new(Watched::new(stream)), service)
         .await;
     if let Err(cause) = served {
         tracing::debug!(%cause, "a connection for metrics ended early");
