@@ -479,6 +479,32 @@ fn the_command_line_asks_the_gateway_where_one_runs_and_the_folder_where_none_do
 }
 
 #[test]
+fn where_the_first_grant_can_be_made_later_a_gateway_for_others_starts_and_lets_nobody_in() {
+    let mut stage = Stage::new();
+    stage.config["listen"] = json!("0.0.0.0:0");
+    stage.config["local"] = json!({});
+    let mut desk = Desk::of(stage);
+    let _ = desk.team.process.stderr_line("so nobody is let in");
+    desk.team.url = desk.team.url.replace("0.0.0.0", "127.0.0.1");
+    assert_eq!(desk.team.anyone("notes").post(&initialize()).status, 404);
+    // Nobody is let in by a reload either.
+    desk.stage.config["local"] = json!({"notes": "open"});
+    desk.stage
+        .room
+        .write("callgate.yaml", &desk.stage.config.to_string());
+    let refused = desk.cli(&["reload"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(told.contains("no grant was made yet"), "{told}");
+    assert_eq!(desk.team.anyone("notes").post(&initialize()).status, 404);
+    let token = said(&desk.cli(&["grants", "create", "ana", "--server", "notes=open"]));
+    assert_eq!(
+        desk.team.client("notes", token.trim()).post(&initialize()).status,
+        200
+    );
+}
+
+#[test]
 fn over_a_socket_the_admin_api_is_the_users_alone() {
     let mut stage = Stage::new();
     stage.room.write("admin-token", TOKEN);

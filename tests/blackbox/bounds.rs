@@ -88,13 +88,22 @@ fn large_bodies_that_are_never_finished_fill_the_room_for_large_ones_and_no_more
         socket
     };
     let held: Vec<TcpStream> = (0..17).map(|_| begin()).collect();
-    let refused = until("one more is refused", || {
-        let socket = begin();
+    until("one more is refused", || {
+        let mut socket = begin();
         socket.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
-        let status = status(socket);
-        (!status.is_empty()).then_some(status)
+        let mut answer = [0; 12];
+        match socket.read(&mut answer) {
+            // The gateway hangs up on what it does not read, which may take its answer away.
+            Ok(0) => Some(()),
+            Ok(_) => {
+                assert_eq!(&answer, b"HTTP/1.1 503");
+                Some(())
+            }
+            // It is still read.
+            Err(cause) if cause.kind() == std::io::ErrorKind::WouldBlock => None,
+            Err(_) => Some(()),
+        }
     });
-    assert_eq!(refused, "503");
     // What is small passes all the same.
     assert_eq!(client.call("echo", json!({"text": "hi"})).text(), "hi");
     drop(held);

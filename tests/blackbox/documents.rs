@@ -101,10 +101,20 @@ const ODD: &[(Place, Run)] = &[
     ),
 ];
 
+/// Why blocks about images and clusters are not run; the page says so too.
+const NO_CONTAINERS: &str = "it needs a daemon or a cluster; what it mounts is checked in `packaging.rs`";
+
 /// Blocks that no test can run.
 const NOT_RUN: &[(Place, &str)] = &[
     (("README.md", "cargo xtask test"), "it is what runs this"),
     (("docs/index.md", "  agent ── MCP client "), "a drawing"),
+    (("docs/packaging.md", "docker build "), NO_CONTAINERS),
+    (("docs/packaging.md", "cd packaging/compose"), NO_CONTAINERS),
+    (("docs/packaging.md", "kubectl create secret"), NO_CONTAINERS),
+    (
+        ("docs/packaging.md", "useradd --system"),
+        "it changes the machine; the unit is read by systemd in `packaging.rs`",
+    ),
 ];
 
 /// What is to be done with a block.
@@ -189,6 +199,7 @@ pages! {
     the_examples_of_migrating_work: "docs/migrating.md",
     the_examples_of_monitoring_work: "docs/monitoring.md",
     the_examples_of_the_policy_language_work: "docs/policy.md",
+    the_examples_of_packaging_are_listed: "docs/packaging.md",
     the_examples_of_running_work: "docs/run.md",
     the_examples_of_serving_work: "docs/serve.md",
     the_examples_of_configurations_work: "docs/serve-config.md",

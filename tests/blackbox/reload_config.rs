@@ -4,6 +4,7 @@ use crate::support::{OPEN, Record, state, until};
 use crate::team::{Stage, Team, initialize};
 use callgate_testkit::process::{is_alive, is_gone_within};
 use callgate_testkit::{Http, HttpServer, PATIENCE, Process, Room, StdioServer};
+use rustix::process::Signal;
 use serde_json::json;
 use std::os::unix::fs::symlink;
 use std::process::Command;
@@ -319,6 +320,8 @@ fn with_tighten_all_of_a_looser_configuration_waits() {
 fn with_reload_off_no_file_is_looked_at() {
     let mut stage = Stage::new();
     let ana = stage.grant("ana", &["notes=echo-only"]);
+    stage.room.write("admin-token", &"f".repeat(32));
+    stage.config["admin"] = json!({"listen": "127.0.0.1:0", "token": "${file:admin-token}"});
     let team = serve_with(&stage, &["--reload", "off"]);
     let mut client = team.begun("notes", &ana);
     stage.room.write("echo-only.yaml", NOTHING);
@@ -326,6 +329,14 @@ fn with_reload_off_no_file_is_looked_at() {
     replace(&stage);
     // Long enough for several looks.
     std::thread::sleep(Duration::from_secs(2));
+    echoes(&mut client, "as before");
+    // Not even where somebody asks for it.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_callgate"));
+    command.args(["reload", "--state-dir"]).arg(state(&stage.room));
+    let asked = command.output().unwrap();
+    assert_eq!(asked.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&asked.stderr).into_owned();
+    assert!(told.contains("--reload off"), "{told}");
     echoes(&mut client, "as before");
     assert_eq!(reloads(&team), 0);
 }
@@ -379,7 +390,9 @@ fn a_secret_that_is_replaced_is_sent_from_then_on() {
     echoes(&mut client, "a");
     let told = |secret: &str| {
         let notes = stage.mail.log().notes();
-        notes.iter().filter(|note| note.contains(secret)).count()
+        // The sessions of before are ended as they were begun.
+        let asked = notes.iter().filter(|note| !note.contains("DELETE"));
+        asked.filter(|note| note.contains(secret)).count()
     };
     assert!(told("first-secret") > 0);
     stage.room.write("token", "second-secret");
@@ -400,7 +413,7 @@ fn a_secret_that_is_replaced_is_sent_from_then_on() {
 fn a_call_that_a_changed_server_was_asked_is_answered() {
     let mut stage = Stage::new();
     let ana = stage.grant("ana", &["notes=open", "mail=open"]);
-    let team = stage.serve();
+    let mut team = stage.serve();
     let mut notes = team.begun("notes", &ana);
     let mut mail = team.begun("mail", &ana);
     let streams = [
@@ -417,8 +430,9 @@ fn a_call_that_a_changed_server_was_asked_is_answered() {
         let rest = stream.rest();
         assert!(format!("{rest:?}").contains("slept"), "{rest:?}");
     }
-    let record = Record::of(&stage.room);
-    record.assert_one_outcome_each();
+    team.process.signal(Signal::TERM);
+    team.process.ended();
+    Record::of(&stage.room).assert_one_outcome_each();
 }
 
 #[test]
@@ -477,7 +491,7 @@ fn reloads_while_everybody_calls_cost_no_call() {
     let mut stage = Stage::new();
     let ana = stage.grant("ana", &["notes=open", "mail=open", "other=open"]);
     stage.config["servers"]["other"] = json!({"url": stage.mail.url()});
-    let team = stage.serve();
+    let mut team = stage.serve();
     let seen = Arc::new(Seen::default());
     // Sessions with servers that stay, and requests of their own to one that becomes another each time.
     let mut clients: Vec<Http> = ["notes", "mail"]
@@ -514,6 +528,8 @@ fn reloads_while_everybody_calls_cost_no_call() {
     let notes = stage.mail.log().notes();
     let told = |round: usize| notes.iter().any(|note| note.contains(&format!("round-{round}.")));
     assert!((0..20).all(told), "each of the twenty was in force for a while");
+    team.process.signal(Signal::TERM);
+    team.process.ended();
     let record = Record::of(&stage.room);
     record.assert_one_outcome_each();
     let ok = record.statuses().iter().filter(|status| **status == "ok").count();

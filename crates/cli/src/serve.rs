@@ -224,10 +224,12 @@ async fn serve(args: &ServeArgs, plan: Plan) -> anyhow::Result<Ended> {
         end.send_replace(End::Urgent);
         signal
     });
+    // Signals are listened for before anyone is told of an address.
+    tokio::task::yield_now().await;
     let config = &plan.config;
     let metrics = config.metrics.as_ref().map(|_| Metrics::new(names(config)));
     let team = team(args, &plan, metrics.as_ref())?;
-    if !team.has_grants() {
+    if !team.has_grants() && !is_made_later(config) {
         refuse_strangers(&config.listen)?;
     }
     if !team.has_grants() && lets_in_a_proxy(config) {
@@ -238,9 +240,11 @@ async fn serve(args: &ServeArgs, plan: Plan) -> anyhow::Result<Ended> {
     let listener = Listener::bind(&config.listen, config.socket_mode).await?;
     let address = listener.address().clone();
     if !team.has_grants() {
-        say(
-            "callgate: no grant was made yet, so callers on this machine are let in without a token, as `local`; `callgate grants create` makes the first grant",
-        );
+        say(if is_made_later(config) {
+            "callgate: no grant was made yet, so nobody is let in; `callgate grants create` makes the first grant"
+        } else {
+            "callgate: no grant was made yet, so callers on this machine are let in without a token, as `local`; `callgate grants create` makes the first grant"
+        });
     }
     team.watch();
     let guard = guard(config, &address);
@@ -284,6 +288,12 @@ async fn serve(args: &ServeArgs, plan: Plan) -> anyhow::Result<Ended> {
     http::serve(listener, wire, Doors::Team(team), guard, wanted).await?;
     drop((files, open));
     Ok(run::by_signal(signalled.await.unwrap_or(15)))
+}
+
+/// Whether nobody is let in before the first grant, and the gateway itself can make it: in a container there is nothing
+/// to make it with before.
+fn is_made_later(config: &Config) -> bool {
+    config.admin.is_some() && config.local.is_empty()
 }
 
 /// Without a grant only callers that are seen to be on this machine are served.

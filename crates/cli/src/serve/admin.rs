@@ -6,6 +6,7 @@ use crate::admin::{self, Notice};
 use crate::commands::grants::shown;
 use arc_swap::ArcSwap;
 use callgate_console::{Fault, Gateway, Refused, Whole, converse, view};
+use callgate_core::limit::StoreTime;
 use callgate_core::name::ServerName;
 use callgate_gateway::serve::http::{
     Accepted, Failed, Guard, Listener, ServerKind, SocketFile, Team, Token, Unready, Whence, bearer,
@@ -81,16 +82,14 @@ impl Admin {
         Reader::open(&self.dir).map_err(|cause| unreadable(&cause))
     }
 
-    fn shown(&self, grant: &callgate_store::Grant) -> Result<view::Grant, Fault> {
+    /// The store's present time, by which grants expire.
+    fn now(&self) -> Result<StoreTime, Fault> {
         let now = self.reader()?.now(&SystemClock);
-        Ok(shown(grant, now.map_err(|cause| unreadable(&cause))?))
+        now.map_err(|cause| unreadable(&cause))
     }
 
-    fn issued(&self, issued: &callgate_store::Issued) -> Result<view::Issued, Fault> {
-        Ok(view::Issued {
-            grant: self.shown(&issued.grant)?,
-            token: issued.token.reveal().to_owned(),
-        })
+    fn shown(&self, grant: &callgate_store::Grant) -> Result<view::Grant, Fault> {
+        Ok(shown(grant, self.now()?))
     }
 }
 
@@ -179,7 +178,8 @@ impl Gateway for Admin {
         let known = known
             .iter()
             .filter(|grant| whole == Whole::All || grant.revoked.is_none());
-        known.map(|grant| self.shown(grant)).collect()
+        let now = self.now()?;
+        Ok(known.map(|grant| shown(grant, now)).collect())
     }
 
     fn grant(&self, which: &str) -> Result<view::Grant, Fault> {
@@ -197,11 +197,15 @@ impl Gateway for Admin {
             servers,
             expires,
         };
-        self.issued(&self.all().create(new).map_err(|error| fault(&error))?)
+        let now = self.now()?;
+        let made = self.all().create(new).map_err(|error| fault(&error))?;
+        Ok(issued(&made, now))
     }
 
     fn rotate_grant(&self, which: &str) -> Result<view::Issued, Fault> {
-        self.issued(&self.all().rotate(which).map_err(|error| fault(&error))?)
+        let now = self.now()?;
+        let rotated = self.all().rotate(which).map_err(|error| fault(&error))?;
+        Ok(issued(&rotated, now))
     }
 
     fn revoke_grant(&self, which: &str) -> Result<view::Grant, Fault> {
@@ -269,6 +273,14 @@ impl Gateway for Admin {
             records.push(record.map_err(|_| Fault::Unavailable("a record cannot be read".to_owned()))?);
         }
         Ok(view::Records { records })
+    }
+}
+
+/// A token that could not be shown would be lost, so nothing can fail once it is made.
+fn issued(issued: &callgate_store::Issued, now: StoreTime) -> view::Issued {
+    view::Issued {
+        grant: shown(&issued.grant, now),
+        token: issued.token.reveal().to_owned(),
     }
 }
 

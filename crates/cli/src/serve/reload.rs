@@ -7,7 +7,9 @@ use super::certificate::Followed;
 use super::difference::{Difference, PolicyChange, joined};
 use super::files::Files;
 use super::grants::{Slots, StoreGrants, nothing};
-use super::{guard, in_force, lets_in_a_proxy, local, names, say_findings, upstream};
+use super::{
+    guard, in_force, is_made_later, lets_in_a_proxy, local, names, refuse_strangers, say_findings, upstream,
+};
 use crate::args::Reload;
 use crate::config::{Config, Loading};
 use anyhow::{Context, bail};
@@ -135,6 +137,9 @@ impl Reloader {
             [] => {}
             [key] => bail!("`{key}` has changed, which takes a restart"),
             keys => bail!("`{}` have changed, which takes a restart", keys.join("`, `")),
+        }
+        if !self.team.has_grants() && !is_made_later(&config) {
+            refuse_strangers(&config.listen)?;
         }
         if !self.team.has_grants() && lets_in_a_proxy(&config) {
             bail!(
