@@ -176,7 +176,7 @@ fn what_callers_on_this_machine_may_use_changes_with_the_configuration() {
     replace(&stage);
     let _ = team
         .process
-        .stderr_line("would be let in without a token; what was in force stays");
+        .stderr_line("take `local` away; what was in force stays");
     assert_eq!(team.anyone("notes").post(&initialize()).status, 404);
 }
 

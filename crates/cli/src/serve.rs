@@ -229,22 +229,13 @@ async fn serve(args: &ServeArgs, plan: Plan) -> anyhow::Result<Ended> {
     let config = &plan.config;
     let metrics = config.metrics.as_ref().map(|_| Metrics::new(names(config)));
     let team = team(args, &plan, metrics.as_ref())?;
-    if !team.has_grants() && !is_made_later(config) {
-        refuse_strangers(&config.listen)?;
-    }
-    if !team.has_grants() && lets_in_a_proxy(config) {
-        bail!(
-            "no grant was made yet, and `hosts` says that callers come through a proxy, which looks like a caller on this machine; make one with `callgate grants create`, or take `local` away"
-        );
+    if !team.has_grants() {
+        refuse_without_grants(config)?;
     }
     let listener = Listener::bind(&config.listen, config.socket_mode).await?;
     let address = listener.address().clone();
     if !team.has_grants() {
-        say(if is_made_later(config) {
-            "callgate: no grant was made yet, so nobody is let in; `callgate grants create` makes the first grant"
-        } else {
-            "callgate: no grant was made yet, so callers on this machine are let in without a token, as `local`; `callgate grants create` makes the first grant"
-        });
+        say_who_is_let_in(config);
     }
     team.watch();
     let guard = guard(config, &address);
@@ -296,9 +287,25 @@ fn is_made_later(config: &Config) -> bool {
     config.admin.is_some() && config.local.is_empty()
 }
 
+fn say_who_is_let_in(config: &Config) {
+    say(if is_made_later(config) {
+        "callgate: no grant was made yet, so nobody is let in; `callgate grants create` makes the first grant"
+    } else {
+        "callgate: no grant was made yet, so callers on this machine are let in without a token, as `local`; `callgate grants create` makes the first grant"
+    });
+}
+
 /// Without a grant only callers that are seen to be on this machine are served.
-fn refuse_strangers(listen: &Address) -> anyhow::Result<()> {
-    match listen {
+fn refuse_without_grants(config: &Config) -> anyhow::Result<()> {
+    if !config.hosts.is_empty() && !config.local.is_empty() {
+        bail!(
+            "no grant was made yet, and `hosts` says that callers come through a proxy, which looks like a caller on this machine; make one with `callgate grants create`, or take `local` away"
+        );
+    }
+    if is_made_later(config) {
+        return Ok(());
+    }
+    match &config.listen {
         Address::Net(address) if address.ip().is_loopback() => Ok(()),
         Address::Net(address) => bail!(
             "no grant was made yet, and {address} can be reached from other machines; make one with `callgate grants create`, or listen on 127.0.0.1"
@@ -389,11 +396,6 @@ fn spellings(host: &HostName, port: Option<u16>) -> Vec<String> {
         (None, Some(port)) => vec![host.name().to_owned(), format!("{}:{port}", host.name())],
         (None, None) => vec![host.name().to_owned()],
     }
-}
-
-/// Whether callers that come through a proxy would be taken for callers on this machine.
-fn lets_in_a_proxy(config: &Config) -> bool {
-    !config.hosts.is_empty() && !config.local.is_empty()
 }
 
 fn names(config: &Config) -> impl Iterator<Item = ServerName> {

@@ -6,6 +6,8 @@
 use crate::config::{self, Loading};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,6 +15,8 @@ use std::time::Duration;
 const PERIOD: Duration = Duration::from_millis(500);
 /// How long they have to stay as they are before they are read.
 const SETTLING: Duration = Duration::from_millis(100);
+/// Bytes of a file that are looked at: more than any of them may have.
+const SUMMED_BYTES_MAX: u64 = 8 << 20;
 /// How often reading is begun anew where a file changes meanwhile.
 const READS_MAX: u32 = 20;
 
@@ -80,8 +84,15 @@ fn watched(loading: &Loading) -> BTreeSet<PathBuf> {
     files
 }
 
+/// The SHA-256 of what a file begins with; none where it cannot be read. A device may have no end.
+fn sum(path: &Path) -> Option<[u8; 32]> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).ok()?;
+    file.take(SUMMED_BYTES_MAX).read_to_end(&mut bytes).ok()?;
+    Some(Sha256::digest(&bytes).into())
+}
+
 fn sums(paths: impl IntoIterator<Item = PathBuf>) -> Sums {
-    let sum = |path: &Path| Some(Sha256::digest(std::fs::read(path).ok()?).into());
     paths
         .into_iter()
         .map(|path| {
@@ -109,6 +120,12 @@ mod tests {
         assert_eq!(files.look().await, files.0);
         std::fs::write(&path, "two").unwrap();
         assert_ne!(files.look().await, files.0);
+    }
+
+    #[test]
+    fn a_file_without_end_is_looked_at_in_part() {
+        assert!(sum(Path::new("/dev/zero")).is_some());
+        assert!(sum(Path::new("/nonexistent")).is_none());
     }
 
     #[tokio::test]

@@ -7,9 +7,7 @@ use super::certificate::Followed;
 use super::difference::{Difference, PolicyChange, joined};
 use super::files::Files;
 use super::grants::{Slots, StoreGrants, nothing};
-use super::{
-    guard, in_force, is_made_later, lets_in_a_proxy, local, names, refuse_strangers, say_findings, upstream,
-};
+use super::{guard, in_force, local, names, refuse_without_grants, say_findings, upstream};
 use crate::args::Reload;
 use crate::config::{Config, Loading};
 use anyhow::{Context, bail};
@@ -138,13 +136,8 @@ impl Reloader {
             [key] => bail!("`{key}` has changed, which takes a restart"),
             keys => bail!("`{}` have changed, which takes a restart", keys.join("`, `")),
         }
-        if !self.team.has_grants() && !is_made_later(&config) {
-            refuse_strangers(&config.listen)?;
-        }
-        if !self.team.has_grants() && lets_in_a_proxy(&config) {
-            bail!(
-                "no grant was made yet, and with `hosts` and `local` callers that come through a proxy would be let in without a token"
-            );
+        if !self.team.has_grants() {
+            refuse_without_grants(&config)?;
         }
         let slots = Arc::new(self.slots_of(&config)?);
         let local = local(&config, &slots)?;
