@@ -535,3 +535,45 @@ fn reloads_while_everybody_calls_cost_no_call() {
     let ok = record.statuses().iter().filter(|status| **status == "ok").count();
     assert_eq!(u64::try_from(ok).unwrap(), seen.calls.load(Ordering::Acquire));
 }
+
+#[test]
+fn no_call_meets_a_server_as_it_is_now_under_a_policy_of_before() {
+    let mut stage = Stage::new();
+    let elsewhere = Room::new();
+    let forbidden = HttpServer::start(&elsewhere, &[]);
+    let ana = stage.grant("ana", &["mail=changing"]);
+    let allowed = stage.mail.url().to_owned();
+    // The one server may be called, and the other one may not.
+    let set = |stage: &mut Stage, url: &str, policy: &str| {
+        stage.config["servers"]["mail"]["url"] = json!(url);
+        stage.config["policies"]["changing"] = json!(policy);
+    };
+    set(&mut stage, &allowed, "open.yaml");
+    let team = stage.serve();
+    let over = Arc::new(AtomicBool::new(false));
+    let callers: Vec<_> = (0..4)
+        .map(|_| {
+            let (mut client, over) = (team.client("mail", &ana).modern(), Arc::clone(&over));
+            std::thread::spawn(move || {
+                while !over.load(Ordering::Acquire) {
+                    let _ = client.reply("tools/call", json!({"name": "echo", "arguments": {"text": "hi"}}));
+                }
+            })
+        })
+        .collect();
+    for _ in 0..6 {
+        set(&mut stage, forbidden.url(), "nothing.yaml");
+        change(&stage, &team);
+        set(&mut stage, &allowed, "open.yaml");
+        change(&stage, &team);
+        let before = stage.mail.log().calls().len();
+        until("calls are let through again", || {
+            (stage.mail.log().calls().len() > before + 4).then_some(())
+        });
+    }
+    over.store(true, Ordering::Release);
+    for caller in callers {
+        caller.join().unwrap();
+    }
+    assert_eq!(forbidden.log().calls().len(), 0);
+}
