@@ -1,4 +1,4 @@
-//! Bodies of requests: how large one may be, and all that are held together.
+//! The room for bodies of requests: how large one may be, and all that are held together.
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -6,11 +6,10 @@ use hyper::body::Body;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// What a body may have without being counted: so much on each of the connections there may be is as much again as
-/// [`HELD_BYTES_MAX`].
+/// What a body may have without being counted: on each of the connections there may be, that comes to 256 MiB.
 const SMALL_BYTES: usize = 64 * 1024;
 /// Bytes of larger bodies held at once, of all requests together.
-const HELD_BYTES_MAX: usize = 256 << 20;
+const HELD_BYTES_MAX: usize = 128 << 20;
 
 /// The room for large bodies. Each has its part until nothing refers to it any more.
 #[derive(Debug, Clone)]
