@@ -122,7 +122,8 @@ impl Gate {
             .find(|word| word.starts_with("http://"))
             .unwrap_or_default();
         HttpGate {
-            url: url.to_owned(),
+            // In JSON, the end of the message follows.
+            url: url.trim_end_matches(['"', '}']).to_owned(),
             process,
         }
     }

@@ -9,6 +9,7 @@ mod desk;
 mod links;
 mod odd;
 mod page;
+mod serving;
 mod shown;
 
 use desk::Desk;
@@ -29,6 +30,24 @@ const ODD: &[(Place, Run)] = &[
         ("README.md", "callgate validate callgate.yaml\n"),
         odd::a_team_in_short,
     ),
+    (("docs/admin.md", "version: 1\n"), serving::an_admin_configuration),
+    (("docs/admin.md", "curl -H "), serving::asked_of_the_admin_api),
+    (
+        ("docs/admin.md", "{\"state\":"),
+        serving::an_answer_of_the_admin_api,
+    ),
+    (
+        ("docs/admin.md", "callgate reload "),
+        serving::asked_of_the_admin_api,
+    ),
+    (
+        ("docs/admin.md", "the configuration was reloaded"),
+        serving::an_answer_of_the_admin_api,
+    ),
+    (
+        ("docs/admin.md", "callgate grants list "),
+        serving::asked_of_the_admin_api,
+    ),
     (("docs/answers.md", r#"{"jsonrpc":"2.0","id":7,"#), odd::a_limit),
     (
         ("docs/answers.md", r#"{"jsonrpc":"2.0","id":null,"#),
@@ -47,6 +66,7 @@ const ODD: &[(Place, Run)] = &[
     (("docs/monitoring.md", "livenessProbe:"), odd::other_yaml),
     (("docs/monitoring.md", "version: 1\n"), odd::a_configuration),
     (("docs/monitoring.md", "scrape_configs:"), odd::other_yaml),
+    (("docs/monitoring.md", "{\"time\":"), serving::a_log_line),
     (("docs/monitoring.md", "groups:"), odd::alerts),
     (("docs/run.md", "callgate: listening on "), odd::listening),
     (
@@ -62,6 +82,11 @@ const ODD: &[(Place, Run)] = &[
         odd::a_team_is_set_up,
     ),
     (("docs/serve.md", "{\n  \"mcpServers\""), odd::a_team_is_served),
+    (("docs/serve.md", "curl --unix-socket"), serving::over_a_socket),
+    (
+        ("docs/serve.md", "WARN the configuration was reloaded"),
+        serving::reloads,
+    ),
     (
         ("docs/serve-config.md", "callgate validate callgate.yaml\n"),
         odd::about_configurations,
@@ -76,10 +101,20 @@ const ODD: &[(Place, Run)] = &[
     ),
 ];
 
+/// Why blocks about images and clusters are not run; the page says so too.
+const NO_CONTAINERS: &str = "it needs a daemon or a cluster; what it mounts is checked in `packaging.rs`";
+
 /// Blocks that no test can run.
 const NOT_RUN: &[(Place, &str)] = &[
     (("README.md", "cargo xtask test"), "it is what runs this"),
     (("docs/index.md", "  agent ── MCP client "), "a drawing"),
+    (("docs/packaging.md", "docker build "), NO_CONTAINERS),
+    (("docs/packaging.md", "cd packaging/compose"), NO_CONTAINERS),
+    (("docs/packaging.md", "kubectl create secret"), NO_CONTAINERS),
+    (
+        ("docs/packaging.md", "useradd --system"),
+        "it changes the machine; the unit is read by systemd in `packaging.rs`",
+    ),
 ];
 
 /// What is to be done with a block.
@@ -153,6 +188,7 @@ macro_rules! pages {
 pages! {
     the_examples_of_the_readme_work: "README.md",
     the_examples_of_the_security_page_work: "SECURITY.md",
+    the_examples_of_the_admin_api_work: "docs/admin.md",
     the_examples_of_answers_work: "docs/answers.md",
     the_examples_of_getting_started_work: "docs/getting-started.md",
     the_examples_of_grants_work: "docs/grants.md",
@@ -163,6 +199,7 @@ pages! {
     the_examples_of_migrating_work: "docs/migrating.md",
     the_examples_of_monitoring_work: "docs/monitoring.md",
     the_examples_of_the_policy_language_work: "docs/policy.md",
+    the_examples_of_packaging_are_listed: "docs/packaging.md",
     the_examples_of_running_work: "docs/run.md",
     the_examples_of_serving_work: "docs/serve.md",
     the_examples_of_configurations_work: "docs/serve-config.md",

@@ -5,7 +5,11 @@
 //! target folder, once (`support/deps.rs`).
 
 #[cfg(test)]
+mod admin;
+#[cfg(test)]
 mod aggregate;
+#[cfg(test)]
+mod bounds;
 #[cfg(test)]
 mod bridge;
 #[cfg(test)]
@@ -19,11 +23,15 @@ mod judged_is_forwarded;
 #[cfg(test)]
 mod limits_and_record;
 #[cfg(test)]
+mod logs;
+#[cfg(test)]
 mod metrics;
 #[cfg(test)]
 mod misbehaving_clients;
 #[cfg(test)]
 mod misbehaving_servers;
+#[cfg(test)]
+mod packaging;
 #[cfg(test)]
 mod real_servers;
 #[cfg(test)]
@@ -31,11 +39,15 @@ mod refused_at_start;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod reload_config;
+#[cfg(test)]
 mod secrets_stay;
 #[cfg(test)]
 mod seeds_and_attacks;
 #[cfg(test)]
 mod seen_is_callable;
+#[cfg(test)]
+mod sockets;
 #[cfg(test)]
 mod stdio_kinds;
 #[cfg(test)]

@@ -40,13 +40,17 @@ fn command_line(pid: u32) -> Vec<u8> {
 
 #[test]
 fn secrets_stay_out_of_logs_ledger_process_list_and_errors() {
-    for fault in [
+    let faults = [
         None,
         Some("unauthorized"),
         Some("redirect"),
         Some("reset"),
         Some("server-error"),
-    ] {
+    ];
+    for (fault, format) in faults
+        .into_iter()
+        .flat_map(|fault| [(fault, "text"), (fault, "json")])
+    {
         let room = Room::new();
         let flags: Vec<&str> = fault.map_or(vec![], |fault| vec!["--fault", fault]);
         let server = HttpServer::start(&room, &flags);
@@ -59,6 +63,8 @@ fn secrets_stay_out_of_logs_ledger_process_list_and_errors() {
             .flags(&[
                 "--log-level",
                 "debug",
+                "--log-format",
+                format,
                 "--header",
                 "Authorization: Bearer ${env:CALLGATE_TEST_KEY}",
             ])

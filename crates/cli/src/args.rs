@@ -6,6 +6,7 @@ use crate::commands::demo::DemoArgs;
 use crate::commands::demo::server::DemoServerArgs;
 use crate::commands::grants::GrantsArgs;
 use crate::commands::ledger::LedgerArgs;
+use crate::commands::reload::ReloadArgs;
 use crate::commands::status::StatusArgs;
 use crate::serve::ServeArgs;
 use callgate_gateway::Settings;
@@ -55,6 +56,8 @@ pub(crate) enum Command {
     Ledger(LedgerArgs),
     /// Say who may call through `callgate serve`: make, show, change and end grants
     Grants(GrantsArgs),
+    /// Have a gateway read its configuration anew, and say when it is in force
+    Reload(ReloadArgs),
     /// Show running gates, calls, denials and limits
     Status(StatusArgs),
     /// Print what a shell needs to complete this program's arguments
@@ -98,6 +101,15 @@ pub(crate) enum LogLevel {
     Warn,
     /// What has failed.
     Error,
+}
+
+/// How what is told on stderr is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
 }
 
 /// What the ledger and the limits survive.
@@ -146,6 +158,10 @@ pub(crate) struct RunArgs {
     /// What is logged on stderr
     #[arg(long, value_enum, default_value = "info")]
     pub(crate) log_level: LogLevel,
+
+    /// How it is written
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) log_format: LogFormat,
 
     /// What a change of the policy file does while the gate runs
     #[arg(long, value_enum, default_value = "any")]

@@ -3,6 +3,7 @@
 //! What is wrong with it is told as with policies: where, why, and what to write instead. Values of secrets are
 //! in no finding, and lines that are quoted are shown without them.
 
+mod admin;
 mod name;
 mod policies;
 mod read;
@@ -18,13 +19,15 @@ pub(crate) use policies::LoadedPolicy;
 pub(crate) use server::{RemoteTransport, Server, Sharing};
 pub(crate) use vocabulary::json_schema;
 
+use crate::args::{LogFormat, LogLevel};
 use crate::commands::validate::load::{Checked, Source};
 use crate::reference::Variables;
 use anyhow::Context;
-use callgate_gateway::serve::http::Certificate;
+use callgate_gateway::serve::http::{Address, Certificate, SocketMode};
 use callgate_policy::document::Findings;
 use callgate_policy::{Diagnostic, Severity, Style, read_document};
 use read::Reader;
+use secret::Secret;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -36,16 +39,25 @@ const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOS
 /// Where metrics are told in examples.
 const METRICS_EXAMPLE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9464);
 
+/// Where the admin API listens unless the file says otherwise.
+const ADMIN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8701);
+
 /// Keys at top level that no policy has.
 const MARKS: [&str; 2] = ["servers", "listen"];
 
 /// A configuration without errors, its secrets resolved and its policies compiled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Config {
-    /// The address and port to listen on; port 0 picks one.
-    pub(crate) listen: SocketAddr,
+    /// Where to listen; port 0 picks one.
+    pub(crate) listen: Address,
+    /// Who may connect, where that is a Unix socket.
+    pub(crate) socket_mode: SocketMode,
     /// Where metrics are told; nowhere where there is none.
-    pub(crate) metrics: Option<SocketAddr>,
+    pub(crate) metrics: Option<Address>,
+    /// Where those who run the gateway ask it; nowhere where there is none.
+    pub(crate) admin: Option<Admin>,
+    /// What is told on stderr, and how.
+    pub(crate) log: Log,
     /// Further names under which clients reach the gateway.
     pub(crate) hosts: BTreeSet<HostName>,
     /// The certificate that clients are shown; none where bytes travel as they are.
@@ -87,6 +99,24 @@ impl Tls {
     }
 }
 
+/// Where those who run the gateway ask it, and by which token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Admin {
+    /// Where it listens.
+    pub(crate) listen: Address,
+    /// What lets a request in; it can be one.
+    pub(crate) token: Secret,
+}
+
+/// What is told on stderr, and how, where the configuration says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Log {
+    /// How it is written.
+    pub(crate) format: Option<LogFormat>,
+    /// What is told.
+    pub(crate) level: Option<LogLevel>,
+}
+
 /// Where limits and ledger are kept, and what they survive.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct StateFolder {
@@ -118,6 +148,8 @@ pub(crate) struct Loading {
     pub(crate) policies: Vec<Checked>,
     /// All files that were read or looked for, this one among them. A change of any may change the outcome.
     pub(crate) files: BTreeSet<PathBuf>,
+    /// Those of them that hold the certificate and its key.
+    pub(crate) certificate: BTreeSet<PathBuf>,
     /// The configuration, where there are no errors anywhere.
     pub(crate) config: Option<Config>,
 }
@@ -169,6 +201,7 @@ impl Loading {
             base: path.parent().unwrap_or(Path::new("")),
             variables,
             files: BTreeSet::from([path.to_owned()]),
+            certificate: BTreeSet::new(),
             policies: Vec::new(),
         };
         let (veil, diagnostics, config) = match read_document(&text, &vocabulary::CONFIGURATION) {
@@ -179,7 +212,7 @@ impl Loading {
             }
             Err(found) => (Veil::of_unread(&text), found.0, None),
         };
-        let (policies, files) = (reader.policies, reader.files);
+        let (policies, files, certificate) = (reader.policies, reader.files, reader.certificate);
         Self {
             name,
             text,
@@ -187,6 +220,7 @@ impl Loading {
             diagnostics,
             policies,
             files,
+            certificate,
             config,
         }
     }
@@ -199,10 +233,13 @@ impl Loading {
 
     /// What was found in the file itself, as a person reads it, and without secrets.
     pub(crate) fn shown(&self, style: &Style) -> Vec<String> {
+        let found = self.diagnostics.iter();
+        found.map(|found| self.render(found, style)).collect()
+    }
+
+    /// One of these findings.
+    pub(crate) fn render(&self, found: &Diagnostic, style: &Style) -> String {
         let hides = |at| self.veil.hides(at);
-        self.diagnostics
-            .iter()
-            .map(|found| found.render_hiding(&self.name, &self.text, style, &hides))
-            .collect()
+        found.render_hiding(&self.name, &self.text, style, &hides)
     }
 }

@@ -1,8 +1,10 @@
 //! `callgate`: the call gate between AI agents and MCP servers.
 
+mod admin;
 mod args;
 mod commands;
 mod config;
+mod log;
 mod reference;
 mod run;
 mod serve;

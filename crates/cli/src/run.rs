@@ -2,19 +2,20 @@
 
 pub(crate) mod headers;
 mod pipes;
-pub(crate) mod policy;
-pub(crate) mod reload;
+mod policy;
+mod reload;
 mod setup;
 
 pub(crate) use setup::{local, state_dir};
 
-use crate::args::{LogLevel, RunArgs, Transport};
+use crate::args::{RunArgs, Transport};
+use crate::log;
 use crate::words::{say, warn};
 use anyhow::Context;
 use callgate_gateway::link::Link;
 use callgate_gateway::link::child::{self, End};
 use callgate_gateway::link::http::{HttpLink, LegacyLink};
-use callgate_gateway::serve::http::{Doors, Guard, One, Upstream};
+use callgate_gateway::serve::http::{Address, Doors, Guard, Listener, One, SocketMode, Upstream};
 use callgate_gateway::serve::{http, stdio};
 use callgate_gateway::session::Ids;
 use callgate_gateway::{Gate, Session};
@@ -43,7 +44,7 @@ pub(crate) struct Ended {
 
 /// Runs the gate until the client leaves, the server ends, or a signal asks for it.
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
-    log_to_stderr(args.log_level);
+    log::start(args.log_level, args.log_format);
     let plan = setup::plan(args)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -83,15 +84,11 @@ async fn serve(args: &RunArgs, plan: setup::Plan) -> anyhow::Result<Ended> {
         }
     });
     let gate = plan.gate;
-    let server = gate.server.clone();
     let target = reload::Target {
         slot: plan.slot,
         store: Arc::clone(&plan.store),
         mode: args.reload,
-        name: "the policy".to_owned(),
-        server: Some(server.clone()),
-        in_force: Box::new(move |program| vec![setup::in_force(&server, program)]),
-        turn: Arc::default(),
+        server: gate.server.clone(),
     };
     reload::watch(target, &gate, plan.policy);
     let served = match args.transport.unwrap_or(Transport::Stdio) {
@@ -117,12 +114,14 @@ async fn serve_http(
     wanted: watch::Receiver<End>,
     signalled: tokio::task::JoinHandle<i32>,
 ) -> anyhow::Result<Ended> {
-    let listener = tokio::net::TcpListener::bind(address).await.with_context(|| {
+    let listener = Listener::bind(&Address::Net(address), SocketMode::default()).await;
+    let listener = listener.with_context(|| {
         format!("cannot listen on {address}; is the port taken? --port 0 picks a free one")
     })?;
-    let address = listener.local_addr()?;
+    let address = listener.address();
     say(&format!("callgate: listening on http://{address}/{path}"));
-    let server = http::serve(listener, http::Wire::Plain, doors, Guard::new(address), wanted);
+    let guard = Guard::at(address);
+    let server = http::serve(listener, http::Wire::Plain, doors, guard, wanted);
     server.await?;
     // The server ends when a signal asks for it.
     if signalled.is_finished() {
@@ -246,19 +245,4 @@ pub(crate) async fn until_signal() -> i32 {
         _ = terminate.recv() => 15,
         _ = hangup.recv() => 1,
     }
-}
-
-pub(crate) fn log_to_stderr(level: LogLevel) {
-    let level = match level {
-        LogLevel::Debug => tracing::Level::DEBUG,
-        LogLevel::Info => tracing::Level::INFO,
-        LogLevel::Warn => tracing::Level::WARN,
-        LogLevel::Error => tracing::Level::ERROR,
-    };
-    let _ = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_max_level(level)
-        .with_target(false)
-        .with_ansi(crate::words::stderr_has_colour())
-        .try_init();
 }

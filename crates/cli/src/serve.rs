@@ -1,14 +1,22 @@
 //! `callgate serve`: one address before all servers of a team, each caller with a grant of its own.
 
+mod admin;
+mod certificate;
+mod difference;
+mod files;
+mod grants;
+mod reload;
+
+use crate::admin::Notice;
 use crate::args::{self, Reload};
-use crate::config::{self, Config, HostName, RemoteTransport, Server, Tls};
-use crate::run::policy::PolicyFile;
-use crate::run::reload::{self, Target};
+use crate::config::{self, Config, HostName, Loading, RemoteTransport, Server};
+use crate::log;
 use crate::run::{self, Ended};
-use crate::words::{COLOURED, say, stderr_has_colour};
+use crate::words::{say, say_finding};
+use admin::{Admin, Open};
 use anyhow::{Context, bail};
+use arc_swap::ArcSwap;
 use callgate_core::name::ServerName;
-use callgate_core::program::Program;
 use callgate_gateway::Settings;
 use callgate_gateway::gate::PolicySlot;
 use callgate_gateway::link::child::{End, Environment, ServerCommand};
@@ -16,25 +24,24 @@ use callgate_gateway::link::http::Endpoint;
 use callgate_gateway::metrics::{Exposition, Metrics};
 use callgate_gateway::recorder::Recorder;
 use callgate_gateway::serve::http::{
-    self, Access, Certificate, Doors, Granted, Guard, Roll, Source, Team, Upstream, Wire,
+    self, Access, Address, Doors, Guard, Listener, SocketFile, SocketMode, Team, Token, Upstream, Wire,
 };
 use callgate_ledger::record;
-use callgate_policy::Style;
-use callgate_store::{
-    Durability, PolicyInForce, PolicyName, RunInfo, StopReason, Store, StoreError, StoreOptions,
-};
+use callgate_store::{Durability, PolicyInForce, PolicyName, RunInfo, StopReason, Store, StoreOptions};
 use clap::Args;
+use files::Files;
+use grants::{Slots, StoreGrants, nothing};
+use reload::{Asked, Reloader};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+use std::time::SystemTime;
+use tokio::sync::{mpsc, watch};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -54,7 +61,7 @@ pub(crate) struct ServeArgs {
     /// The state folder, in place of the configuration's
     #[arg(long, value_name = "DIR", env = "CALLGATE_STATE_DIR")]
     state_dir: Option<PathBuf>,
-    /// What an edited policy may do: any, tighten (a looser one waits for a restart), off
+    /// What a changed configuration or policy may do: any, tighten (what is looser waits for a restart), off
     #[arg(long, value_enum, default_value_t = Reload::Any)]
     reload: Reload,
     /// Sessions that a grant may open within a minute with each server
@@ -63,31 +70,28 @@ pub(crate) struct ServeArgs {
     /// Seconds that a client may take to answer what its server asks, where they are of different eras
     #[arg(long, value_name = "SECONDS", default_value_t = Settings::ANSWER_SECONDS, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     answer_time: u32,
-    /// What is told on stderr
-    #[arg(long, value_enum, default_value_t = args::LogLevel::Info)]
-    log_level: args::LogLevel,
+    /// What is told on stderr, in place of the configuration's [default: info]
+    #[arg(long, value_enum)]
+    log_level: Option<args::LogLevel>,
+    /// How it is written, in place of the configuration's [default: text]
+    #[arg(long, value_enum)]
+    log_format: Option<args::LogFormat>,
 }
-
-/// How often the files of a certificate are looked at.
-const CERTIFICATE_PERIOD: Duration = Duration::from_millis(500);
-
-/// The policies by name, each where it can be replaced.
-type Slots = BTreeMap<PolicyName, Arc<PolicySlot>>;
 
 /// All that the gateway is made of.
 struct Plan {
     config: Config,
-    policies: BTreeMap<PolicyName, PolicyFile>,
+    files: Files,
     slots: Arc<Slots>,
-    servers: Arc<[ServerName]>,
     store: Arc<Store>,
+    /// The state folder.
+    dir: PathBuf,
 }
 
 /// Serves until a signal asks for the end.
 pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
-    run::log_to_stderr(args.log_level);
-    raise_descriptors_max();
     let plan = plan(args)?;
+    raise_descriptors_max();
     let store = Arc::clone(&plan.store);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -114,57 +118,71 @@ fn raise_descriptors_max() {
 }
 
 fn plan(args: &ServeArgs) -> anyhow::Result<Plan> {
-    let config = read(&args.config)?;
-    let mut policies = BTreeMap::new();
-    for (name, policy) in &config.policies {
-        policies.insert(PolicyName::new(name.as_str())?, PolicyFile::read(&policy.path)?);
-    }
-    let slots: Arc<Slots> = Arc::new(
-        policies
-            .iter()
-            .map(|(name, file)| {
-                (
-                    name.clone(),
-                    PolicySlot::new(Arc::new(file.loaded.program.clone())),
-                )
-            })
-            .collect(),
-    );
-    let servers: Arc<[ServerName]> = config.servers.keys().map(|name| name.core().clone()).collect();
-    let in_force = in_force(&servers, slots.values().map(|slot| slot.program()));
-    let store = Arc::new(open(args, &config, in_force)?);
-    Ok(Plan {
-        config,
-        policies,
-        slots,
-        servers,
-        store,
-    })
-}
-
-/// Reads the configuration; what is wrong with it is said, and is the error.
-fn read(path: &Path) -> anyhow::Result<Config> {
-    let loading = config::load(path)?;
-    let style = if stderr_has_colour() {
-        COLOURED
-    } else {
-        Style::PLAIN
-    };
-    for finding in loading.shown(&style) {
-        say(&finding);
-    }
-    let name = loading.name.clone();
-    loading.config.with_context(|| {
+    let (loading, files) = load(args)?;
+    say_findings(&loading);
+    let name = loading.name;
+    let config = loading.config.with_context(|| {
         format!(
             "the configuration {name} is not valid; `callgate validate {name}` says all that is wrong with it"
         )
+    })?;
+    let slots = Arc::new(slots(&config)?);
+    let named = args.state_dir.as_deref().or(config.state.dir.as_deref());
+    let dir = run::state_dir(named)?;
+    let store = Arc::new(open(args, &config, dir.clone())?);
+    Ok(Plan {
+        config,
+        files,
+        slots,
+        store,
+        dir,
     })
 }
 
-fn open(args: &ServeArgs, config: &Config, policies: Vec<PolicyInForce>) -> anyhow::Result<Store> {
-    let named = args.state_dir.as_deref().or(config.state.dir.as_deref());
+/// Reads the configuration and begins to log as it says, unless the arguments say otherwise.
+fn load(args: &ServeArgs) -> anyhow::Result<(Loading, Files)> {
+    let loaded = Files::load(&args.config);
+    let said = loaded
+        .as_ref()
+        .ok()
+        .and_then(|(loading, _)| loading.config.as_ref())
+        .map(|config| config.log)
+        .unwrap_or_default();
+    let level = args.log_level.or(said.level);
+    let format = args.log_format.or(said.format);
+    log::start(
+        level.unwrap_or(args::LogLevel::Info),
+        format.unwrap_or(args::LogFormat::Text),
+    );
+    loaded
+}
+
+/// Says what was found in a configuration and in its policies.
+fn say_findings(loading: &Loading) {
+    for found in &loading.diagnostics {
+        say_finding(&loading.name, found, |style| loading.render(found, style));
+    }
+    for policy in &loading.policies {
+        let source = &policy.source;
+        for found in &policy.diagnostics {
+            say_finding(&source.name, found, |style| {
+                found.render(&source.name, &source.text, style)
+            });
+        }
+    }
+}
+
+fn slots(config: &Config) -> anyhow::Result<Slots> {
+    let slot = |(name, policy): (&config::PolicyName, &config::LoadedPolicy)| {
+        let slot = PolicySlot::new(Arc::clone(&policy.program));
+        Ok((PolicyName::new(name.as_str())?, slot))
+    };
+    config.policies.iter().map(slot).collect()
+}
+
+fn open(args: &ServeArgs, config: &Config, dir: PathBuf) -> anyhow::Result<Store> {
     Ok(Store::open(StoreOptions {
-        dir: run::state_dir(named)?,
+        dir,
         durability: match config.state.durability {
             config::Durability::Process => Durability::Process,
             config::Durability::Disk => Durability::Disk,
@@ -179,7 +197,7 @@ fn open(args: &ServeArgs, config: &Config, policies: Vec<PolicyInForce>) -> anyh
                 .to_string_lossy()
                 .into_owned(),
             mode: record::Mode::Serve,
-            policies,
+            policies: in_force(config),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
     })?)
@@ -187,22 +205,20 @@ fn open(args: &ServeArgs, config: &Config, policies: Vec<PolicyInForce>) -> anyh
 
 /// What the store has to know: which policy a server's calls are judged by changes with the grants, so each
 /// server's histories are kept for the limits of all.
-fn in_force(servers: &[ServerName], programs: impl Iterator<Item = Arc<Program>>) -> Vec<PolicyInForce> {
+fn in_force(config: &Config) -> Vec<PolicyInForce> {
     let mut digest = Sha256::new();
     let mut limits = Vec::new();
-    for program in programs {
-        digest.update(program.digest);
-        limits.extend(program.limits_in_force());
+    for policy in config.policies.values() {
+        digest.update(policy.program.digest);
+        limits.extend(policy.program.limits_in_force());
     }
     let digest: [u8; 32] = digest.finalize().into();
-    servers
-        .iter()
-        .map(|server| PolicyInForce {
-            server: server.clone(),
-            digest,
-            limits: limits.clone(),
-        })
-        .collect()
+    let in_force = |name: &config::ServerName| PolicyInForce {
+        server: name.core().clone(),
+        digest,
+        limits: limits.clone(),
+    };
+    config.servers.keys().map(in_force).collect()
 }
 
 async fn serve(args: &ServeArgs, plan: Plan) -> anyhow::Result<Ended> {
@@ -212,105 +228,209 @@ async fn serve(args: &ServeArgs, plan: Plan) -> anyhow::Result<Ended> {
         end.send_replace(End::Urgent);
         signal
     });
-    let metrics = plan
-        .config
-        .metrics
-        .map(|_| Metrics::new(plan.servers.iter().cloned()));
-    let team = team(args, &plan, metrics.as_ref())?;
+    // Signals are listened for before anyone is told of an address.
+    tokio::task::yield_now().await;
     let config = &plan.config;
-    if !team.has_grants() && !config.listen.ip().is_loopback() {
-        bail!(
-            "no grant was made yet, and {} can be reached from other machines; make one with `callgate grants create`, or listen on 127.0.0.1",
-            config.listen
-        );
+    let metrics = config.metrics.as_ref().map(|_| Metrics::new(names(config)));
+    let team = team(args, &plan, metrics.as_ref())?;
+    if !team.has_grants() {
+        refuse_without_grants(config)?;
     }
-    if !team.has_grants() && !config.hosts.is_empty() && !config.local.is_empty() {
+    let listener = Listener::bind(&config.listen, config.socket_mode).await?;
+    let address = listener.address().clone();
+    if !team.has_grants() {
+        say_who_is_let_in(config);
+    }
+    team.watch();
+    let guard = guard(config, &address);
+    let mut guards = vec![(address.clone(), guard.clone())];
+    let mut files = Vec::new();
+    if let Some(metrics) = &metrics {
+        let (told, file) = tell_metrics(config, metrics, &team).await?;
+        guards.extend(told);
+        files.extend(file);
+    }
+    let certificate = config.tls.as_ref().map(config::Tls::load).transpose()?;
+    let (wire, scheme) = match &certificate {
+        None => (Wire::Plain, "http"),
+        Some(certificate) => (Wire::Tls(certificate.clone()), "https"),
+    };
+    let shown = certificate.zip(config.tls.clone());
+    let certificate = shown.map(|(certificate, tls)| certificate::follow(tls, certificate));
+    let slots = Arc::new(ArcSwap::new(Arc::clone(&plan.slots)));
+    let (reloads, asked) = mpsc::channel(1);
+    let (open, token) = open_admin(&plan, &team, &slots, reloads, &mut guards)
+        .await?
+        .unzip();
+    let reloader = Reloader {
+        path: args.config.clone(),
+        mode: args.reload,
+        config: plan.config,
+        files: plan.files,
+        slots,
+        store: plan.store,
+        team: Arc::clone(&team),
+        metrics,
+        guards,
+        certificate,
+        admin: token,
+    };
+    reloader.follow(asked);
+    say(&match &address {
+        Address::Net(address) => format!("callgate: listening on {scheme}://{address}/mcp/SERVER"),
+        Address::Unix(_) => format!("callgate: listening on {address}, {scheme}://localhost/mcp/SERVER"),
+    });
+    http::serve(listener, wire, Doors::Team(team), guard, wanted).await?;
+    drop((files, open));
+    Ok(run::by_signal(signalled.await.unwrap_or(15)))
+}
+
+/// Whether nobody is let in before the first grant, and the gateway itself can make it: in a container there is nothing
+/// to make it with before.
+fn is_made_later(config: &Config) -> bool {
+    config.admin.is_some() && config.local.is_empty()
+}
+
+fn say_who_is_let_in(config: &Config) {
+    say(if is_made_later(config) {
+        "callgate: no grant was made yet, so nobody is let in; `callgate grants create` makes the first grant"
+    } else {
+        "callgate: no grant was made yet, so callers on this machine are let in without a token, as `local`; `callgate grants create` makes the first grant"
+    });
+}
+
+/// Without a grant only callers that are seen to be on this machine are served.
+fn refuse_without_grants(config: &Config) -> anyhow::Result<()> {
+    if !config.hosts.is_empty() && !config.local.is_empty() {
         bail!(
             "no grant was made yet, and `hosts` says that callers come through a proxy, which looks like a caller on this machine; make one with `callgate grants create`, or take `local` away"
         );
     }
-    let listener = bind(config.listen).await?;
-    let address = listener.local_addr()?;
-    if !team.has_grants() {
-        say(
-            "callgate: no grant was made yet, so callers on this machine are let in without a token, as `local`; `callgate grants create` makes the first grant",
-        );
+    if is_made_later(config) {
+        return Ok(());
     }
-    team.watch();
-    if let Some(metrics) = &metrics {
-        tell_metrics(config, metrics, &team).await?;
+    match &config.listen {
+        Address::Net(address) if address.ip().is_loopback() => Ok(()),
+        Address::Net(address) => bail!(
+            "no grant was made yet, and {address} can be reached from other machines; make one with `callgate grants create`, or listen on 127.0.0.1"
+        ),
+        Address::Unix(_) => bail!(
+            "no grant was made yet, and over a Unix socket nobody is let in without one; make one with `callgate grants create`, or listen on 127.0.0.1"
+        ),
     }
-    let guard = guard(config, address);
-    let (wire, scheme) = match &config.tls {
-        None => (Wire::Plain, "http"),
-        Some(tls) => {
-            let certificate = tls.load()?;
-            follow_certificate(tls.clone(), certificate.clone());
-            (Wire::Tls(certificate), "https")
-        }
-    };
-    follow(args, plan);
-    say(&format!("callgate: listening on {scheme}://{address}/mcp/SERVER"));
-    http::serve(listener, wire, Doors::Team(team), guard, wanted).await?;
-    Ok(run::by_signal(signalled.await.unwrap_or(15)))
-}
-
-async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(address).await;
-    listener
-        .with_context(|| format!("cannot listen on {address}; is the port taken? port 0 picks a free one"))
 }
 
 /// Tells metrics where the configuration says, for as long as the process lives.
-async fn tell_metrics(config: &Config, metrics: &Metrics, team: &Arc<Team>) -> anyhow::Result<()> {
-    let Some(address) = config.metrics else {
-        return Ok(());
+async fn tell_metrics(
+    config: &Config,
+    metrics: &Metrics,
+    team: &Arc<Team>,
+) -> anyhow::Result<(Option<(Address, Guard)>, Option<SocketFile>)> {
+    let Some(address) = &config.metrics else {
+        return Ok((None, None));
     };
-    let listener = bind(address).await.context("metrics")?;
-    let address = listener.local_addr()?;
+    let listener = Listener::bind(address, SocketMode::Owner).await;
+    let mut listener = listener.context("metrics")?;
+    let (address, file) = (listener.address().clone(), listener.take_file());
     let exposition = Arc::new(Exposition::new(metrics, team, env!("CARGO_PKG_VERSION")));
-    tokio::spawn(http::serve_metrics(listener, exposition, guard(config, address)));
-    say(&format!("callgate: metrics on http://{address}/metrics"));
-    Ok(())
+    let guard = guard(config, &address);
+    tokio::spawn(http::serve_metrics(listener, exposition, guard.clone()));
+    say(&match &address {
+        Address::Net(address) => format!("callgate: metrics on http://{address}/metrics"),
+        Address::Unix(_) => format!("callgate: metrics on {address}, http://localhost/metrics"),
+    });
+    Ok((Some((address, guard)), file))
+}
+
+/// Answers those who run the gateway where the configuration says, for as long as the process lives.
+async fn open_admin(
+    plan: &Plan,
+    team: &Arc<Team>,
+    slots: &Arc<ArcSwap<Slots>>,
+    reloader: mpsc::Sender<Asked>,
+    guards: &mut Vec<(Address, Guard)>,
+) -> anyhow::Result<Option<(Open, Arc<ArcSwap<Token>>)>> {
+    let Some(asked) = &plan.config.admin else {
+        return Ok(None);
+    };
+    let listener = Listener::bind(&asked.listen, SocketMode::Owner).await;
+    let mut listener = listener.context("admin")?;
+    let (address, file) = (listener.address().clone(), listener.take_file());
+    let (notice, own) = Notice::leave(&plan.dir, &address)?;
+    let token = Arc::new(ArcSwap::from_pointee(Token::new(asked.token.reveal())?));
+    let guard = guard(&plan.config, &address);
+    guards.push((address.clone(), guard.clone()));
+    let admin = Admin {
+        team: Arc::clone(team),
+        dir: plan.dir.clone(),
+        slots: Arc::clone(slots),
+        token: Arc::clone(&token),
+        own,
+        guard,
+        reloader,
+        started: SystemTime::now(),
+    };
+    admin::serve(listener, Arc::new(admin));
+    say(&match &address {
+        Address::Net(address) => format!("callgate: admin API on http://{address}/v1/"),
+        Address::Unix(_) => format!("callgate: admin API on {address}, http://localhost/v1/"),
+    });
+    let open = Open {
+        _file: file,
+        _notice: notice,
+    };
+    Ok(Some((open, token)))
 }
 
 /// Lets in what is addressed to `address`, or to a host of the configuration.
-fn guard(config: &Config, address: SocketAddr) -> Guard {
+fn guard(config: &Config, address: &Address) -> Guard {
+    let port = match address {
+        Address::Net(address) => Some(address.port()),
+        Address::Unix(_) => None,
+    };
     let hosts = config.hosts.iter();
-    Guard::new(address).also(hosts.flat_map(|host| spellings(host, address.port())))
+    Guard::at(address).also(hosts.flat_map(|host| spellings(host, port)))
 }
 
 /// How a `Host` header may put a name: with the port that is listened on, or with none behind a proxy; only
 /// with its own port where it was given one.
-fn spellings(host: &HostName, port: u16) -> Vec<String> {
-    match host.port() {
-        Some(_) => vec![host.to_string()],
-        None => vec![host.name().to_owned(), format!("{}:{port}", host.name())],
+fn spellings(host: &HostName, port: Option<u16>) -> Vec<String> {
+    match (host.port(), port) {
+        (Some(_), _) => vec![host.to_string()],
+        (None, Some(port)) => vec![host.name().to_owned(), format!("{}:{port}", host.name())],
+        (None, None) => vec![host.name().to_owned()],
     }
+}
+
+fn names(config: &Config) -> impl Iterator<Item = ServerName> {
+    config.servers.keys().map(|name| name.core().clone())
+}
+
+/// What callers on this machine may use until the first grant is made.
+fn local(config: &Config, slots: &Slots) -> anyhow::Result<Access> {
+    let nothing = nothing();
+    let access = |(server, policy): (&config::ServerName, &config::PolicyName)| {
+        let slot = slots.get(&PolicyName::new(policy.as_str())?);
+        Ok((server.core().clone(), Arc::clone(slot.unwrap_or(&nothing))))
+    };
+    config.local.iter().map(access).collect()
 }
 
 fn team(args: &ServeArgs, plan: &Plan, metrics: Option<&Arc<Metrics>>) -> anyhow::Result<Arc<Team>> {
     let mut servers = BTreeMap::new();
     for (name, server) in &plan.config.servers {
-        let upstream = upstream(server).with_context(|| format!("the server `{name}`"))?;
-        servers.insert(name.core().clone(), upstream);
-    }
-    let nothing = PolicySlot::new(Arc::new(Program::deny_all()));
-    let mut local = Access::new();
-    for (server, policy) in &plan.config.local {
-        let slot = plan.slots.get(&PolicyName::new(policy.as_str())?);
-        local.insert(server.core().clone(), Arc::clone(slot.unwrap_or(&nothing)));
+        servers.insert(name.core().clone(), upstream(name, server)?);
     }
     let source = StoreGrants {
         store: Arc::clone(&plan.store),
         slots: Arc::clone(&plan.slots),
-        nothing,
+        nothing: nothing(),
     };
     let mut recorder = Recorder::new(Arc::clone(&plan.store));
     if let Some(metrics) = metrics {
         recorder = recorder.watched(Arc::clone(metrics));
     }
-    let local = (run::local()?, local);
+    let local = (run::local()?, local(&plan.config, &plan.slots)?);
     let settings = Settings {
         sessions_per_minute_max: args.sessions_per_minute,
         answer_time: Duration::from_secs(u64::from(args.answer_time)),
@@ -319,7 +439,7 @@ fn team(args: &ServeArgs, plan: &Plan, metrics: Option<&Arc<Metrics>>) -> anyhow
     Ok(Team::new(servers, local, Box::new(source), recorder, settings)?)
 }
 
-fn upstream(server: &Server) -> anyhow::Result<Upstream> {
+fn upstream(name: &config::ServerName, server: &Server) -> anyhow::Result<Upstream> {
     Ok(match server {
         Server::Command(command) => Upstream::Command(Box::new(ServerCommand {
             words: std::iter::once(&command.program)
@@ -334,121 +454,16 @@ fn upstream(server: &Server) -> anyhow::Result<Upstream> {
                     .collect(),
             ),
             dir: command.dir.clone(),
+            stderr: log::stderr_of_servers(),
         })),
         Server::Remote(remote) => {
-            let endpoint = Box::new(Endpoint::new(remote.url.as_str(), remote.headers.clone())?);
+            let endpoint = Endpoint::new(remote.url.as_str(), remote.headers.clone())
+                .with_context(|| format!("the server `{name}`"))?;
+            let endpoint = Box::new(endpoint);
             match remote.transport {
                 RemoteTransport::Streamable => Upstream::Url(endpoint),
                 RemoteTransport::Sse => Upstream::Legacy(endpoint),
             }
         }
     })
-}
-
-/// Shows another certificate once its files have changed; one that cannot be used leaves the one before.
-fn follow_certificate(tls: Tls, certificate: Certificate) {
-    tokio::spawn(async move {
-        let read = || tls.read().ok();
-        let mut shown = read();
-        loop {
-            tokio::time::sleep(CERTIFICATE_PERIOD).await;
-            let now = read();
-            if now == shown {
-                continue;
-            }
-            // Two files are not replaced at once: they have to read the same twice.
-            tokio::time::sleep(CERTIFICATE_PERIOD).await;
-            if read() != now {
-                continue;
-            }
-            if let Some((chain, key)) = &now {
-                match certificate.replace(chain, key) {
-                    Ok(()) => tracing::info!("the certificate was reloaded"),
-                    Err(cause) => {
-                        tracing::error!("the certificate was not reloaded: {cause}; the one before stays")
-                    }
-                }
-            }
-            shown = now;
-        }
-    });
-}
-
-/// Follows the files of all policies.
-fn follow(args: &ServeArgs, plan: Plan) {
-    let turn = Arc::default();
-    for (name, policy) in plan.policies {
-        let Some(slot) = plan.slots.get(&name) else {
-            continue;
-        };
-        let (slots, servers, own) = (Arc::clone(&plan.slots), Arc::clone(&plan.servers), name.clone());
-        let target = Target {
-            slot: Arc::clone(slot),
-            store: Arc::clone(&plan.store),
-            mode: args.reload,
-            name: format!("the policy `{name}`"),
-            server: None,
-            in_force: Box::new(move |program| {
-                let programs = slots.iter().map(|(name, slot)| {
-                    if *name == own {
-                        Arc::new(program.clone())
-                    } else {
-                        slot.program()
-                    }
-                });
-                in_force(&servers, programs)
-            }),
-            turn: Arc::clone(&turn),
-        };
-        reload::follow(target, policy);
-    }
-}
-
-/// The grants of the state folder, under the configuration's policies.
-#[derive(Debug)]
-struct StoreGrants {
-    store: Arc<Store>,
-    slots: Arc<Slots>,
-    /// Denies everything: for servers that a grant names without a policy, or with one that there is not.
-    nothing: Arc<PolicySlot>,
-}
-
-impl Source for StoreGrants {
-    fn generation(&self) -> Result<u64, StoreError> {
-        self.store.grants_generation()
-    }
-
-    fn roll(&self) -> Result<Roll, StoreError> {
-        let snapshot = self.store.grants()?;
-        // Of many grants that name a policy in vain, one is told of.
-        let mut missing = BTreeMap::new();
-        let mut grants = Vec::with_capacity(snapshot.grants.len());
-        for live in snapshot.grants {
-            let mut servers = Access::new();
-            for (server, policy) in live.grant.servers {
-                let slot = policy.as_ref().and_then(|policy| self.slots.get(policy));
-                servers.insert(server, Arc::clone(slot.unwrap_or(&self.nothing)));
-                if let (Some(policy), None) = (policy, slot) {
-                    missing.entry(policy).or_insert_with(|| live.grant.label.clone());
-                }
-            }
-            grants.push(Granted {
-                id: live.grant.id,
-                label: live.grant.label.as_str().into(),
-                token: live.token,
-                expires: live.grant.expires,
-                servers,
-            });
-        }
-        for (policy, label) in missing {
-            tracing::warn!(
-                "the grant `{label}` names the policy `{policy}`, which the configuration does not have; the calls that it is for are denied, and so are those of every other grant that names it"
-            );
-        }
-        Ok(Roll {
-            generation: snapshot.generation,
-            grants,
-            revoked: snapshot.revoked.into_iter().collect(),
-        })
-    }
 }

@@ -1,7 +1,9 @@
 //! How the program speaks: data on stdout, everything else on stderr, colour on a terminal only.
 
-use callgate_policy::Style;
+use crate::log;
+use callgate_policy::{Diagnostic, Style};
 use std::io::{IsTerminal, Write};
+use tracing::Level;
 
 /// The exit code of whatever could not be done.
 pub(crate) const FAILED: u8 = 1;
@@ -24,6 +26,9 @@ pub(crate) const COLOURED: Style = Style {
 
 /// An error with its causes, on stderr.
 pub(crate) fn complain(error: &anyhow::Error) {
+    if log::is_json() {
+        return log::line(Level::ERROR, &told(error), &[]);
+    }
     let label = if stderr_has_colour() {
         "\u{1b}[1;31merror\u{1b}[0m"
     } else {
@@ -46,6 +51,9 @@ fn told(error: &anyhow::Error) -> String {
 
 /// A warning, on stderr.
 pub(crate) fn warn(text: &str) {
+    if log::is_json() {
+        return log::line(Level::WARN, text, &[]);
+    }
     let label = if stderr_has_colour() {
         "\u{1b}[1;33mwarning\u{1b}[0m"
     } else {
@@ -54,8 +62,25 @@ pub(crate) fn warn(text: &str) {
     say(&format!("{label}: {text}"));
 }
 
+/// A finding in a file, on stderr: as `rendered` for people.
+pub(crate) fn say_finding(file: &str, found: &Diagnostic, rendered: impl FnOnce(&Style) -> String) {
+    if log::is_json() {
+        return log::finding(file, found);
+    }
+    let style = if stderr_has_colour() {
+        COLOURED
+    } else {
+        Style::PLAIN
+    };
+    say(&rendered(&style));
+}
+
 /// A line on stderr. A closed stderr is no reason to end.
 pub(crate) fn say(text: &str) {
+    if log::is_json() {
+        let text = text.strip_prefix("callgate: ").unwrap_or(text);
+        return log::line(Level::INFO, text, &[]);
+    }
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 

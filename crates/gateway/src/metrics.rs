@@ -11,7 +11,9 @@ pub use exposition::Exposition;
 pub(crate) use exposition::{Census, ServerCensus};
 pub use server::ServerMeter;
 
+use arc_swap::ArcSwap;
 use callgate_core::name::ServerName;
+use callgate_ledger::record::ReloadEffect;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -30,12 +32,19 @@ const SERVER_BUCKETS: [f64; 15] = [
     0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
 ];
 /// The reasons of failed authentications, so that each is there before the first failure.
-const AUTH_REASONS: [&str; 5] = ["grant_ended", "host", "origin", "token", "too_many_failures"];
+const AUTH_REASONS: [&str; 6] = [
+    "admin_token",
+    "grant_ended",
+    "host",
+    "origin",
+    "token",
+    "too_many_failures",
+];
 
 /// All that is counted while calls pass.
 #[derive(Debug)]
 pub struct Metrics {
-    servers: BTreeMap<ServerName, Arc<ServerMeter>>,
+    servers: ArcSwap<BTreeMap<ServerName, Arc<ServerMeter>>>,
     families: Families,
 }
 
@@ -47,6 +56,7 @@ struct Families {
     answers: Family<ServerLabel, Histogram, fn() -> Histogram>,
     children: Family<ServerLabel, Counter>,
     auth: Family<AuthLabels, Counter>,
+    reloads: Family<ReloadLabels, Counter>,
     admission: Histogram,
 }
 
@@ -61,25 +71,46 @@ impl Metrics {
             answers: Family::new_with_constructor(|| Histogram::new(SERVER_BUCKETS)),
             children: Family::default(),
             auth: Family::default(),
+            reloads: Family::default(),
             admission: Histogram::new(GATE_BUCKETS),
         };
         for reason in AUTH_REASONS {
             drop(families.auth.get_or_create(&AuthLabels { reason }));
         }
-        let servers = servers
-            .into_iter()
-            .map(|name| {
-                let meter = Arc::new(ServerMeter::new(name.as_str().into(), &families));
-                (name, meter)
-            })
-            .collect();
-        Arc::new(Self { servers, families })
+        for effect in ReloadEffect::ALL {
+            drop(families.reloads.get_or_create(&ReloadLabels::of(*effect)));
+        }
+        let metrics = Self {
+            servers: ArcSwap::default(),
+            families,
+        };
+        metrics.count_also(servers);
+        Arc::new(metrics)
     }
 
-    /// What is counted of one server; `None` of one that was not named at the start.
+    /// Counts in front of these servers too; what was counted of others is told on.
+    pub fn count_also(&self, servers: impl IntoIterator<Item = ServerName>) {
+        let mut all = BTreeMap::clone(&self.servers.load());
+        for name in servers {
+            let label = name.as_str().into();
+            all.entry(name)
+                .or_insert_with(|| Arc::new(ServerMeter::new(label, &self.families)));
+        }
+        self.servers.store(Arc::new(all));
+    }
+
+    /// The configuration was read anew.
+    pub fn reloaded(&self, effect: ReloadEffect) {
+        self.families
+            .reloads
+            .get_or_create(&ReloadLabels::of(effect))
+            .inc();
+    }
+
+    /// What is counted of one server; `None` of one that was never named.
     #[must_use]
     pub fn server(&self, name: &ServerName) -> Option<Arc<ServerMeter>> {
-        self.servers.get(name).map(Arc::clone)
+        self.servers.load().get(name).map(Arc::clone)
     }
 
     /// A request was not let in. Each reason is a word of the program's own.
@@ -127,6 +158,11 @@ impl Metrics {
             "Requests that were not let in",
             families.auth.clone(),
         );
+        registry.register(
+            "callgate_reloads",
+            "Times that the configuration was read anew, by what came of it",
+            families.reloads.clone(),
+        );
         registry.register_with_unit(
             "callgate_store_admission_duration",
             "What the store took to admit or refuse a call, waiting for others included",
@@ -164,6 +200,20 @@ struct GateLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ServerLabel {
     server: Arc<str>,
+}
+
+/// Of a configuration that was read anew.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReloadLabels {
+    effect: &'static str,
+}
+
+impl ReloadLabels {
+    const fn of(effect: ReloadEffect) -> Self {
+        Self {
+            effect: effect.as_str(),
+        }
+    }
 }
 
 /// Of a failed authentication.

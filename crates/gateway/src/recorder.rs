@@ -4,6 +4,7 @@ mod stray;
 
 use crate::gate::Gate;
 use crate::metrics::Metrics;
+use crate::serve::http::Whence;
 use callgate_core::call::Call;
 use callgate_core::decision::Admission as Admitted;
 use callgate_core::json::Json;
@@ -15,7 +16,6 @@ use callgate_ledger::record::{self, Status};
 use callgate_ledger::{CallId, Digest, Text, Uint53};
 use callgate_store::{Admission, AdmitRequest, Event, Fingerprint, Refund, Settlement, Store, StoreError};
 use callgate_wire::{Malformed, quoted};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::error::Elapsed;
@@ -327,7 +327,7 @@ impl Recorder {
         &self,
         server: Option<&ServerName>,
         grant: Option<&GrantId>,
-        address: IpAddr,
+        address: Whence,
         reason: &'static str,
     ) {
         if let Some(metrics) = &self.metrics {

@@ -353,7 +353,7 @@ impl Engine {
 /// The lock files of ended runs mean nothing any more; one that stays costs a few bytes.
 pub(crate) fn remove_quietly(path: &Path) {
     if let Err(error) = std::fs::remove_file(path) {
-        tracing::debug!(path = %path.display(), %error, "a lock file was not removed");
+        tracing::debug!(path = %path.display(), cause = %error, "a lock file was not removed");
     }
 }
 

@@ -162,7 +162,7 @@ impl Keeper {
         loop {
             let stop = activity.wait();
             if let Err(failure) = self.step() {
-                tracing::warn!(%failure, "no checkpoint could be written");
+                tracing::warn!(cause = %failure, "no checkpoint could be written");
             }
             if stop == Stop::Asked {
                 return;
@@ -316,7 +316,7 @@ impl Keeper {
         };
         let appended = file.write_all(note.as_bytes()).and_then(|()| file.sync_data());
         if let Err(error) = appended {
-            tracing::warn!(path = %path.display(), %error, "a checkpoint could not be appended");
+            tracing::warn!(path = %path.display(), cause = %error, "a checkpoint could not be appended");
         }
         Ok(())
     }

@@ -162,15 +162,15 @@ impl Store {
         answered.await.map_err(|_| StoreError::Closed)?
     }
 
-    /// Puts another policy in force for each server that it is for, and records the reload. It has to be
+    /// Puts other policies in force for each server that they are for, and records the reload. It has to be
     /// committed before a call is judged by that policy: histories are kept for the windows of the policies in force, and not longer.
     ///
     /// # Errors
     /// [`StoreError`] where it could not be written; the policy before has to stay.
-    pub async fn reload(&self, policies: Vec<PolicyInForce>, record: Reload) -> Result<(), StoreError> {
+    pub async fn reload(&self, policies: Vec<PolicyInForce>, records: Vec<Reload>) -> Result<(), StoreError> {
         let (answer, answered) = oneshot::channel();
         self.queue
-            .push(Message::Reload(Box::new((policies, record)), answer))
+            .push(Message::Reload(Box::new((policies, records)), answer))
             .map_err(|_| StoreError::Closed)?;
         answered.await.map_err(|_| StoreError::Closed)?
     }

@@ -38,7 +38,7 @@ pub(crate) enum Message {
     Record(Box<Event>),
     RecordNow(Box<Event>, oneshot::Sender<Result<(), StoreError>>),
     Reload(
-        Box<(Vec<PolicyInForce>, Reload)>,
+        Box<(Vec<PolicyInForce>, Vec<Reload>)>,
         oneshot::Sender<Result<(), StoreError>>,
     ),
 }
@@ -399,7 +399,7 @@ impl Writer {
         if self.reaped.elapsed() >= REAP_PERIOD {
             self.reaped = Instant::now();
             if let Err(failure) = self.engine.reap().and_then(|()| self.engine.sweep()) {
-                tracing::warn!(%failure, "what others have left could not be cleared away");
+                tracing::warn!(cause = %failure, "what others have left could not be cleared away");
             }
         }
         if self.work.is_empty() {
@@ -485,7 +485,7 @@ impl Writer {
         let error = StoreError::Unavailable(failure.cause());
         self.healthy.store(false, Ordering::Release);
         if self.retry.is_none() {
-            tracing::error!(%failure, "the store cannot be written; calls are denied until it can");
+            tracing::error!(cause = %failure, "the store cannot be written; calls are denied until it can");
         }
         let longer = self.retry.map_or(RETRY_FIRST, |retry| (retry * 2).min(RETRY_MAX));
         self.retry = Some(longer);
@@ -525,7 +525,7 @@ impl Writer {
         }
         match self.engine.end_run(reason) {
             Ok(()) => self.engine.leave(),
-            Err(failure) => tracing::error!(%failure, "the end of the run could not be recorded"),
+            Err(failure) => tracing::error!(cause = %failure, "the end of the run could not be recorded"),
         }
     }
 }

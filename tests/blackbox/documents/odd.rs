@@ -255,6 +255,7 @@ pub(super) fn a_configuration(desk: &Desk, block: &Block) {
     let text = block
         .text
         .replace("127.0.0.1:8700", "127.0.0.1:0")
+        .replace("127.0.0.1:9464", "127.0.0.1:0")
         .replace("notes.py", Script::path("notes.py").to_str().unwrap());
     desk.room.write("callgate.yaml", &text);
 }
@@ -302,7 +303,7 @@ pub(super) fn a_team_is_served(desk: &Desk, block: &Block) {
 /// The same commands on a page that shows neither the configuration nor the client.
 pub(super) fn a_team_in_short(desk: &Desk, block: &Block) {
     let page = super::page::Page::read("docs/serve.md");
-    let [configuration, policy, _, client] = &page.blocks[..] else {
+    let [configuration, policy, _, client, ..] = &page.blocks[..] else {
         panic!("docs/serve.md has other blocks now");
     };
     a_configuration(desk, configuration);

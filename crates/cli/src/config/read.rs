@@ -4,10 +4,12 @@ use super::name::{HostName, Name, PolicyName, ServerName};
 use super::policies::LoadedPolicy;
 use super::server::Server;
 use super::veil::verbatim;
-use super::vocabulary::{CONFIG, STATE, TLS};
-use super::{Config, Durability, LISTEN_DEFAULT, METRICS_EXAMPLE, StateFolder, Tls};
+use super::vocabulary::{CONFIG, LOG, STATE, TLS};
+use super::{Config, Durability, LISTEN_DEFAULT, Log, METRICS_EXAMPLE, StateFolder, Tls};
+use crate::args::{LogFormat, LogLevel};
 use crate::commands::validate::load::{Checked, Source};
 use crate::reference::Variables;
+use callgate_gateway::serve::http::{Address, SocketMode};
 use callgate_policy::document::{Fields, Findings, join, nearest};
 use callgate_policy::tree::{Entry, Node, Value};
 use callgate_policy::{Code, Severity, Span};
@@ -27,6 +29,8 @@ pub(super) struct Reader<'r> {
     pub(super) variables: Variables<'r>,
     /// The files that were read beside the configuration, or looked for.
     pub(super) files: BTreeSet<PathBuf>,
+    /// Those of them that hold the certificate and its key.
+    pub(super) certificate: BTreeSet<PathBuf>,
     /// The policy files, each once, in the order in which they are named.
     pub(super) policies: Vec<Checked>,
 }
@@ -37,7 +41,11 @@ impl Reader<'_> {
         let fields = self.findings.fields(root, "", &CONFIG)?;
         self.version(fields);
         let listen = self.listen(fields);
-        let metrics = self.metrics(fields, listen);
+        let socket_mode = self.socket_mode(fields, &listen);
+        let metrics = self.metrics(fields, &listen);
+        let taken: Vec<&Address> = std::iter::once(&listen).chain(&metrics).collect();
+        let admin = self.admin(fields, &taken);
+        let log = self.log(fields);
         let hosts = self.hosts(fields);
         let tls = self.tls(fields);
         let state = self.state(fields);
@@ -46,7 +54,10 @@ impl Reader<'_> {
         let local = self.local(fields);
         (self.findings.error_count() == 0).then_some(Config {
             listen,
+            socket_mode,
             metrics,
+            admin,
+            log,
             hosts,
             tls,
             state,
@@ -87,14 +98,35 @@ impl Reader<'_> {
         }
     }
 
-    fn listen(&mut self, fields: Fields<'_>) -> SocketAddr {
+    fn listen(&mut self, fields: Fields<'_>) -> Address {
         self.address(fields, "listen", LISTEN_DEFAULT)
-            .unwrap_or(LISTEN_DEFAULT)
+            .unwrap_or(Address::Net(LISTEN_DEFAULT))
     }
 
-    fn metrics(&mut self, fields: Fields<'_>, listen: SocketAddr) -> Option<SocketAddr> {
+    fn socket_mode(&mut self, fields: Fields<'_>, listen: &Address) -> SocketMode {
+        let modes = [
+            ("0600", SocketMode::Owner),
+            ("0660", SocketMode::Group),
+            ("0666", SocketMode::Everyone),
+        ];
+        let mode = self.findings.word(fields, "socket_mode", &modes);
+        if let (Some(entry), Address::Net(_)) = (fields.entry("socket_mode"), listen) {
+            self.findings
+                .error(
+                    Code::Conflict,
+                    entry.key_span,
+                    "/socket_mode",
+                    "`socket_mode` is of a Unix socket, and `listen` is none",
+                )
+                .hint("remove it, or write `listen: unix:/run/callgate/callgate.sock`");
+        }
+        mode.unwrap_or_default()
+    }
+
+    fn metrics(&mut self, fields: Fields<'_>, listen: &Address) -> Option<Address> {
         let address = self.address(fields, "metrics", METRICS_EXAMPLE)?;
-        if address == listen && address.port() != 0 {
+        let picks_one = matches!(&address, Address::Net(address) if address.port() == 0);
+        if address == *listen && !picks_one {
             let span = fields.value("metrics").map_or(fields.head(), |node| node.span);
             self.findings
                 .error(
@@ -108,14 +140,21 @@ impl Reader<'_> {
         Some(address)
     }
 
-    /// The address and port at `key`.
-    fn address(&mut self, fields: Fields<'_>, key: &str, example: SocketAddr) -> Option<SocketAddr> {
+    /// The address and port at `key`, or the Unix socket.
+    pub(super) fn address(&mut self, fields: Fields<'_>, key: &str, example: SocketAddr) -> Option<Address> {
         let node = fields.value(key)?;
-        let (wanted, pointer) = (format!("`{key}` is an address and a port"), join("", key));
+        let (wanted, pointer) = (
+            format!("`{key}` is an address and a port"),
+            join(fields.pointer, key),
+        );
         let hint = match &node.value {
-            Value::String(text) => match text.parse() {
-                Ok(address) => return Some(address),
-                Err(_) => address_hint(text, example),
+            Value::String(text) => match (text.strip_prefix("unix:"), text.parse()) {
+                (Some(path), _) if is_socket_path(path) => {
+                    return Some(Address::Unix(self.base.join(path)));
+                }
+                (Some(_), _) => "write the socket's path: `unix:/run/callgate/callgate.sock`".to_owned(),
+                (None, Ok(address)) => return Some(Address::Net(address)),
+                (None, Err(_)) => address_hint(text, example),
             },
             Value::Number(port) if port.parse::<u16>().is_ok() => {
                 format!("add the address: `127.0.0.1:{port}`")
@@ -161,6 +200,26 @@ impl Reader<'_> {
         hosts
     }
 
+    fn log(&mut self, fields: Fields<'_>) -> Log {
+        let Some(node) = fields.value("log") else {
+            return Log::default();
+        };
+        let Some(fields) = self.findings.fields(node, "/log", &LOG) else {
+            return Log::default();
+        };
+        let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+        let levels = [
+            ("debug", LogLevel::Debug),
+            ("info", LogLevel::Info),
+            ("warn", LogLevel::Warn),
+            ("error", LogLevel::Error),
+        ];
+        Log {
+            format: self.findings.word(fields, "format", &formats),
+            level: self.findings.word(fields, "level", &levels),
+        }
+    }
+
     fn tls(&mut self, fields: Fields<'_>) -> Option<Tls> {
         let node = fields.value("tls")?;
         let fields = self.findings.fields(node, "/tls", &TLS)?;
@@ -177,7 +236,8 @@ impl Reader<'_> {
             return None;
         };
         let tls = Tls { certificate, key };
-        self.files.extend([tls.certificate.clone(), tls.key.clone()]);
+        self.certificate = BTreeSet::from([tls.certificate.clone(), tls.key.clone()]);
+        self.files.extend(self.certificate.iter().cloned());
         match tls.load() {
             Ok(_) => Some(tls),
             Err(error) => {
@@ -443,6 +503,11 @@ fn host_hint(text: &str) -> String {
         Some(host) => format!("write the name alone: `{host}`"),
         None => "write a name alone, or with a port: `gate.example.com:8443`".to_owned(),
     }
+}
+
+/// Whether a text can be the path of a socket. `//` at its beginning is how a URL would go on.
+fn is_socket_path(path: &str) -> bool {
+    !path.is_empty() && !path.starts_with("//") && !path.ends_with('/') && !path.contains(['\0', '$'])
 }
 
 /// What was probably meant by what is no address and port.

@@ -420,7 +420,7 @@ impl Reader<'_> {
     }
 
     /// A value with its references resolved. Nothing that is said of it holds any of it.
-    fn secret(&mut self, entry: &Entry, pointer: &str, kind: &str) -> Option<(String, Span)> {
+    pub(super) fn secret(&mut self, entry: &Entry, pointer: &str, kind: &str) -> Option<(String, Span)> {
         let node = &entry.value;
         let Some(text) = node.text() else {
             self.no_text(entry, pointer, kind);

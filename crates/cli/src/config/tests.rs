@@ -29,6 +29,10 @@ local:
   mistral: readers
 "#;
 
+fn net(text: &str) -> Address {
+    Address::Net(text.parse().unwrap())
+}
+
 fn variables(name: &str) -> Option<OsString> {
     match name {
         "PATH" => Some("/bin".into()),
@@ -96,8 +100,8 @@ fn a_good_configuration_is_taken_as_it_is_written() {
     let loading = loading(dir.path());
     assert_eq!(loading.shown(&Style::PLAIN), Vec::<String>::new());
     let config = loading.config.unwrap();
-    assert_eq!(config.listen, "[::1]:0".parse().unwrap());
-    assert_eq!(config.metrics, Some("127.0.0.1:9464".parse().unwrap()));
+    assert_eq!(config.listen, net("[::1]:0"));
+    assert_eq!(config.metrics, Some(net("127.0.0.1:9464")));
     let hosts: Vec<String> = config.hosts.iter().map(ToString::to_string).collect();
     assert_eq!(hosts, ["gate:8443", "gate.example.com"]);
     assert_eq!(config.state.dir, Some(dir.path().join("state")));
@@ -156,7 +160,7 @@ fn a_good_configuration_is_taken_as_it_is_written() {
 fn the_least_configuration_has_the_defaults() {
     let dir = folder("{\"version\": \"1\", \"servers\": {\"one\": {\"command\": [\"one\"]}}}");
     let config = load(&dir.path().join("callgate.yaml")).unwrap().config.unwrap();
-    assert_eq!(config.listen, "127.0.0.1:8700".parse().unwrap());
+    assert_eq!(config.listen, net("127.0.0.1:8700"));
     assert_eq!(config.metrics, None);
     assert_eq!(config.state, StateFolder::default());
     assert_eq!(config.state.durability, Durability::Process);

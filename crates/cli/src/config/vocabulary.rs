@@ -30,13 +30,24 @@ pub(super) static CONFIG: Table = Table {
         word(
             "listen",
             Text,
-            "The address and port to listen on; 127.0.0.1:8700 if left out. Port 0 picks one.",
+            "The address and port to listen on, or `unix:PATH` for a Unix socket; 127.0.0.1:8700 if left out. Port 0 picks one.",
+        ),
+        word(
+            "socket_mode",
+            Words(&["0600", "0660", "0666"]),
+            "Who may connect to the Unix socket: its owner, the default; its group; everyone on this machine.",
         ),
         word(
             "metrics",
             Text,
-            "The address and port on which Prometheus finds metrics; none if left out. Port 0 picks one.",
+            "The address and port on which Prometheus finds metrics, or `unix:PATH`; none if left out. Port 0 picks one.",
         ),
+        word(
+            "admin",
+            Takes::Table(&ADMIN),
+            "Where those who run the gateway ask it and change it; nowhere if left out.",
+        ),
+        word("log", Takes::Table(&LOG), "What is told on stderr, and how."),
         word(
             "hosts",
             List(&Text),
@@ -66,6 +77,44 @@ pub(super) static CONFIG: Table = Table {
             "local",
             NamedLike(SERVER_PATTERN, &Matching(POLICY_PATTERN)),
             "What callers on this machine may use until the first grant is made: the policy by which each server is judged.",
+        ),
+    ],
+};
+
+/// The admin API.
+pub(super) static ADMIN: Table = Table {
+    called: "`admin`",
+    name: "admin",
+    about: "The admin API: its address, and the token that each request needs.",
+    keys: &[
+        word(
+            "listen",
+            Text,
+            "The address and port to listen on, or `unix:PATH`; 127.0.0.1:8701 if left out. Port 0 picks one.",
+        ),
+        word(
+            "token",
+            Text,
+            "The token that each request needs, by reference: `${file:PATH}` or `${env:NAME}`.",
+        ),
+    ],
+};
+
+/// What is told on stderr.
+pub(super) static LOG: Table = Table {
+    called: "`log`",
+    name: "log",
+    about: "What is told on stderr, and how; `--log-format` and `--log-level` go before it.",
+    keys: &[
+        word(
+            "format",
+            Words(&["text", "json"]),
+            "How it is written: `text`, the default, for people; `json`, one object a line.",
+        ),
+        word(
+            "level",
+            Words(&["debug", "info", "warn", "error"]),
+            "What is told: `info`, the default, and what is graver.",
         ),
     ],
 };
@@ -155,7 +204,11 @@ pub(super) static SERVER: Table = Table {
 /// The JSON Schema (2020-12) of a configuration. It accepts every configuration that loads, and is looser than
 /// loading.
 pub(crate) fn json_schema() -> Value {
-    let mut schema = schema("Callgate configuration", &CONFIG, &[&TLS, &STATE, &SERVER]);
+    let mut schema = schema(
+        "Callgate configuration",
+        &CONFIG,
+        &[&ADMIN, &LOG, &TLS, &STATE, &SERVER],
+    );
     if let Value::Object(members) = &mut schema {
         members.insert("required".to_owned(), json!(["version", "servers"]));
     }

@@ -1,9 +1,9 @@
 //! Reading a policy file for `run`, with its warnings said.
 
-use crate::words::{COLOURED, say, stderr_has_colour};
+use crate::words::say_finding;
 use anyhow::{Context, bail};
 use callgate_core::call::ListedTool;
-use callgate_policy::{Diagnostic, LoadOptions, Loaded, Style};
+use callgate_policy::{Diagnostic, LoadOptions, Loaded};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ impl PolicyFile {
             Err(diagnostics) => {
                 let name = path.display().to_string();
                 for diagnostic in diagnostics.0 {
-                    say(&diagnostic.render(&name, &text, &style()));
+                    say_finding(&name, &diagnostic, |style| diagnostic.render(&name, &text, style));
                 }
                 bail!("the policy {name} is not valid, so no call would be judged as it says");
             }
@@ -54,15 +54,7 @@ impl PolicyFile {
     fn tell(&self, findings: &[Diagnostic]) {
         let name = self.path.display().to_string();
         for finding in findings {
-            say(&finding.render(&name, &self.text, &style()));
+            say_finding(&name, finding, |style| finding.render(&name, &self.text, style));
         }
-    }
-}
-
-fn style() -> Style {
-    if stderr_has_colour() {
-        COLOURED
-    } else {
-        Style::PLAIN
     }
 }

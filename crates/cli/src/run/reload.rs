@@ -4,6 +4,7 @@
 //! it, and neither tells a watcher of the file. A policy that does not load leaves the one in force.
 
 use super::policy::PolicyFile;
+use super::setup::in_force;
 use crate::args::Reload;
 use anyhow::Context as _;
 use callgate_core::looser::{Loosening, looser};
@@ -13,7 +14,7 @@ use callgate_gateway::Gate;
 use callgate_gateway::gate::PolicySlot;
 use callgate_ledger::record::{self, ReloadEffect};
 use callgate_ledger::{Digest, Text};
-use callgate_store::{Event, PolicyInForce, Store, StoreError};
+use callgate_store::{Event, Store, StoreError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,36 +22,13 @@ use std::time::Duration;
 /// How often the file is looked at.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// What is in force in the store's eyes once a program is.
-type InForce = Box<dyn Fn(&Program) -> Vec<PolicyInForce> + Send + Sync>;
-
 /// Where a policy that is read anew goes.
-pub(crate) struct Target {
-    pub(crate) slot: Arc<PolicySlot>,
-    pub(crate) store: Arc<Store>,
-    pub(crate) mode: Reload,
-    /// What people are told of it as, such as `the policy`.
-    pub(crate) name: String,
-    /// The server that it is for, where it is for one.
-    pub(crate) server: Option<ServerName>,
-    pub(crate) in_force: InForce,
-    /// Held from the look at what is in force to the change of it: several policies may change at once, and the
-    /// store has to be told of all of them.
-    pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
-}
-
-/// Follows a policy file for as long as the program runs, unless that was turned off.
-pub(crate) fn follow(target: Target, policy: PolicyFile) {
-    if target.mode == Reload::Off {
-        return;
-    }
-    tokio::spawn(async move {
-        let mut seen = policy.text.into_bytes();
-        loop {
-            seen = next_content(policy.path.clone(), seen).await;
-            take(&target, &policy.path, seen.clone()).await;
-        }
-    });
+pub(super) struct Target {
+    pub(super) slot: Arc<PolicySlot>,
+    pub(super) store: Arc<Store>,
+    pub(super) mode: Reload,
+    /// The server that it is for.
+    pub(super) server: ServerName,
 }
 
 /// Watches the policy file, unless that was turned off, and compares each policy with the server's tools, for
@@ -103,7 +81,6 @@ async fn next_content(path: PathBuf, seen: Vec<u8>) -> Vec<u8> {
 
 /// Puts a changed policy in force, or leaves the one that is; either is recorded.
 async fn take(target: &Target, path: &Path, content: Vec<u8>) -> Option<PolicyFile> {
-    let name = &target.name;
     let before = target.slot.program();
     let policy = match compile(path.to_owned(), content).await {
         Ok(policy) => policy,
@@ -134,15 +111,15 @@ async fn take(target: &Target, path: &Path, content: Vec<u8>) -> Option<PolicyFi
     if effect == ReloadEffect::Waiting {
         target.store.record(Event::Reload(record));
         tracing::warn!(
-            "{name} was changed and is looser ({words}); --reload tighten keeps the old one, restart to put it in force"
+            "the policy was changed and is looser ({words}); --reload tighten keeps the old one, restart to put it in force"
         );
         return None;
     }
     put_in_force(target, after, record).await?;
     if effect == ReloadEffect::Looser {
-        tracing::warn!("{name} was reloaded and is looser: {words}");
+        tracing::warn!("the policy was reloaded and is looser: {words}");
     } else {
-        tracing::info!("{name} was reloaded; nothing is allowed that was not");
+        tracing::info!("the policy was reloaded; nothing is allowed that was not");
     }
     Some(policy)
 }
@@ -159,10 +136,9 @@ async fn compile(path: PathBuf, content: Vec<u8>) -> anyhow::Result<PolicyFile> 
 
 /// Puts a policy in force once the store knows it; `None` where the gate ends before that.
 async fn put_in_force(target: &Target, program: &Program, record: record::Reload) -> Option<()> {
-    let _turn = target.turn.lock().await;
     loop {
-        let policies = (target.in_force)(program);
-        match target.store.reload(policies, record.clone()).await {
+        let policies = vec![in_force(&target.server, program)];
+        match target.store.reload(policies, vec![record.clone()]).await {
             Ok(()) => break,
             Err(StoreError::Closed) => return None,
             // Until the store can be written again every call is denied, so nothing passes by the old one.
@@ -192,7 +168,7 @@ fn reload(
         effect,
         from: Some(Digest(before.digest)),
         reason: reason.map(Text::new),
-        server: target.server.as_ref().map(|server| server.as_str().into()),
+        server: Some(target.server.as_str().into()),
         to: after.map(|program| Digest(program.digest)),
     }
 }

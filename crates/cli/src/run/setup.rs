@@ -3,6 +3,7 @@
 use super::headers;
 use super::policy::PolicyFile;
 use crate::args::{self, RunArgs, Transport};
+use crate::log;
 use crate::words::warn;
 use anyhow::{Context, bail};
 use callgate_core::call::Caller;
@@ -137,9 +138,13 @@ fn refuse_what_is_not_there(args: &RunArgs) -> anyhow::Result<()> {
 
 fn upstream(args: &RunArgs) -> anyhow::Result<Upstream> {
     match &args.upstream {
-        None => Ok(Upstream::Command(Box::new(ServerCommand::inheriting(
-            args.command.clone(),
-        )))),
+        None => {
+            let command = ServerCommand::inheriting(args.command.clone());
+            Ok(Upstream::Command(Box::new(ServerCommand {
+                stderr: log::stderr_of_servers(),
+                ..command
+            })))
+        }
         Some(url) => {
             let headers = headers::read(&args.header, &args.header_file)?;
             let endpoint = Endpoint::new(url, headers).context("--upstream")?;

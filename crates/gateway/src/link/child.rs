@@ -1,9 +1,10 @@
-//! A server as a child process: lines on its stdin and stdout, its stderr passed on.
+//! A server as a child process: lines on its stdin and stdout, its stderr passed on or told.
 
 use super::{Passage, PassageKind};
 use crate::lines::{Line, Lines};
 use crate::session::{Origin, Session};
 use crate::settings::Settings;
+use callgate_core::name::ServerName;
 use callgate_core::refusal::Reason;
 use callgate_wire::Malformed;
 use std::ffi::OsString;
@@ -11,8 +12,9 @@ use std::io;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncWriteExt, BufReader};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
@@ -21,6 +23,10 @@ use tokio::time::timeout;
 const QUEUE_MAX: usize = 2_048;
 /// Bytes read from a child at once.
 const READ_BYTES: usize = 64 * 1024;
+/// Bytes of a line on stderr that is told.
+const TOLD_BYTES_MAX: usize = 8 * 1024;
+/// How long a child that has ended is listened to on stderr.
+const TELL_GRACE: Duration = Duration::from_millis(500);
 
 /// A child could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +59,8 @@ pub struct ChildLink {
 pub struct ChildProcess {
     child: Child,
     output: ChildStdout,
+    /// Where it is told.
+    errors: Option<ChildStderr>,
     /// Told to close the child's input.
     close: watch::Sender<Closing>,
     group: Option<rustix::process::Pid>,
@@ -75,6 +83,17 @@ pub struct ServerCommand {
     pub environment: Environment,
     /// Its working folder; the gate's own where it is `None`.
     pub dir: Option<PathBuf>,
+    /// What becomes of what it writes to stderr.
+    pub stderr: Stderr,
+}
+
+/// What becomes of what a child writes to stderr, which may hold whatever it was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stderr {
+    /// It is the gate's own stderr.
+    Inherited,
+    /// It is told line by line at the level `debug`.
+    Told,
 }
 
 /// A process's environment.
@@ -94,6 +113,7 @@ impl ServerCommand {
             words,
             environment: Environment::Inherited,
             dir: None,
+            stderr: Stderr::Inherited,
         }
     }
 }
@@ -147,7 +167,10 @@ pub fn spawn(server: &ServerCommand) -> Result<(ChildLink, ChildProcess), SpawnE
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
+        .stderr(match server.stderr {
+            Stderr::Inherited => Stdio::inherit(),
+            Stderr::Told => Stdio::piped(),
+        })
         .process_group(0)
         .kill_on_drop(true)
         .spawn()
@@ -165,6 +188,7 @@ pub fn spawn(server: &ServerCommand) -> Result<(ChildLink, ChildProcess), SpawnE
     Ok((
         ChildLink { queue },
         ChildProcess {
+            errors: child.stderr.take(),
             child,
             output,
             close,
@@ -239,10 +263,12 @@ impl ChildProcess {
         let Self {
             mut child,
             output,
+            errors,
             close,
             group,
         } = self;
         let reader = tokio::spawn(read(output, Arc::clone(&session)));
+        let errors = errors.map(|errors| tokio::spawn(tell(errors, session.gate().server.clone())));
         let status = tokio::select! {
             status = child.wait() => status,
             () = wanted(&mut end) => {
@@ -253,6 +279,11 @@ impl ChildProcess {
         let _ = timeout(session.gate().settings.kill_grace, reader).await;
         signal(group, rustix::process::Signal::KILL);
         session.server_gone().await;
+        if let Some(mut errors) = errors {
+            // Something that left its group may hold it open.
+            let _ = timeout(TELL_GRACE, &mut errors).await;
+            errors.abort();
+        }
         status
     }
 }
@@ -308,6 +339,20 @@ fn signal(group: Option<rustix::process::Pid>, signal: rustix::process::Signal) 
     if let Some(group) = group {
         // A group that has gone needs no signal.
         let _ = rustix::process::kill_process_group(group, signal);
+    }
+}
+
+/// Tells what a child writes to stderr.
+async fn tell(errors: ChildStderr, server: ServerName) {
+    let mut lines = Lines::new(BufReader::with_capacity(READ_BYTES, errors), TOLD_BYTES_MAX);
+    while let Ok(Some(line)) = lines.next().await {
+        match line {
+            Line::Text(text) => {
+                let said = String::from_utf8_lossy(&text);
+                tracing::debug!(%server, %said, "the server wrote to stderr");
+            }
+            Line::TooLong => tracing::debug!(%server, "the server wrote a long line to stderr"),
+        }
     }
 }
 

@@ -60,6 +60,12 @@ pub enum EndpointError {
 }
 
 impl Endpoint {
+    /// Whether both are at the same URL, whatever they are told there.
+    #[must_use]
+    pub fn is_where(&self, other: &Self) -> bool {
+        self.uri == other.uri
+    }
+
     /// An endpoint; its connections are shared by all sessions made from it.
     ///
     /// # Errors

@@ -6,17 +6,23 @@ mod body;
 mod glance;
 mod guard;
 mod legacy;
+mod listen;
 mod probe;
+mod room;
 mod scrape;
 mod sessions;
+mod stall;
 mod streams;
 mod team;
 mod tls;
 
-pub use guard::{Guard, Token, TokenError};
+pub use guard::{Guard, Token, TokenError, bearer};
+pub use listen::{Accepted, Address, ListenError, Listener, SocketFile, SocketMode, Whence};
 pub use scrape::serve_metrics;
 pub use sessions::Upstream;
-pub use team::{Access, Granted, Roll, Source, Team};
+pub use team::{
+    Access, Change, Failed, Granted, Roll, ServerKind, ServerSeen, SessionSeen, Source, Team, Unready,
+};
 pub use tls::{Certificate, CertificateError};
 
 use crate::gate::Gate;
@@ -36,7 +42,6 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use glance::{Seen, glance};
-use guard::bearer;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
@@ -45,11 +50,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use legacy::Place;
 use probe::Phase;
+use room::Room;
 use sessions::{Children, OpenError, Opened, Sessions, Untold};
+use stall::Watched;
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,7 +64,6 @@ use std::time::Duration;
 use streams::Streams;
 use team::Denied;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -67,6 +72,8 @@ use tokio::time::Instant;
 const QUEUE_MAX: usize = 64;
 /// How long a client may take to send its headers.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
+/// Bytes of a request's headers, and of what a connection has read ahead.
+const BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// How long open requests may go on once the end is wanted.
 const DRAIN_GRACE: Duration = Duration::from_secs(5);
 /// How long answers may take to leave once all sessions have ended.
@@ -122,7 +129,7 @@ pub enum Wire {
 /// # Errors
 /// Where connections cannot be accepted.
 pub async fn serve(
-    listener: TcpListener,
+    listener: Listener,
     wire: Wire,
     doors: Doors,
     guard: Guard,
@@ -132,6 +139,7 @@ pub async fn serve(
         wire,
         doors,
         guard,
+        bodies: Room::default(),
         is_closing: AtomicBool::new(false),
     });
     let workers = Workers::start()?;
@@ -146,8 +154,7 @@ pub async fn serve(
             _ = tidying.tick() => desk.doors.close_idle(),
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) if connections.len() < CONNECTIONS_MAX => {
-                    let connection = adopt(stream, peer.ip(), Arc::clone(&desk));
-                    workers.spawn(&mut connections, connection);
+                    workers.spawn(&mut connections, connection(stream, peer, Arc::clone(&desk)));
                 }
                 Ok(_) => tracing::warn!("too many connections, one was closed"),
                 Err(cause) => {
@@ -174,19 +181,22 @@ struct Desk {
     wire: Wire,
     doors: Doors,
     guard: Guard,
+    bodies: Room,
     is_closing: AtomicBool,
 }
 
-/// Moves a connection from the runtime that accepted it to the one that it is to live on.
-async fn adopt(stream: TcpStream, peer: IpAddr, desk: Arc<Desk>) {
-    let _ = stream.set_nodelay(true);
-    match stream.into_std().and_then(TcpStream::from_std) {
-        Ok(stream) => connection(stream, peer, desk).await,
+async fn connection(accepted: Accepted, peer: Whence, desk: Arc<Desk>) {
+    match accepted.adopt() {
+        Ok(Accepted::Net(stream)) => begin(stream, peer, desk).await,
+        Ok(Accepted::Unix(stream)) => begin(stream, peer, desk).await,
         Err(cause) => tracing::warn!(%cause, "a connection could not be taken"),
     }
 }
 
-async fn connection(stream: TcpStream, peer: IpAddr, desk: Arc<Desk>) {
+async fn begin<S>(stream: S, peer: Whence, desk: Arc<Desk>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     match &desk.wire {
         Wire::Plain => converse(stream, peer, desk).await,
         Wire::Tls(certificate) => match certificate.accept(stream).await {
@@ -196,7 +206,7 @@ async fn connection(stream: TcpStream, peer: IpAddr, desk: Arc<Desk>) {
     }
 }
 
-async fn converse<S>(stream: S, peer: IpAddr, desk: Arc<Desk>)
+async fn converse<S>(stream: S, peer: Whence, desk: Arc<Desk>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -207,7 +217,8 @@ where
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service)
+        .max_buf_size(BUFFER_BYTES_MAX)
+        .serve_connection(TokioIo::new(Watched::new(stream)), service)
         .await;
     if let Err(cause) = served {
         tracing::debug!(%cause, "a connection ended early");
@@ -215,7 +226,7 @@ where
 }
 
 impl Desk {
-    async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
+    async fn answer(&self, request: Request<Incoming>, peer: Whence) -> Response<Body> {
         let is_closing = self.is_closing.load(Ordering::Acquire);
         let phase = if is_closing { Phase::Ending } else { Phase::Serving };
         if let Some(probed) = self.doors.probe(request.method(), request.uri().path(), phase) {
@@ -231,10 +242,19 @@ impl Desk {
         let entered = self.doors.enter(request.uri().path(), request.headers(), peer);
         let (sessions, place) = match entered {
             Ok(Entered::One(sessions, place)) => (sessions, place),
-            Ok(Entered::All(all)) => return AllVisit { all: &all }.answer(request).await,
+            Ok(Entered::All(all)) => {
+                let visit = AllVisit {
+                    all: &all,
+                    bodies: &self.bodies,
+                };
+                return visit.answer(request).await;
+            }
             Err(refused) => return *refused,
         };
-        let caller = Visit { sessions: &sessions };
+        let caller = Visit {
+            sessions: &sessions,
+            bodies: &self.bodies,
+        };
         match (place, request.method()) {
             (Place::Endpoint, &Method::POST) => caller.post(request).await,
             (Place::Endpoint, &Method::GET) => caller.get(request.headers()),
@@ -250,7 +270,7 @@ impl Desk {
 
 impl Doors {
     /// The sessions that a request may use, and what for.
-    fn enter(&self, path: &str, headers: &HeaderMap, peer: IpAddr) -> Result<Entered, Box<Response<Body>>> {
+    fn enter(&self, path: &str, headers: &HeaderMap, peer: Whence) -> Result<Entered, Box<Response<Body>>> {
         let token = bearer(headers);
         match self {
             Self::One(one) => {
@@ -309,7 +329,7 @@ impl Doors {
         }
     }
 
-    fn record_failure(&self, peer: IpAddr, reason: &'static str) {
+    fn record_failure(&self, peer: Whence, reason: &'static str) {
         match self {
             Self::One(one) => {
                 let gate = one.sessions.gate();
@@ -360,6 +380,7 @@ enum Entered {
 /// A request that was let in.
 struct Visit<'a> {
     sessions: &'a Arc<Sessions>,
+    bodies: &'a Room,
 }
 
 impl Visit<'_> {
@@ -367,7 +388,7 @@ impl Visit<'_> {
     async fn body(&self, request: Request<Incoming>) -> Result<(Parts, Bytes), Box<Response<Body>>> {
         let gate = self.sessions.gate();
         let bytes_max = gate.settings.bounds.message_bytes_max;
-        read_body(request, bytes_max)
+        read_body(request, self.bodies, bytes_max)
             .await
             .map_err(|unread| match unread {
                 Unread::Refused(refused) => refused,

@@ -203,11 +203,14 @@ impl<'t> Batch<'t> {
     }
 
     /// Records a reload, and judges calls to come by what it put in force.
-    pub(crate) fn reload(&mut self, policies: &[PolicyInForce], record: &Reload) -> Result<(), Failure> {
+    pub(crate) fn reload(&mut self, policies: &[PolicyInForce], records: &[Reload]) -> Result<(), Failure> {
         for policy in policies {
             in_force::put(self.conn, self.run.row, policy, self.now)?;
         }
-        self.append(record.clone().into(), None).map(drop)
+        for record in records {
+            self.append(record.clone().into(), None)?;
+        }
+        Ok(())
     }
 
     fn refuse(&mut self, denial: Denial) -> Result<(), Failure> {

@@ -147,7 +147,7 @@ fn a_reload_keeps_what_its_windows_need_and_no_more() {
             server: None,
             to: None,
         };
-        wait(store.reload(vec![policy(windows)], record)).unwrap();
+        wait(store.reload(vec![policy(windows)], vec![record])).unwrap();
     };
     let kept = || {
         let reader = Reader::open(&dir).unwrap();

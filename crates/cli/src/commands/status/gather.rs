@@ -2,8 +2,9 @@
 
 use super::super::ledger::time::Micros;
 use super::super::ledger::{Progress, first_since};
+use callgate_console::view::Server;
 use callgate_core::limit::StoreTime;
-use callgate_ledger::record::{Denial, ReloadEffect, Start, Status as Ended, SuppressedKind};
+use callgate_ledger::record::{Denial, Mode, ReloadEffect, Start, Status as Ended, SuppressedKind};
 use callgate_ledger::{Body, RunId};
 use callgate_store::{LimitInUse, ReadError, Reader, RunStatus, SystemClock, WindowInUse};
 use serde::Serialize;
@@ -20,6 +21,8 @@ pub(super) struct Status {
     pub(super) at_us: u64,
     pub(super) since_us: u64,
     pub(super) gates: Vec<Gate>,
+    /// The servers of the gateway that runs on the folder, where it has an admin API.
+    pub(super) servers: Vec<Server>,
     pub(super) calls: Calls,
     pub(super) denials: Vec<Denied>,
     pub(super) limits: Vec<Limit>,
@@ -102,7 +105,12 @@ const fn micros(time: StoreTime) -> u64 {
     time.0 / 1_000
 }
 
-pub(super) fn gather(reader: &Reader, dir: &Path, since: Micros) -> anyhow::Result<Status> {
+pub(super) fn gather(
+    reader: &Reader,
+    dir: &Path,
+    since: Micros,
+    servers: Vec<Server>,
+) -> anyhow::Result<Status> {
     let now = micros(reader.now(&SystemClock)?);
     let span = span(reader, since)?;
     let gates = gates(reader)?;
@@ -114,6 +122,7 @@ pub(super) fn gather(reader: &Reader, dir: &Path, since: Micros) -> anyhow::Resu
         at_us: now,
         since_us: since.0,
         gates,
+        servers,
         calls: span.calls,
         denials: span.denials,
         limits: limits(reader)?,
@@ -227,15 +236,22 @@ fn span(reader: &Reader, since: Micros) -> anyhow::Result<Span> {
         }));
     span.denials.sort_by_key(|denied| std::cmp::Reverse(denied.count));
     for (server, effect) in sums.reloads {
+        let (who, what) = if server.is_empty() {
+            ("serve", "configuration")
+        } else {
+            (server.as_str(), "policy")
+        };
         let words = match effect {
-            Some(ReloadEffect::Rejected) => "the policy file does not load; the one before stays in force",
-            Some(ReloadEffect::Waiting) => {
-                "a looser policy waits for a restart; the one before stays in force"
+            Some(ReloadEffect::Rejected) => {
+                format!("the {what} was changed and not put in force; the one before stays")
             }
-            Some(ReloadEffect::Looser) => "the policy in force became looser by a reload",
+            Some(ReloadEffect::Waiting) => {
+                format!("a looser {what} waits for a restart; the one before stays in force")
+            }
+            Some(ReloadEffect::Looser) => format!("the {what} in force became looser by a reload"),
             Some(ReloadEffect::Tighter | ReloadEffect::Same) | None => continue,
         };
-        span.warnings.push(format!("{server}: {words}"));
+        span.warnings.push(format!("{who}: {words}"));
     }
     if sums.suppressed > 0 {
         span.warnings.push(format!(
@@ -274,6 +290,9 @@ fn add(body: Body, calls: &mut Calls, sums: &mut Sums) {
             sums.reloads.insert(server, Some(reload.effect));
         }
         Body::Start(start) => {
+            if start.mode == Mode::Serve {
+                sums.reloads.insert(String::new(), None);
+            }
             for policy in start.policies {
                 sums.reloads.insert(policy.server.to_string(), None);
             }

@@ -14,6 +14,7 @@ pub(super) fn print(status: &Status, out: &mut Out) -> anyhow::Result<()> {
         out.line(&format!("{} {}", paint.odd("warning:"), clean(warning)))?;
     }
     gates(status, out)?;
+    servers(status, out)?;
     calls(status, out)?;
     limits(status, out)?;
     ledger(status, out)
@@ -37,6 +38,28 @@ fn gates(status: &Status, out: &mut Out) -> anyhow::Result<()> {
             gate.pid,
             Micros(gate.started_us),
             gate.open_calls,
+        ))?;
+    }
+    Ok(())
+}
+
+/// What a gateway says of its servers.
+fn servers(status: &Status, out: &mut Out) -> anyhow::Result<()> {
+    if status.servers.is_empty() {
+        return Ok(());
+    }
+    let paint = out.paint();
+    heading("Servers of the gateway", out)?;
+    for server in &status.servers {
+        let health = match server.breakers_open {
+            0 => "answers".to_owned(),
+            callers => paint.odd(&format!("keeps failing, left alone for {callers} callers")),
+        };
+        out.line(&format!(
+            "  {:<24} {:>5} sessions, {:>5} requests under way, {health}",
+            clean(&server.server),
+            server.sessions,
+            server.pending,
         ))?;
     }
     Ok(())

@@ -1,10 +1,10 @@
 //! Bodies of requests, within bounds of size and time.
 
-use super::answer::{Body, plain};
+use super::answer::{Body, later, plain};
+use super::room::{NotTaken, Room};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -23,6 +23,7 @@ pub(super) enum Unread {
 /// The whole body of a request, within bounds.
 pub(super) async fn read_body(
     request: Request<Incoming>,
+    room: &Room,
     bytes_max: usize,
 ) -> Result<(Parts, Bytes), Unread> {
     let refused = |status, text| Err(Unread::Refused(Box::new(plain(status, text))));
@@ -33,7 +34,7 @@ pub(super) async fn read_body(
             "the body has to be application/json",
         );
     }
-    let mut collected = pin!(Limited::new(body, bytes_max).collect());
+    let mut collected = pin!(room.take(body, bytes_max));
     // Most bodies came with their headers, and need no timer.
     let at_once = poll_fn(|context| Poll::Ready(collected.as_mut().poll(context))).await;
     let collected = match at_once {
@@ -44,12 +45,16 @@ pub(super) async fn read_body(
         },
     };
     match collected {
-        Ok(body) => Ok((parts, body.to_bytes())),
-        Err(cause) if cause.is::<LengthLimitError>() => Err(Unread::TooLarge(Box::new(plain(
+        Ok(body) => Ok((parts, body)),
+        Err(NotTaken::TooLarge) => Err(Unread::TooLarge(Box::new(plain(
             StatusCode::PAYLOAD_TOO_LARGE,
             "the message is larger than a message may be",
         )))),
-        Err(_) => refused(StatusCode::BAD_REQUEST, "the body did not arrive whole"),
+        Err(NotTaken::NoRoom) => Err(Unread::Refused(Box::new(later(
+            "other large messages are being taken; send this one again",
+            Duration::ZERO,
+        )))),
+        Err(NotTaken::Broken) => refused(StatusCode::BAD_REQUEST, "the body did not arrive whole"),
     }
 }
 

@@ -1,13 +1,16 @@
 //! What is looked at before anything of a request is read: its `Host` and `Origin`, and its bearer token.
 
+use super::listen::Address;
+use arc_swap::ArcSwap;
 use http::header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN};
 use http::{HeaderValue, StatusCode};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-/// Checks a request before anything of it is read.
-#[derive(Debug)]
+/// Checks a request before anything of it is read. Copies are one guard.
+#[derive(Debug, Clone)]
 pub struct Guard {
-    hosts: Vec<String>,
+    hosts: Arc<ArcSwap<Vec<String>>>,
 }
 
 /// A bearer token. It is never shown.
@@ -44,7 +47,8 @@ impl Token {
     }
 
     /// Compares in a time that depends on the lengths alone.
-    pub(super) fn matches(&self, sent: &str) -> bool {
+    #[must_use]
+    pub fn matches(&self, sent: &str) -> bool {
         let sent = sent.as_bytes();
         let differing = self
             .0
@@ -110,12 +114,37 @@ impl Guard {
         if address.ip().is_unspecified() {
             hosts.clear();
         }
-        Self { hosts }
+        Self {
+            hosts: Arc::new(ArcSwap::from_pointee(hosts)),
+        }
+    }
+
+    /// Lets in what is addressed to where `address` is; over a Unix socket, to `localhost`.
+    #[must_use]
+    pub fn at(address: &Address) -> Self {
+        match address {
+            Address::Net(address) => Self::new(*address),
+            Address::Unix(_) => Self {
+                hosts: Arc::new(ArcSwap::from_pointee(vec!["localhost".to_owned()])),
+            },
+        }
+    }
+
+    /// Lets in what `other` lets in, in place of what it let in so far.
+    pub fn replace(&self, other: &Self) {
+        self.hosts.store(other.hosts.load_full());
+    }
+
+    /// Whether a request is addressed to here.
+    #[must_use]
+    pub fn lets_in(&self, headers: &HeaderMap) -> bool {
+        self.check(headers).is_ok()
     }
 
     pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), Refused> {
+        let own = self.hosts.load();
         let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_ascii_lowercase();
-        let is_own = |host: &str| self.hosts.is_empty() || self.hosts.iter().any(|own| own == host);
+        let is_own = |host: &str| own.is_empty() || own.iter().any(|own| own == host);
         let mut hosts = headers.get_all(HOST).iter();
         match (hosts.next(), hosts.next()) {
             (Some(host), None) if is_own(&text(host)) => {}
@@ -126,7 +155,7 @@ impl Guard {
             let host = origin
                 .strip_prefix("http://")
                 .or_else(|| origin.strip_prefix("https://"));
-            if self.hosts.is_empty() || !host.is_some_and(is_own) {
+            if own.is_empty() || !host.is_some_and(is_own) {
                 return Err(Refused::Origin);
             }
         }
@@ -135,20 +164,23 @@ impl Guard {
 
     /// Lets in what is addressed to these hosts too, each with its port where that is not the scheme's own.
     #[must_use]
-    pub fn also(mut self, hosts: impl IntoIterator<Item = String>) -> Self {
-        let is_restricted = !self.hosts.is_empty();
-        self.hosts.extend(
+    pub fn also(self, hosts: impl IntoIterator<Item = String>) -> Self {
+        let mut all = Vec::clone(&self.hosts.load());
+        let is_restricted = !all.is_empty();
+        all.extend(
             hosts
                 .into_iter()
                 .filter(|_| is_restricted)
                 .map(|host| host.to_ascii_lowercase()),
         );
+        self.hosts.store(Arc::new(all));
         self
     }
 }
 
 /// The token of a request; none where it has none, several, or another kind of credential.
-pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
+#[must_use]
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut sent = headers.get_all(AUTHORIZATION).iter();
     let (Some(only), None) = (sent.next(), sent.next()) else {
         return None;
@@ -226,6 +258,17 @@ mod tests {
         );
         let anywhere = Guard::new("0.0.0.0:8080".parse().unwrap()).also(["gate.example.com".to_owned()]);
         assert_eq!(anywhere.check(&headers(&[("host", "other.example")])), Ok(()));
+    }
+
+    #[test]
+    fn hosts_that_are_replaced_come_in_no_more() {
+        let guard = guard().also(["old.example.com".to_owned()]);
+        let copy = guard.clone();
+        copy.replace(&self::guard().also(["new.example.com".to_owned()]));
+        let check = |host| guard.check(&headers(&[("host", host)]));
+        assert_eq!(check("old.example.com"), Err(Refused::Host));
+        assert_eq!(check("new.example.com"), Ok(()));
+        assert_eq!(check("127.0.0.1:8080"), Ok(()));
     }
 
     #[test]

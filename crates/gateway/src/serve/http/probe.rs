@@ -2,6 +2,7 @@
 
 use super::Doors;
 use super::answer::{Body, plain};
+use super::team::Unready;
 use http::{Method, Response, StatusCode};
 
 /// The process serves.
@@ -24,7 +25,10 @@ impl Doors {
         let state = match path {
             LIVE => Ok(()),
             READY if phase == Phase::Ending => Err("ending"),
-            READY => team.readiness(),
+            READY => team.readiness().map_err(|unready| match unready {
+                Unready::Store => "store",
+                Unready::Grants => "grants",
+            }),
             _ => return None,
         };
         if !matches!(*method, Method::GET | Method::HEAD) {

@@ -2,6 +2,8 @@
 
 use super::answer::{Body, full, plain};
 use super::guard::Guard;
+use super::listen::{Accepted, Listener};
+use super::stall::Watched;
 use crate::metrics::Exposition;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -13,16 +15,18 @@ use prometheus_client::encoding::prometheus_text;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 
 /// Connections open at once: some scrapers, and people who look.
 const CONNECTIONS_MAX: usize = 32;
+/// Bytes of a request's headers.
+const BUFFER_BYTES_MAX: usize = 16 * 1024;
 /// How long a connection may be idle, or take to send its headers.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Tells whoever asks, for as long as the process lives.
-pub async fn serve_metrics(listener: TcpListener, exposition: Arc<Exposition>, guard: Guard) {
+pub async fn serve_metrics(listener: Listener, exposition: Arc<Exposition>, guard: Guard) {
     let guard = Arc::new(guard);
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
@@ -37,13 +41,19 @@ pub async fn serve_metrics(listener: TcpListener, exposition: Arc<Exposition>, g
         };
         let (exposition, guard) = (Arc::clone(&exposition), Arc::clone(&guard));
         tokio::spawn(async move {
-            connection(stream, exposition, guard).await;
+            match stream {
+                Accepted::Net(stream) => connection(stream, exposition, guard).await,
+                Accepted::Unix(stream) => connection(stream, exposition, guard).await,
+            }
             drop(place);
         });
     }
 }
 
-async fn connection(stream: TcpStream, exposition: Arc<Exposition>, guard: Arc<Guard>) {
+async fn connection<S>(stream: S, exposition: Arc<Exposition>, guard: Arc<Guard>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let service = service_fn(move |request| {
         let (exposition, guard) = (Arc::clone(&exposition), Arc::clone(&guard));
         async move { Ok::<_, Infallible>(answer(&request, exposition, &guard).await) }
@@ -51,7 +61,8 @@ async fn connection(stream: TcpStream, exposition: Arc<Exposition>, guard: Arc<G
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service)
+        .max_buf_size(BUFFER_BYTES_MAX)
+        .serve_connection(TokioIo::new(Watched::new(stream)), service)
         .await;
     if let Err(cause) = served {
         tracing::debug!(%cause, "a connection for metrics ended early");

@@ -1,6 +1,7 @@
 //! Sessions that Callgate keeps for clients before 2026-07-28, and the one that all stateless requests share.
 
 use super::streams::Streams;
+use super::team::SessionSeen;
 use crate::bridge::{Crossing, Spawner};
 use crate::gate::Gate;
 use crate::link::Link;
@@ -9,6 +10,7 @@ use crate::link::http::{Endpoint, HttpLink, LegacyLink};
 use crate::session::{Ids, Session};
 use crate::settings::Settings;
 use callgate_core::name::SessionId;
+use callgate_wire::mcp::Version;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -31,6 +33,18 @@ pub enum Upstream {
     Url(Box<Endpoint>),
     /// A URL that speaks the transport of 2024-11-05.
     Legacy(Box<Endpoint>),
+}
+
+impl Upstream {
+    /// Whether both lead to the same URL.
+    pub(super) fn is_where(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Url(one), Self::Url(other)) | (Self::Legacy(one), Self::Legacy(other)) => {
+                one.is_where(other)
+            }
+            (Self::Command(_) | Self::Url(_) | Self::Legacy(_), _) => false,
+        }
+    }
 }
 
 /// A session could not be opened.
@@ -270,6 +284,23 @@ impl Sessions {
             open.count(),
             state.held().map(|held| held.session.in_flight()).sum(),
         )
+    }
+
+    /// The sessions that are open, for whoever runs the gateway.
+    pub(super) fn seen(&self) -> Vec<SessionSeen> {
+        let now = Instant::now();
+        let state = self.lock();
+        let open = state.open.iter().filter(|(_, held)| !held.has_ended());
+        let seen = |(id, held): (&String, &Held)| SessionSeen {
+            id: id.clone(),
+            server: self.gate.server.to_string(),
+            grant: self.gate.caller.grant.to_string(),
+            label: self.gate.caller.label.to_string(),
+            version: held.session.version().map(Version::as_str),
+            pending: held.session.in_flight(),
+            idle: now.duration_since(held.used),
+        };
+        open.map(seen).collect()
     }
 
     /// Waits until no request is in flight.

@@ -6,8 +6,14 @@
 
 mod all;
 mod census;
+mod change;
+mod inspect;
+
+pub use change::Change;
+pub use inspect::{Failed, ServerKind, ServerSeen, SessionSeen, Unready};
 
 use super::aggregate::{Aggregates, Mounts};
+use super::listen::Whence;
 use super::sessions::{Children, Sessions, Upstream};
 use crate::gate::{Gate, Grants, PolicySlot};
 use crate::health::Breaker;
@@ -19,11 +25,9 @@ use callgate_core::call::Caller;
 use callgate_core::json::Json;
 use callgate_core::limit::StoreTime;
 use callgate_core::name::{GrantId, ServerName};
-use callgate_core::program::Program;
 use callgate_store::{StoreError, TokenHash};
 use futures_util::future::BoxFuture;
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -84,24 +88,28 @@ pub trait Source: std::fmt::Debug + Send + Sync {
 /// All callers and servers of one gateway.
 #[derive(Debug)]
 pub struct Team {
-    servers: BTreeMap<ServerName, Behind>,
+    servers: ArcSwap<Servers>,
     children: Children,
     settings: Settings,
     recorder: Recorder,
-    source: Box<dyn Source>,
-    /// What callers on this machine may use until the first grant is made.
+    source: ArcSwap<Box<dyn Source>>,
+    /// Callers on this machine, until the first grant is made.
     local: Arc<Member>,
+    local_access: ArcSwap<Access>,
     tokens: ArcSwap<Tokens>,
     members: Mutex<HashMap<GrantId, Arc<Member>>>,
     /// The state that is in force: set once every gate has been told of it.
     generation: AtomicU64,
     /// Whether the grants could be read when they were looked at last.
     is_readable: AtomicBool,
-    failures: Mutex<HashMap<IpAddr, Failures>>,
+    failures: Mutex<HashMap<Whence, Failures>>,
     /// Held while the store's grants are read: those who want the same wait for it, and find it done.
     reading: tokio::sync::Mutex<()>,
     this: Weak<Self>,
 }
+
+/// The servers behind the gateway at one moment.
+type Servers = BTreeMap<ServerName, Arc<Behind>>;
 
 /// A server, and what is known of it for all callers.
 #[derive(Debug)]
@@ -131,11 +139,21 @@ struct Member {
 struct MemberState {
     access: Access,
     expires: Option<StoreTime>,
-    mounts: BTreeMap<ServerName, Arc<Sessions>>,
+    servers: Arc<Servers>,
+    mounts: BTreeMap<ServerName, Mount>,
+    /// Sessions with servers that are others now, until what they have begun is over.
+    leaving: Vec<Weak<Sessions>>,
     /// How often the servers have changed.
     changes: u64,
     /// All servers as one, and as of which change.
     all: Option<(u64, Arc<Aggregates>)>,
+}
+
+/// A caller's sessions with a server.
+#[derive(Debug)]
+struct Mount {
+    behind: Arc<Behind>,
+    sessions: Arc<Sessions>,
 }
 
 #[derive(Debug)]
@@ -157,27 +175,18 @@ impl Team {
         settings: Settings,
     ) -> Result<Arc<Self>, StoreError> {
         let roll = source.roll()?;
-        let servers = servers
+        let servers: Servers = servers
             .into_iter()
-            .map(|(name, upstream)| {
-                let (health, tasks) = (Arc::default(), Arc::default());
-                (
-                    name,
-                    Behind {
-                        upstream,
-                        health,
-                        tasks,
-                    },
-                )
-            })
+            .map(|(name, upstream)| (name, Arc::new(Behind::new(upstream))))
             .collect();
         let team = Arc::new_cyclic(|this| Self {
-            servers,
+            servers: ArcSwap::from_pointee(servers),
             children: Children::new(),
             settings,
             recorder,
-            source,
+            source: ArcSwap::from_pointee(source),
             local: Arc::new(Member::new(local.0, None)),
+            local_access: ArcSwap::from_pointee(local.1),
             tokens: ArcSwap::default(),
             members: Mutex::default(),
             generation: AtomicU64::new(0),
@@ -186,7 +195,6 @@ impl Team {
             reading: tokio::sync::Mutex::default(),
             this: Weak::clone(this),
         });
-        team.local.put(local.1, None);
         team.put_in_force(roll);
         Ok(team)
     }
@@ -205,7 +213,7 @@ impl Team {
             loop {
                 tokio::time::sleep(WATCH_PERIOD).await;
                 let Some(team) = weak.upgrade() else { return };
-                let seen = team.source.generation();
+                let seen = team.source.load().generation();
                 team.is_readable.store(seen.is_ok(), Ordering::Release);
                 let is_old = seen.is_ok_and(|generation| generation != team.generation());
                 if is_old {
@@ -221,7 +229,7 @@ impl Team {
         &self,
         server: &str,
         token: Option<&str>,
-        peer: IpAddr,
+        peer: Whence,
     ) -> Result<Arc<Sessions>, Denied> {
         let member = self.member(token, peer)?;
         let mut state = self.let_in(&member, peer)?;
@@ -236,7 +244,7 @@ impl Team {
     }
 
     /// What a member has here, unless its time is over.
-    fn let_in<'m>(&self, member: &'m Member, peer: IpAddr) -> Result<MutexGuard<'m, MemberState>, Denied> {
+    fn let_in<'m>(&self, member: &'m Member, peer: Whence) -> Result<MutexGuard<'m, MemberState>, Denied> {
         let state = member.state();
         let is_over = state
             .expires
@@ -251,10 +259,10 @@ impl Team {
     /// A member's sessions with a server; `None` where it may not use it.
     fn mount(&self, member: &Member, state: &mut MemberState, name: &ServerName) -> Option<Arc<Sessions>> {
         if let Some(mount) = state.mounts.get(name) {
-            return Some(Arc::clone(mount));
+            return Some(Arc::clone(&mount.sessions));
         }
         let policy = state.access.get(name)?;
-        let behind = self.servers.get(name)?;
+        let behind = state.servers.get(name).map(Arc::clone)?;
         let mut gate = Gate::new(
             name.clone(),
             member.caller.clone(),
@@ -267,12 +275,16 @@ impl Team {
         if !matches!(behind.upstream, Upstream::Command(_)) {
             gate = gate.sharing(Arc::clone(&behind.health), Arc::clone(&behind.tasks));
         }
-        let mount = Sessions::new(Arc::new(gate), behind.upstream.clone(), self.children.clone());
-        state.mounts.insert(name.clone(), Arc::clone(&mount));
-        Some(mount)
+        let sessions = Sessions::new(Arc::new(gate), behind.upstream.clone(), self.children.clone());
+        let mount = Mount {
+            behind,
+            sessions: Arc::clone(&sessions),
+        };
+        state.mounts.insert(name.clone(), mount);
+        Some(sessions)
     }
 
-    fn member(&self, token: Option<&str>, peer: IpAddr) -> Result<Arc<Member>, Denied> {
+    fn member(&self, token: Option<&str>, peer: Whence) -> Result<Arc<Member>, Denied> {
         let tokens = self.tokens.load();
         match token {
             Some(token) => {
@@ -280,13 +292,13 @@ impl Team {
                 let member = tokens.members.get(&hash).map(Arc::clone);
                 member.ok_or_else(|| self.failed(peer, tokens.revoked.get(&hash)))
             }
-            None if !self.has_grants() && peer.to_canonical().is_loopback() => Ok(Arc::clone(&self.local)),
+            None if !self.has_grants() && peer.is_loopback() => Ok(Arc::clone(&self.local)),
             None => Err(self.failed(peer, None)),
         }
     }
 
     /// Counts and records a request that was not let in, with the grant whose token it had.
-    fn failed(&self, peer: IpAddr, grant: Option<&GrantId>) -> Denied {
+    fn failed(&self, peer: Whence, grant: Option<&GrantId>) -> Denied {
         let denied = self.count_failure(peer);
         let reason = match (&denied, grant) {
             (_, Some(_)) => "grant_ended",
@@ -297,7 +309,7 @@ impl Team {
         denied
     }
 
-    fn count_failure(&self, peer: IpAddr) -> Denied {
+    fn count_failure(&self, peer: Whence) -> Denied {
         let now = Instant::now();
         let is_over = |failures: &Failures| now.duration_since(failures.since) >= FAILURES_PERIOD;
         let mut all = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
@@ -320,7 +332,7 @@ impl Team {
     }
 
     /// Records a request that was not let in.
-    pub(super) fn record_failure(&self, peer: IpAddr, reason: &'static str) {
+    pub(super) fn record_failure(&self, peer: Whence, reason: &'static str) {
         self.recorder.auth_failure(None, None, peer, reason);
     }
 
@@ -329,6 +341,7 @@ impl Team {
         if roll.generation < self.generation.load(Ordering::Acquire) {
             return;
         }
+        let servers = self.servers.load_full();
         let mut before = std::mem::take(&mut *members);
         let mut tokens = Tokens {
             members: HashMap::with_capacity(roll.grants.len()),
@@ -346,22 +359,24 @@ impl Team {
                     let caller = caller(granted.id.clone(), granted.label);
                     Arc::new(Member::new(caller, Some(granted.token)))
                 });
-            member.put(granted.servers, granted.expires);
+            member.put(granted.servers, granted.expires, &servers);
             tokens.members.insert(granted.token, Arc::clone(&member));
             members.insert(granted.id, member);
         }
         for (id, gone) in before {
-            gone.put(Access::new(), None);
+            gone.put(Access::new(), None, &servers);
             if !members.contains_key(&id) {
-                for behind in self.servers.values() {
+                for behind in servers.values() {
                     behind.tasks.forget(&id);
                 }
             }
         }
         // Once a grant was made, nobody is let in without one.
-        if roll.generation > 0 {
-            self.local.put(Access::new(), None);
-        }
+        let local = match roll.generation {
+            0 => Access::clone(&self.local_access.load()),
+            _ => Access::new(),
+        };
+        self.local.put(local, None, &servers);
         self.tokens.store(Arc::new(tokens));
         self.generation.store(roll.generation, Ordering::Release);
     }
@@ -398,7 +413,7 @@ impl Team {
         members
             .values()
             .chain(std::iter::once(&self.local))
-            .flat_map(|member| member.state().mounts.values().map(Arc::clone).collect::<Vec<_>>())
+            .flat_map(|member| member.state().sessions())
             .collect()
     }
 
@@ -428,11 +443,12 @@ impl Grants for Team {
             let Some(team) = team else { return };
             let _turn = self.reading.lock().await;
             let read = tokio::task::spawn_blocking(move || {
-                let newest = team.source.generation();
+                let source = team.source.load();
+                let newest = source.generation();
                 if newest.is_ok_and(|newest| newest == team.generation()) {
                     return;
                 }
-                match team.source.roll() {
+                match source.roll() {
                     Ok(roll) => team.put_in_force(roll),
                     // What was in force stays; the store admits no call by it.
                     Err(cause) => tracing::error!(%cause, "the grants cannot be read"),
@@ -454,69 +470,6 @@ impl Member {
 
     fn state(&self) -> MutexGuard<'_, MemberState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Puts a right in force: open sessions are judged by the policies that it names, and those with servers
-    /// that it does not name end.
-    fn put(&self, access: Access, expires: Option<StoreTime>) {
-        let mut state = self.state();
-        state.expires = expires;
-        let mut gone = Vec::new();
-        state.mounts.retain(|server, mount| match access.get(server) {
-            Some(policy) => {
-                mount.gate().judge_by(Arc::clone(policy));
-                true
-            }
-            None => {
-                gone.push(Arc::clone(mount));
-                false
-            }
-        });
-        if !state.access.keys().eq(access.keys()) {
-            state.changes = state.changes.wrapping_add(1);
-        }
-        // What is left without a server ends; so does what is left of a caller who is gone.
-        let all = state.all.take_if(|_| access.is_empty());
-        let shrunk = state.all.as_ref().filter(|_| !gone.is_empty());
-        let shrunk = shrunk.map(|(_, all)| (Arc::clone(all), state.mounts.clone()));
-        state.access = access;
-        drop(state);
-        if let Some((open, left)) = shrunk {
-            open.put(left);
-        }
-        end_all(gone, all.map(|(_, all)| all));
-    }
-
-    /// Ends its sessions.
-    fn end(&self) {
-        let (gone, all) = {
-            let mut state = self.state();
-            (std::mem::take(&mut state.mounts), state.all.take())
-        };
-        end_all(gone.into_values().collect(), all.map(|(_, all)| all));
-    }
-}
-
-/// Ends sessions whose caller has no right to them any more: what is being judged is denied from now on.
-fn end_all(mounts: Vec<Arc<Sessions>>, all: Option<Arc<Aggregates>>) {
-    if mounts.is_empty() && all.is_none() {
-        return;
-    }
-    if let Some(all) = &all {
-        all.shut();
-    }
-    let nothing = PolicySlot::new(Arc::new(Program::deny_all()));
-    for mount in &mounts {
-        mount.gate().judge_by(Arc::clone(&nothing));
-        mount.shut();
-    }
-    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-        runtime.spawn(async move {
-            if let Some(all) = all {
-                all.close_all().await;
-            }
-            futures_util::future::join_all(mounts.iter().map(|mount| mount.close_all())).await;
-        });
     }
 }
 

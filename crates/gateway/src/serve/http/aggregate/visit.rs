@@ -4,6 +4,7 @@ use super::{Aggregates, Opened};
 use crate::serve::http::answer::{self, Body, accepted, plain};
 use crate::serve::http::body::{Unread, read_body};
 use crate::serve::http::glance::{Seen, glance};
+use crate::serve::http::room::Room;
 use crate::serve::http::{LAST_EVENT_ID, QUEUE_MAX, SESSION_ID, mirrored, not_opened, respond};
 use crate::session::Entry;
 use crate::sink::Sink;
@@ -24,6 +25,7 @@ const NO_SESSION: &str = "no such session; begin anew with `initialize`";
 /// A request that was let in.
 pub(in crate::serve::http) struct AllVisit<'a> {
     pub(in crate::serve::http) all: &'a Arc<Aggregates>,
+    pub(in crate::serve::http) bodies: &'a Room,
 }
 
 impl AllVisit<'_> {
@@ -39,7 +41,7 @@ impl AllVisit<'_> {
     async fn post(&self, request: http::Request<Incoming>) -> Response<Body> {
         let house = &self.all.house;
         let bounds = house.settings.bounds;
-        let (parts, body) = match read_body(request, bounds.message_bytes_max).await {
+        let (parts, body) = match read_body(request, self.bodies, bounds.message_bytes_max).await {
             Ok(whole) => whole,
             Err(Unread::Refused(refused)) => return *refused,
             Err(Unread::TooLarge(refused)) => {

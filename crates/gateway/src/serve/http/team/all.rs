@@ -1,8 +1,8 @@
 //! A caller's way to all of its servers as one.
 
+use super::super::listen::Whence;
 use super::{Aggregates, Denied, Mounts, Team};
 use callgate_core::name::ServerName;
-use std::net::IpAddr;
 use std::sync::{Arc, PoisonError};
 
 impl Team {
@@ -10,7 +10,7 @@ impl Team {
     pub(in crate::serve::http) fn enter_all(
         &self,
         token: Option<&str>,
-        peer: IpAddr,
+        peer: Whence,
     ) -> Result<Arc<Aggregates>, Denied> {
         let member = self.member(token, peer)?;
         let mut state = self.let_in(&member, peer)?;

@@ -1,6 +1,6 @@
 //! What can be watched of a team from outside.
 
-use super::{Member, Team};
+use super::{Member, Team, Unready};
 use crate::metrics::{Census, ServerCensus};
 use callgate_core::name::ServerName;
 use std::collections::BTreeMap;
@@ -11,13 +11,13 @@ impl Team {
     /// Whether calls can be judged and recorded.
     ///
     /// # Errors
-    /// Why not, in a word or two that tell nothing else.
-    pub(in crate::serve::http) fn readiness(&self) -> Result<(), &'static str> {
+    /// What keeps them from it.
+    pub fn readiness(&self) -> Result<(), Unready> {
         if !self.recorder.store().healthy() {
-            return Err("store");
+            return Err(Unready::Store);
         }
         if !self.is_readable.load(Ordering::Acquire) {
-            return Err("grants");
+            return Err(Unready::Grants);
         }
         Ok(())
     }
@@ -37,14 +37,15 @@ impl Team {
         }
     }
 
-    fn all_members(&self) -> Vec<Arc<Member>> {
+    pub(super) fn all_members(&self) -> Vec<Arc<Member>> {
         let members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
         members.values().map(Arc::clone).collect()
     }
 
-    fn count_servers(&self, members: &[Arc<Member>]) -> BTreeMap<ServerName, ServerCensus> {
+    pub(super) fn count_servers(&self, members: &[Arc<Member>]) -> BTreeMap<ServerName, ServerCensus> {
         let mut servers: BTreeMap<ServerName, ServerCensus> = BTreeMap::new();
-        for (name, behind) in &self.servers {
+        let current = self.servers.load();
+        for (name, behind) in &**current {
             let census = ServerCensus {
                 breakers_open: usize::from(behind.health.is_open()),
                 ..ServerCensus::default()
@@ -53,13 +54,13 @@ impl Team {
         }
         for member in members.iter().chain([&self.local]) {
             for (name, mount) in &member.state().mounts {
-                let Some((server, behind)) = servers.get_mut(name).zip(self.servers.get(name)) else {
+                let Some((server, behind)) = servers.get_mut(name).zip(current.get(name)) else {
                     continue;
                 };
-                let (sessions, pending) = mount.count();
+                let (sessions, pending) = mount.sessions.count();
                 server.sessions += sessions;
                 server.pending += pending;
-                let health = mount.gate().health();
+                let health = mount.sessions.gate().health();
                 server.breakers_open += usize::from(!Arc::ptr_eq(health, &behind.health) && health.is_open());
             }
         }
