@@ -48,6 +48,10 @@ const ODD: &[(Place, Run)] = &[
     (("docs/monitoring.md", "version: 1\n"), odd::a_configuration),
     (("docs/monitoring.md", "scrape_configs:"), odd::other_yaml),
     (("docs/monitoring.md", "groups:"), odd::alerts),
+    (("docs/oauth.md", "version: 1\n"), odd::a_configuration),
+    (("docs/oauth.md", "version: \"1\"\n"), odd::a_policy_of_a_team),
+    (("docs/oauth.md", "WWW-Authenticate: "), odd::a_challenge),
+    (("docs/oauth.md", "{\"resource\":"), odd::metadata_of_a_resource),
     (("docs/run.md", "callgate: listening on "), odd::listening),
     (
         ("docs/run.md", "callgate run -c policy.yaml --upstream "),
@@ -162,6 +166,7 @@ pages! {
     the_examples_of_limits_work: "docs/limits.md",
     the_examples_of_migrating_work: "docs/migrating.md",
     the_examples_of_monitoring_work: "docs/monitoring.md",
+    the_examples_of_oauth_work: "docs/oauth.md",
     the_examples_of_the_policy_language_work: "docs/policy.md",
     the_examples_of_running_work: "docs/run.md",
     the_examples_of_serving_work: "docs/serve.md",

@@ -25,6 +25,8 @@ mod misbehaving_clients;
 #[cfg(test)]
 mod misbehaving_servers;
 #[cfg(test)]
+mod oauth;
+#[cfg(test)]
 mod real_servers;
 #[cfg(test)]
 mod refused_at_start;

@@ -224,9 +224,11 @@ async fn serve(args: &ServeArgs, plan: Plan) -> anyhow::Result<Ended> {
             config.listen
         );
     }
-    if !team.has_grants() && !config.hosts.is_empty() && !config.local.is_empty() {
+    let is_behind_proxy =
+        !config.hosts.is_empty() || config.oauth.as_ref().is_some_and(|oauth| !oauth.is_local());
+    if !team.has_grants() && is_behind_proxy && !config.local.is_empty() {
         bail!(
-            "no grant was made yet, and `hosts` says that callers come through a proxy, which looks like a caller on this machine; make one with `callgate grants create`, or take `local` away"
+            "no grant was made yet, and `hosts` or `oauth.url` says that callers come through a proxy, which looks like a caller on this machine; make one with `callgate grants create`, or take `local` away"
         );
     }
     let listener = bind(config.listen).await?;
@@ -237,6 +239,9 @@ async fn serve(args: &ServeArgs, plan: Plan) -> anyhow::Result<Ended> {
         );
     }
     team.watch();
+    if let Some(oauth) = team.oauth() {
+        oauth.prepare();
+    }
     if let Some(metrics) = &metrics {
         tell_metrics(config, metrics, &team).await?;
     }
@@ -276,8 +281,11 @@ async fn tell_metrics(config: &Config, metrics: &Metrics, team: &Arc<Team>) -> a
 
 /// Lets in what is addressed to `address`, or to a host of the configuration.
 fn guard(config: &Config, address: SocketAddr) -> Guard {
+    let own = config.oauth.as_ref().map(|oauth| oauth.authority().to_owned());
     let hosts = config.hosts.iter();
-    Guard::new(address).also(hosts.flat_map(|host| spellings(host, address.port())))
+    Guard::new(address)
+        .also(hosts.flat_map(|host| spellings(host, address.port())))
+        .also(own)
 }
 
 /// How a `Host` header may put a name: with the port that is listened on, or with none behind a proxy; only
@@ -316,7 +324,15 @@ fn team(args: &ServeArgs, plan: &Plan, metrics: Option<&Arc<Metrics>>) -> anyhow
         answer_time: Duration::from_secs(u64::from(args.answer_time)),
         ..Settings::default()
     };
-    Ok(Team::new(servers, local, Box::new(source), recorder, settings)?)
+    let oauth = plan.config.oauth.as_ref().map(config::OAuth::accept);
+    Ok(Team::new(
+        servers,
+        local,
+        Box::new(source),
+        recorder,
+        settings,
+        oauth,
+    )?)
 }
 
 fn upstream(server: &Server) -> anyhow::Result<Upstream> {
@@ -438,6 +454,7 @@ impl Source for StoreGrants {
                 token: live.token,
                 expires: live.grant.expires,
                 servers,
+                identities: live.grant.identities.into_iter().collect(),
             });
         }
         for (policy, label) in missing {

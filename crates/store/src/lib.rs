@@ -27,13 +27,13 @@ mod stats;
 mod store;
 mod writer;
 
-pub use admission::{Admission, AdmitRequest, Admitted, Refund, Settlement};
+pub use admission::{Admission, AdmitRequest, Admitted, Holder, Refund, Settlement};
 pub use clock::{Clock, SystemClock};
 pub use error::{Cause, OpenError, ReadError, StoreError};
 pub use event::Event;
 pub use grants::{
-    Expiry, Grant, GrantError, GrantLabel, GrantNameError, Grants, GrantsSnapshot, Issued, LiveGrant,
-    NewGrant, PolicyName, Token, TokenHash,
+    Expiry, Grant, GrantError, GrantLabel, GrantNameError, Grants, GrantsSnapshot, Identity, IdentityError,
+    Issued, LiveGrant, NewGrant, PolicyName, Token, TokenHash,
 };
 pub use in_force::PolicyInForce;
 pub use options::{Durability, RunInfo, StopReason, StoreOptions};

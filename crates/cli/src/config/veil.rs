@@ -159,7 +159,7 @@ impl Finder<'_> {
             match (table.word(&entry.key), &*entry.key) {
                 (Some(_), "env" | "headers") => self.secrets(&entry.value),
                 (Some(_), "command") => self.command(&entry.value),
-                (Some(_), "url") => self.url(&entry.value),
+                (Some(_), "url" | "issuer" | "jwks") => self.url(&entry.value),
                 (Some(word), _) => self.value(&entry.value, &word.takes),
                 (None, _) => self.hide_all(&entry.value),
             }

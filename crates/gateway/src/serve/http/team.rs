@@ -6,11 +6,13 @@
 
 mod all;
 mod census;
+mod guests;
 
 use super::aggregate::{Aggregates, Mounts};
 use super::sessions::{Children, Sessions, Upstream};
 use crate::gate::{Gate, Grants, PolicySlot};
 use crate::health::Breaker;
+use crate::oauth::{Holder, OAuth, Rejected};
 use crate::recorder::Recorder;
 use crate::settings::Settings;
 use crate::tasks::Tasks;
@@ -20,8 +22,9 @@ use callgate_core::json::Json;
 use callgate_core::limit::StoreTime;
 use callgate_core::name::{GrantId, ServerName};
 use callgate_core::program::Program;
-use callgate_store::{StoreError, TokenHash};
+use callgate_store::{Identity, StoreError, TokenHash};
 use futures_util::future::BoxFuture;
+use guests::{Guests, Identities};
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -61,6 +64,8 @@ pub struct Granted {
     pub expires: Option<StoreTime>,
     /// The servers that it may use, each under a policy.
     pub servers: Access,
+    /// Whose OAuth tokens let in as it too.
+    pub identities: Vec<Identity>,
 }
 
 /// Servers and what their calls are judged by.
@@ -100,6 +105,8 @@ pub struct Team {
     failures: Mutex<HashMap<IpAddr, Failures>>,
     /// Held while the store's grants are read: those who want the same wait for it, and find it done.
     reading: tokio::sync::Mutex<()>,
+    /// Whose access tokens are accepted, where any are.
+    oauth: Option<Arc<OAuth>>,
     this: Weak<Self>,
 }
 
@@ -116,14 +123,19 @@ struct Behind {
 struct Tokens {
     members: HashMap<TokenHash, Arc<Member>>,
     revoked: HashMap<TokenHash, GrantId>,
+    identities: Identities,
 }
 
 /// One caller, for as long as its token lets it in.
 #[derive(Debug)]
-struct Member {
+pub(super) struct Member {
     caller: Caller,
-    /// None for callers on this machine.
+    /// None for callers on this machine, and for those with an OAuth token.
     token: Option<TokenHash>,
+    /// Whose OAuth token it came with.
+    holder: Option<Arc<Holder>>,
+    /// The tasks of that subject alone, in place of those of its grant.
+    tasks: Option<Arc<guests::OwnTasks>>,
     state: Mutex<MemberState>,
 }
 
@@ -136,6 +148,8 @@ struct MemberState {
     changes: u64,
     /// All servers as one, and as of which change.
     all: Option<(u64, Arc<Aggregates>)>,
+    /// Those who are let in as it by an OAuth token.
+    guests: Guests,
 }
 
 #[derive(Debug)]
@@ -155,6 +169,7 @@ impl Team {
         source: Box<dyn Source>,
         recorder: Recorder,
         settings: Settings,
+        oauth: Option<Arc<OAuth>>,
     ) -> Result<Arc<Self>, StoreError> {
         let roll = source.roll()?;
         let servers = servers
@@ -178,6 +193,7 @@ impl Team {
             recorder,
             source,
             local: Arc::new(Member::new(local.0, None)),
+            oauth,
             tokens: ArcSwap::default(),
             members: Mutex::default(),
             generation: AtomicU64::new(0),
@@ -186,7 +202,7 @@ impl Team {
             reading: tokio::sync::Mutex::default(),
             this: Weak::clone(this),
         });
-        team.local.put(local.1, None);
+        team.local.put(&local.1, None);
         team.put_in_force(roll);
         Ok(team)
     }
@@ -216,23 +232,19 @@ impl Team {
         });
     }
 
-    /// The sessions of the caller that a token names, with a server by name.
-    pub(super) fn enter(
-        &self,
-        server: &str,
-        token: Option<&str>,
-        peer: IpAddr,
-    ) -> Result<Arc<Sessions>, Denied> {
-        let member = self.member(token, peer)?;
-        let mut state = self.let_in(&member, peer)?;
+    /// The sessions of a caller with a server by name.
+    pub(super) fn enter(&self, member: &Member, server: &str, peer: IpAddr) -> Result<Arc<Sessions>, Denied> {
+        let mut state = self.let_in(member, peer)?;
         // What there is not, and what this grant may not use, must not be told apart.
         let no_server = || {
             let grant = Some(&member.caller.grant);
-            self.recorder.auth_failure(None, grant, peer, "no_server");
+            let holder = member.holder.as_deref();
+            self.recorder
+                .auth_failure_of(holder, None, grant, peer, "no_server");
             Denied::NoServer
         };
         let name = ServerName::new(server).map_err(|_| no_server())?;
-        self.mount(&member, &mut state, &name).ok_or_else(no_server)
+        self.mount(member, &mut state, &name).ok_or_else(no_server)
     }
 
     /// What a member has here, unless its time is over.
@@ -243,7 +255,7 @@ impl Team {
             .is_some_and(|expires| expires <= self.recorder.store().now());
         if is_over {
             drop(state);
-            return Err(self.failed(peer, Some(&member.caller.grant)));
+            return Err(self.failed_of(member.holder.as_deref(), peer, Some(&member.caller.grant)));
         }
         Ok(state)
     }
@@ -265,14 +277,19 @@ impl Team {
         .under(Weak::clone(&self.this) as Weak<dyn Grants>);
         // A child is the caller's own, and so are its tasks, and what its failures cost.
         if !matches!(behind.upstream, Upstream::Command(_)) {
-            gate = gate.sharing(Arc::clone(&behind.health), Arc::clone(&behind.tasks));
+            let tasks = match &member.tasks {
+                Some(own) => own.at(name),
+                None => Arc::clone(&behind.tasks),
+            };
+            gate = gate.sharing(Arc::clone(&behind.health), tasks);
         }
         let mount = Sessions::new(Arc::new(gate), behind.upstream.clone(), self.children.clone());
         state.mounts.insert(name.clone(), Arc::clone(&mount));
         Some(mount)
     }
 
-    fn member(&self, token: Option<&str>, peer: IpAddr) -> Result<Arc<Member>, Denied> {
+    /// The caller that a token names.
+    pub(super) fn by_token(&self, token: Option<&str>, peer: IpAddr) -> Result<Arc<Member>, Denied> {
         let tokens = self.tokens.load();
         match token {
             Some(token) => {
@@ -287,17 +304,23 @@ impl Team {
 
     /// Counts and records a request that was not let in, with the grant whose token it had.
     fn failed(&self, peer: IpAddr, grant: Option<&GrantId>) -> Denied {
-        let denied = self.count_failure(peer);
-        let reason = match (&denied, grant) {
-            (_, Some(_)) => "grant_ended",
-            (Denied::Slow, None) => "too_many_failures",
-            (Denied::Token | Denied::NoServer, None) => "token",
-        };
-        self.recorder.auth_failure(None, grant, peer, reason);
-        denied
+        self.failed_of(None, peer, grant)
     }
 
-    fn count_failure(&self, peer: IpAddr) -> Denied {
+    /// The same, of a request whose OAuth token was good.
+    fn failed_of(&self, holder: Option<&Holder>, peer: IpAddr, grant: Option<&GrantId>) -> Denied {
+        let slow = self.count_failure(peer);
+        let reason = match (slow, grant) {
+            (_, Some(_)) => "grant_ended",
+            (true, None) => "too_many_failures",
+            (false, None) => "token",
+        };
+        self.recorder.auth_failure_of(holder, None, grant, peer, reason);
+        if slow { Denied::Slow } else { Denied::Token }
+    }
+
+    /// Counts a failure; true where the address has had too many.
+    fn count_failure(&self, peer: IpAddr) -> bool {
         let now = Instant::now();
         let is_over = |failures: &Failures| now.duration_since(failures.since) >= FAILURES_PERIOD;
         let mut all = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
@@ -305,18 +328,14 @@ impl Team {
             all.retain(|_, failures| !is_over(failures));
         }
         if all.len() >= ADDRESSES_MAX && !all.contains_key(&peer) {
-            return Denied::Slow;
+            return true;
         }
         let failures = all.entry(peer).or_insert(Failures { since: now, count: 0 });
         if is_over(failures) {
             *failures = Failures { since: now, count: 0 };
         }
         failures.count = failures.count.saturating_add(1);
-        if failures.count > FAILURES_MAX {
-            Denied::Slow
-        } else {
-            Denied::Token
-        }
+        failures.count > FAILURES_MAX
     }
 
     /// Records a request that was not let in.
@@ -333,6 +352,7 @@ impl Team {
         let mut tokens = Tokens {
             members: HashMap::with_capacity(roll.grants.len()),
             revoked: roll.revoked,
+            identities: Identities::default(),
         };
         for granted in roll.grants {
             // What came in by another token than the one in force ends, as that of a grant that is gone.
@@ -346,12 +366,13 @@ impl Team {
                     let caller = caller(granted.id.clone(), granted.label);
                     Arc::new(Member::new(caller, Some(granted.token)))
                 });
-            member.put(granted.servers, granted.expires);
+            member.put(&granted.servers, granted.expires);
+            tokens.identities.add(granted.identities, &member);
             tokens.members.insert(granted.token, Arc::clone(&member));
             members.insert(granted.id, member);
         }
         for (id, gone) in before {
-            gone.put(Access::new(), None);
+            gone.put(&Access::new(), None);
             if !members.contains_key(&id) {
                 for behind in self.servers.values() {
                     behind.tasks.forget(&id);
@@ -360,9 +381,15 @@ impl Team {
         }
         // Once a grant was made, nobody is let in without one.
         if roll.generation > 0 {
-            self.local.put(Access::new(), None);
+            self.local.put(&Access::new(), None);
         }
-        self.tokens.store(Arc::new(tokens));
+        let tokens = Arc::new(tokens);
+        self.tokens.store(Arc::clone(&tokens));
+        // After what is looked up has changed, and before the state counts as in force: who was found by what was
+        // there before is ended here, and whoever comes later finds what is there now.
+        for member in members.values() {
+            member.end_strangers(&tokens.identities);
+        }
         self.generation.store(roll.generation, Ordering::Release);
     }
 
@@ -398,6 +425,7 @@ impl Team {
         members
             .values()
             .chain(std::iter::once(&self.local))
+            .flat_map(Member::family)
             .flat_map(|member| member.state().mounts.values().map(Arc::clone).collect::<Vec<_>>())
             .collect()
     }
@@ -448,6 +476,8 @@ impl Member {
         Self {
             caller,
             token,
+            holder: None,
+            tasks: None,
             state: Mutex::default(),
         }
     }
@@ -458,7 +488,7 @@ impl Member {
 
     /// Puts a right in force: open sessions are judged by the policies that it names, and those with servers
     /// that it does not name end.
-    fn put(&self, access: Access, expires: Option<StoreTime>) {
+    fn put(&self, access: &Access, expires: Option<StoreTime>) {
         let mut state = self.state();
         state.expires = expires;
         let mut gone = Vec::new();
@@ -479,21 +509,39 @@ impl Member {
         let all = state.all.take_if(|_| access.is_empty());
         let shrunk = state.all.as_ref().filter(|_| !gone.is_empty());
         let shrunk = shrunk.map(|(_, all)| (Arc::clone(all), state.mounts.clone()));
-        state.access = access;
+        state.access = access.clone();
+        let guests = if access.is_empty() {
+            state.guests.take_all()
+        } else {
+            state.guests.all()
+        };
         drop(state);
         if let Some((open, left)) = shrunk {
             open.put(left);
         }
         end_all(gone, all.map(|(_, all)| all));
+        for guest in guests {
+            guest.put(access, expires);
+        }
     }
 
     /// Ends its sessions.
     fn end(&self) {
-        let (gone, all) = {
+        let (gone, all, guests) = {
             let mut state = self.state();
-            (std::mem::take(&mut state.mounts), state.all.take())
+            let mounts = std::mem::take(&mut state.mounts);
+            (mounts, state.all.take(), state.guests.all())
         };
         end_all(gone.into_values().collect(), all.map(|(_, all)| all));
+        for guest in guests {
+            guest.end();
+        }
+    }
+
+    /// Itself and its guests.
+    fn family(self: &Arc<Self>) -> Vec<Arc<Self>> {
+        let guests = self.state().guests.all();
+        std::iter::once(Arc::clone(self)).chain(guests).collect()
     }
 }
 
@@ -524,13 +572,14 @@ fn caller(grant: GrantId, label: Arc<str>) -> Caller {
     Caller {
         grant,
         label,
+        issuer: None,
         subject: None,
         claims: Json::Null,
     }
 }
 
 /// Why a request does not come in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Denied {
     /// It has no token that is valid.
     Token,
@@ -538,4 +587,12 @@ pub(super) enum Denied {
     Slow,
     /// There is no such server, or this caller may not use it.
     NoServer,
+    /// Its OAuth token is not accepted.
+    Jwt(Rejected),
+    /// Its OAuth token is good, and no grant lets its holder in.
+    NoGrant,
+    /// Several grants would.
+    SeveralGrants,
+    /// A token stands in its URL.
+    TokenInUrl,
 }
