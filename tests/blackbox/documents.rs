@@ -48,7 +48,20 @@ const ODD: &[(Place, Run)] = &[
     (("docs/monitoring.md", "version: 1\n"), odd::a_configuration),
     (("docs/monitoring.md", "scrape_configs:"), odd::other_yaml),
     (("docs/monitoring.md", "groups:"), odd::alerts),
-    (("docs/oauth.md", "version: 1\n"), odd::a_configuration),
+    (
+        (
+            "docs/oauth.md",
+            "version: 1\nlisten: 127.0.0.1:8700\nstate: {dir: state}\noauth:",
+        ),
+        odd::a_configuration,
+    ),
+    (
+        (
+            "docs/oauth.md",
+            "version: 1\nlisten: 127.0.0.1:8700\nstate: {dir: state}\nservers:",
+        ),
+        odd::a_valid_configuration,
+    ),
     (("docs/oauth.md", "version: \"1\"\n"), odd::a_policy_of_a_team),
     (("docs/oauth.md", "WWW-Authenticate: "), odd::a_challenge),
     (("docs/oauth.md", "{\"resource\":"), odd::metadata_of_a_resource),

@@ -27,6 +27,8 @@ mod misbehaving_servers;
 #[cfg(test)]
 mod oauth;
 #[cfg(test)]
+mod oauth_client;
+#[cfg(test)]
 mod real_servers;
 #[cfg(test)]
 mod refused_at_start;

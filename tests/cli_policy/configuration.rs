@@ -145,6 +145,7 @@ fn the_page_shows_the_example_and_names_every_key() {
         "",
         "/$defs/oauth",
         "/$defs/issuer",
+        "/$defs/client",
         "/$defs/state",
         "/$defs/server",
     ] {

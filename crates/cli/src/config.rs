@@ -3,6 +3,7 @@
 //! What is wrong with it is told as with policies: where, why, and what to write instead. Values of secrets are
 //! in no finding, and lines that are quoted are shown without them.
 
+mod client;
 mod name;
 mod oauth;
 mod policies;
@@ -14,6 +15,7 @@ mod tests;
 mod veil;
 mod vocabulary;
 
+pub(crate) use client::Client;
 pub(crate) use name::{HostName, PolicyName, ServerName};
 pub(crate) use oauth::OAuth;
 pub(crate) use policies::LoadedPolicy;

@@ -25,6 +25,8 @@ use std::process::{ExitCode, ExitStatus};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
 
 /// How long the client may take to read the last messages.
 const FLUSH_GRACE: Duration = Duration::from_secs(2);
@@ -255,10 +257,17 @@ pub(crate) fn log_to_stderr(level: LogLevel) {
         LogLevel::Warn => tracing::Level::WARN,
         LogLevel::Error => tracing::Level::ERROR,
     };
+    // In detail, the client of authorization servers tells codes, and what came with tokens.
+    let quiet = level.min(tracing::Level::WARN);
+    let targets = Targets::new()
+        .with_default(level)
+        .with_targets([("rmcp", quiet), ("oauth2", quiet)]);
     let _ = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_max_level(level)
         .with_target(false)
         .with_ansi(crate::words::stderr_has_colour())
+        .finish()
+        .with(targets)
         .try_init();
 }

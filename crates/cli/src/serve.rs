@@ -5,6 +5,7 @@ use crate::config::{self, Config, HostName, RemoteTransport, Server, Tls};
 use crate::run::policy::PolicyFile;
 use crate::run::reload::{self, Target};
 use crate::run::{self, Ended};
+use crate::upstream::{self, Tokens};
 use crate::words::{COLOURED, say, stderr_has_colour};
 use anyhow::{Context, bail};
 use callgate_core::name::ServerName;
@@ -300,7 +301,7 @@ fn spellings(host: &HostName, port: u16) -> Vec<String> {
 fn team(args: &ServeArgs, plan: &Plan, metrics: Option<&Arc<Metrics>>) -> anyhow::Result<Arc<Team>> {
     let mut servers = BTreeMap::new();
     for (name, server) in &plan.config.servers {
-        let upstream = upstream(server).with_context(|| format!("the server `{name}`"))?;
+        let upstream = upstream(name, server).with_context(|| format!("the server `{name}`"))?;
         servers.insert(name.core().clone(), upstream);
     }
     let nothing = PolicySlot::new(Arc::new(Program::deny_all()));
@@ -335,7 +336,7 @@ fn team(args: &ServeArgs, plan: &Plan, metrics: Option<&Arc<Metrics>>) -> anyhow
     )?)
 }
 
-fn upstream(server: &Server) -> anyhow::Result<Upstream> {
+fn upstream(name: &config::ServerName, server: &Server) -> anyhow::Result<Upstream> {
     Ok(match server {
         Server::Command(command) => Upstream::Command(Box::new(ServerCommand {
             words: std::iter::once(&command.program)
@@ -352,7 +353,12 @@ fn upstream(server: &Server) -> anyhow::Result<Upstream> {
             dir: command.dir.clone(),
         })),
         Server::Remote(remote) => {
-            let endpoint = Box::new(Endpoint::new(remote.url.as_str(), remote.headers.clone())?);
+            let mut endpoint = Endpoint::new(remote.url.as_str(), remote.headers.clone())?;
+            if let Some(client) = &remote.oauth {
+                let tokens = Tokens::new(name.as_str(), &remote.url, client);
+                endpoint = endpoint.with_credentials(Arc::new(upstream::Shared(tokens)));
+            }
+            let endpoint = Box::new(endpoint);
             match remote.transport {
                 RemoteTransport::Streamable => Upstream::Url(endpoint),
                 RemoteTransport::Sse => Upstream::Legacy(endpoint),

@@ -259,6 +259,12 @@ pub(super) fn a_configuration(desk: &Desk, block: &Block) {
     desk.room.write("callgate.yaml", &text);
 }
 
+/// A configuration that stands for itself.
+pub(super) fn a_valid_configuration(desk: &Desk, block: &Block) {
+    a_configuration(desk, block);
+    desk.said("CONDUCTOR_SECRET=s callgate validate callgate.yaml");
+}
+
 /// The policy that a team's configuration names.
 pub(super) fn a_policy_of_a_team(desk: &Desk, block: &Block) {
     desk.room.write("notes-readers.yaml", &block.text);

@@ -156,6 +156,14 @@ struct Inner {
     keys: Vec<Value>,
     mood: Mood,
     fetches: usize,
+    /// What is asked of the token endpoint, in order.
+    asked: Vec<Asked>,
+    /// How long tokens are good, in seconds.
+    lasts: u64,
+    /// The tokens that were made.
+    made: Vec<String>,
+    /// Changes of the metadata.
+    metadata: Value,
 }
 
 /// The issuer; it ends with the test's process.
@@ -173,14 +181,19 @@ impl Authority {
             keys: keys.iter().map(|key| key.jwk()).collect(),
             mood: Mood::Well,
             fetches: 0,
+            asked: Vec::new(),
+            lasts: 3_600,
+            made: Vec::new(),
+            metadata: json!({}),
         }));
-        let shared = Arc::clone(&inner);
+        let (shared, own) = (Arc::clone(&inner), url.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let shared = Arc::clone(&shared);
+                let (shared, own) = (Arc::clone(&shared), own.clone());
                 std::thread::spawn(move || {
                     if let Some(asked) = read(&mut BufReader::new(&stream)) {
-                        let _ = (&stream).write_all(answer(&asked, &shared).as_bytes());
+                        let answer = answer(&asked, &own, &shared);
+                        let _ = (&stream).write_all(answer.as_bytes());
                     }
                 });
             }
@@ -211,6 +224,26 @@ impl Authority {
         self.inner.lock().unwrap().fetches
     }
 
+    /// What was asked of the token endpoint.
+    pub(crate) fn asked_for_tokens(&self) -> Vec<Asked> {
+        self.inner.lock().unwrap().asked.clone()
+    }
+
+    /// The tokens that it has made for clients.
+    pub(crate) fn made(&self) -> Vec<String> {
+        self.inner.lock().unwrap().made.clone()
+    }
+
+    /// How long the tokens that it makes are good, in seconds.
+    pub(crate) fn tokens_last(&self, seconds: u64) {
+        self.inner.lock().unwrap().lasts = seconds;
+    }
+
+    /// Says something else of itself.
+    pub(crate) fn say_of_itself(&self, changes: Value) {
+        self.inner.lock().unwrap().metadata = changes;
+    }
+
     /// Claims of a token of this issuer that is good for an hour.
     pub(crate) fn claims(&self, audience: &str, subject: &str) -> Value {
         json!({"iss": self.url, "aud": audience, "sub": subject, "iat": now(), "exp": now() + 3_600,
@@ -218,9 +251,25 @@ impl Authority {
     }
 }
 
-fn answer(asked: &Asked, inner: &Mutex<Inner>) -> String {
+fn answer(asked: &Asked, url: &str, inner: &Mutex<Inner>) -> String {
+    if asked.path == "/token" {
+        return token(asked, inner);
+    }
     let mut inner = inner.lock().unwrap();
-    inner.fetches += usize::from(asked.path.starts_with("/keys") || asked.path.starts_with("/elsewhere"));
+    if inner.mood == Mood::Well && asked.path == "/.well-known/oauth-authorization-server" {
+        let mut metadata = json!({"issuer": url, "token_endpoint": format!("{url}/token"),
+            "authorization_endpoint": format!("{url}/authorize"), "response_types_supported": ["code"],
+            "grant_types_supported": ["client_credentials"], "code_challenge_methods_supported": ["S256"],
+            "token_endpoint_auth_methods_supported": ["client_secret_post"]});
+        for (name, value) in inner.metadata.as_object().unwrap() {
+            metadata[name] = value.clone();
+        }
+        return reply("200 OK", "application/json", &metadata.to_string());
+    }
+    if !matches!(asked.path.as_str(), "/keys" | "/elsewhere") {
+        return reply("404 Not Found", "text/plain", "no");
+    }
+    inner.fetches += 1;
     let mut document = json!({"keys": inner.keys});
     match (inner.mood, asked.path.as_str()) {
         (Mood::Down, _) => reply("500 Internal Server Error", "text/plain", "no"),
@@ -235,4 +284,22 @@ fn answer(asked: &Asked, inner: &Mutex<Inner>) -> String {
             reply("200 OK", "application/json", &document.to_string())
         }
     }
+}
+
+/// Makes a token, slowly enough that others come to want one meanwhile.
+fn token(asked: &Asked, inner: &Mutex<Inner>) -> String {
+    inner.lock().unwrap().asked.push(asked.clone());
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    let mut inner = inner.lock().unwrap();
+    if inner.mood != Mood::Well {
+        return reply(
+            "400 Bad Request",
+            "application/json",
+            r#"{"error":"invalid_client"}"#,
+        );
+    }
+    let token = format!("made-by-the-issuer-{}", inner.made.len());
+    inner.made.push(token.clone());
+    let made = json!({"access_token": token, "token_type": "Bearer", "expires_in": inner.lasts});
+    reply("200 OK", "application/json", &made.to_string())
 }

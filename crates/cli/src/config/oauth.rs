@@ -101,7 +101,7 @@ impl Reader<'_> {
     }
 
     fn own_url(&mut self, fields: Fields<'_>) -> Option<Url> {
-        let (text, span) = self.needed(fields, "url", URL_FORM)?;
+        let (text, span) = self.needed(fields, "url", "`oauth`", URL_FORM)?;
         let url = Url::parse(text).ok();
         let (message, hint) = match url {
             None => ("this is no URL", URL_FORM),
@@ -126,7 +126,7 @@ impl Reader<'_> {
         None
     }
 
-    fn scopes(&mut self, fields: Fields<'_>) -> Vec<Box<str>> {
+    pub(super) fn scopes(&mut self, fields: Fields<'_>) -> Vec<Box<str>> {
         // RFC 6749, section 3.3.
         let is_scope = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
         let mut scopes = Vec::new();
@@ -191,7 +191,7 @@ impl Reader<'_> {
 
     fn issuer(&mut self, entry: &Entry, pointer: &str) -> Option<Issuer> {
         let fields = self.findings.fields(&entry.value, pointer, &ISSUER)?;
-        let issuer = self.issuer_url(fields);
+        let issuer = self.issuer_url(fields, "an issuer");
         let keys = self.keys(fields);
         let audience = self
             .findings
@@ -227,9 +227,9 @@ impl Reader<'_> {
         })
     }
 
-    fn issuer_url(&mut self, fields: Fields<'_>) -> Option<Box<str>> {
+    pub(super) fn issuer_url(&mut self, fields: Fields<'_>, called: &str) -> Option<Box<str>> {
         const FORM: &str = "write what the `iss` of its tokens says: `issuer: https://login.example.com`";
-        let (text, span) = self.needed(fields, "issuer", FORM)?;
+        let (text, span) = self.needed(fields, "issuer", called, FORM)?;
         let is_good = Url::parse(text).is_ok_and(|url| {
             is_private(&url)
                 && url.username().is_empty()
@@ -396,9 +396,14 @@ impl Reader<'_> {
     }
 
     /// The text of a key that has to be there.
-    fn needed<'n>(&mut self, fields: Fields<'n>, key: &str, form: &str) -> Option<(&'n str, Span)> {
+    pub(super) fn needed<'n>(
+        &mut self,
+        fields: Fields<'n>,
+        key: &str,
+        called: &str,
+        form: &str,
+    ) -> Option<(&'n str, Span)> {
         if !fields.has(key) {
-            let called = if key == "url" { "`oauth`" } else { "an issuer" };
             self.findings
                 .error(
                     Code::MissingKey,

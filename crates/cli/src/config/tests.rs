@@ -478,3 +478,43 @@ fn what_is_wrong_with_oauth() {
     }
     insta::assert_snapshot!(found.join("\n\n"));
 }
+
+#[test]
+fn what_is_wrong_with_the_oauth_of_a_server() {
+    let of_client = |more: &str, client: &str| {
+        of_server(&format!(
+            "    url: https://host/mcp\n{more}    oauth: {{{client}}}\n"
+        ))
+    };
+    let good = "issuer: https://login.example.com, client_id: me, client_secret: \"${env:TOKEN}\"";
+    assert_eq!(of_client("", &format!("{good}, scopes: [a]")), "");
+    let mut found = Vec::new();
+    for (more, client) in [
+        ("", "issuer: https://login.example.com, client_id: me"),
+        ("", "client_id: me, client_secret: \"${file:key}\""),
+        (
+            "",
+            "issuer: http://login.example.com, client_id: me, client_secret: \"${file:key}\"",
+        ),
+        (
+            "",
+            "issuer: https://login.example.com, client_id: me, client_secret: s3cret",
+        ),
+        (
+            "",
+            "issuer: https://login.example.com, client_id: me, client_secret: \"s3cret ${env:TOKEN}\"",
+        ),
+        (
+            "",
+            "issuer: https://login.example.com, client_id: me, client_secret: \"${env:NONE}\"",
+        ),
+        (
+            "",
+            "issuer: https://login.example.com, client_di: me, client_secret: \"${env:TOKEN}\"",
+        ),
+        ("    headers: {Authorization: \"Bearer ${env:TOKEN}\"}\n", good),
+    ] {
+        found.push(of_client(more, client).trim_end().to_owned());
+    }
+    insta::assert_snapshot!(found.join("\n\n"));
+}

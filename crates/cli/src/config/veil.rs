@@ -158,6 +158,7 @@ impl Finder<'_> {
             self.show(entry.key_span);
             match (table.word(&entry.key), &*entry.key) {
                 (Some(_), "env" | "headers") => self.secrets(&entry.value),
+                (Some(_), "client_secret") => self.secret(entry),
                 (Some(_), "command") => self.command(&entry.value),
                 (Some(_), "url" | "issuer" | "jwks") => self.url(&entry.value),
                 (Some(word), _) => self.value(&entry.value, &word.takes),

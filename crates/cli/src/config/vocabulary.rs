@@ -239,6 +239,32 @@ pub(super) static SERVER: Table = Table {
             Takes::NamedLike("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", &Text),
             "What the server at the URL is sent with each request. `${env:NAME}` and `${file:PATH}` stand for values.",
         ),
+        word(
+            "oauth",
+            Takes::Table(&CLIENT),
+            "How Callgate gets access tokens for the server at the URL, in place of an `Authorization` header.",
+        ),
+    ],
+};
+
+/// How tokens for a server are had.
+pub(super) static CLIENT: Table = Table {
+    called: "`oauth` of a server",
+    name: "client",
+    about: "How Callgate, as an OAuth client, gets access tokens for a server.",
+    keys: &[
+        word(
+            "issuer",
+            Matching("^https?://"),
+            "The authorization server. Its metadata has to name itself so, and no other gets to see the secret.",
+        ),
+        word("client_id", Text, "Who Callgate is to the authorization server."),
+        word(
+            "client_secret",
+            Text,
+            "What proves it: a reference, `${env:NAME}` or `${file:PATH}`, and nothing else.",
+        ),
+        word("scopes", List(&Text), "The scopes that are asked for."),
     ],
 };
 
@@ -248,7 +274,7 @@ pub(crate) fn json_schema() -> Value {
     let mut schema = schema(
         "Callgate configuration",
         &CONFIG,
-        &[&TLS, &OAUTH, &ISSUER, &STATE, &SERVER],
+        &[&TLS, &OAUTH, &ISSUER, &STATE, &SERVER, &CLIENT],
     );
     if let Value::Object(members) = &mut schema {
         members.insert("required".to_owned(), json!(["version", "servers"]));
@@ -262,6 +288,7 @@ pub(crate) fn json_schema() -> Value {
     for (pointer, required) in [
         ("/$defs/oauth", json!(["url", "issuers"])),
         ("/$defs/issuer", json!(["issuer"])),
+        ("/$defs/client", json!(["issuer", "client_id", "client_secret"])),
     ] {
         if let Some(Value::Object(members)) = schema.pointer_mut(pointer) {
             members.insert("required".to_owned(), required);
