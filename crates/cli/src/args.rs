@@ -6,6 +6,7 @@ use crate::commands::demo::DemoArgs;
 use crate::commands::demo::server::DemoServerArgs;
 use crate::commands::grants::GrantsArgs;
 use crate::commands::ledger::LedgerArgs;
+use crate::commands::login::LoginArgs;
 use crate::commands::status::StatusArgs;
 use crate::serve::ServeArgs;
 use callgate_gateway::Settings;
@@ -55,6 +56,10 @@ pub(crate) enum Command {
     Ledger(LedgerArgs),
     /// Say who may call through `callgate serve`: make, show, change and end grants
     Grants(GrantsArgs),
+
+    /// Let Callgate in at a server that takes tokens of a person, for `callgate serve`
+    #[command(after_help = crate::commands::login::EXAMPLES)]
+    Login(LoginArgs),
     /// Show running gates, calls, denials and limits
     Status(StatusArgs),
     /// Print what a shell needs to complete this program's arguments

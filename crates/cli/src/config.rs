@@ -15,7 +15,7 @@ mod tests;
 mod veil;
 mod vocabulary;
 
-pub(crate) use client::Client;
+pub(crate) use client::{Client, Flow, Identity};
 pub(crate) use name::{HostName, PolicyName, ServerName};
 pub(crate) use oauth::OAuth;
 pub(crate) use policies::LoadedPolicy;

@@ -144,7 +144,7 @@ fn plan(args: &ServeArgs) -> anyhow::Result<Plan> {
 }
 
 /// Reads the configuration; what is wrong with it is said, and is the error.
-fn read(path: &Path) -> anyhow::Result<Config> {
+pub(crate) fn read(path: &Path) -> anyhow::Result<Config> {
     let loading = config::load(path)?;
     let style = if stderr_has_colour() {
         COLOURED
@@ -162,10 +162,13 @@ fn read(path: &Path) -> anyhow::Result<Config> {
     })
 }
 
+fn state_dir(args: &ServeArgs, config: &Config) -> anyhow::Result<PathBuf> {
+    run::state_dir(args.state_dir.as_deref().or(config.state.dir.as_deref()))
+}
+
 fn open(args: &ServeArgs, config: &Config, policies: Vec<PolicyInForce>) -> anyhow::Result<Store> {
-    let named = args.state_dir.as_deref().or(config.state.dir.as_deref());
     Ok(Store::open(StoreOptions {
-        dir: run::state_dir(named)?,
+        dir: state_dir(args, config)?,
         durability: match config.state.durability {
             config::Durability::Process => Durability::Process,
             config::Durability::Disk => Durability::Disk,
@@ -299,9 +302,10 @@ fn spellings(host: &HostName, port: u16) -> Vec<String> {
 }
 
 fn team(args: &ServeArgs, plan: &Plan, metrics: Option<&Arc<Metrics>>) -> anyhow::Result<Arc<Team>> {
+    let dir = state_dir(args, &plan.config)?;
     let mut servers = BTreeMap::new();
     for (name, server) in &plan.config.servers {
-        let upstream = upstream(name, server).with_context(|| format!("the server `{name}`"))?;
+        let upstream = upstream(name, server, &dir).with_context(|| format!("the server `{name}`"))?;
         servers.insert(name.core().clone(), upstream);
     }
     let nothing = PolicySlot::new(Arc::new(Program::deny_all()));
@@ -336,7 +340,7 @@ fn team(args: &ServeArgs, plan: &Plan, metrics: Option<&Arc<Metrics>>) -> anyhow
     )?)
 }
 
-fn upstream(name: &config::ServerName, server: &Server) -> anyhow::Result<Upstream> {
+fn upstream(name: &config::ServerName, server: &Server, dir: &Path) -> anyhow::Result<Upstream> {
     Ok(match server {
         Server::Command(command) => Upstream::Command(Box::new(ServerCommand {
             words: std::iter::once(&command.program)
@@ -355,7 +359,7 @@ fn upstream(name: &config::ServerName, server: &Server) -> anyhow::Result<Upstre
         Server::Remote(remote) => {
             let mut endpoint = Endpoint::new(remote.url.as_str(), remote.headers.clone())?;
             if let Some(client) = &remote.oauth {
-                let tokens = Tokens::new(name.as_str(), &remote.url, client);
+                let tokens = Tokens::new(name.core(), &remote.url, client, dir)?;
                 endpoint = endpoint.with_credentials(Arc::new(upstream::Shared(tokens)));
             }
             let endpoint = Box::new(endpoint);

@@ -1,16 +1,21 @@
-//! Access tokens for servers: Callgate as an OAuth client, by client credentials.
+//! Access tokens for servers: Callgate as an OAuth client, by client credentials, or by a person who has let it in.
 //!
-//! A token is fetched when the first request needs one, kept in memory alone, and fetched anew shortly before its
-//! end, or once the server refuses it: once for all requests that wait.
+//! A token is fetched when the first request needs one, and anew shortly before its end, or once the server refuses
+//! it: once for all requests that wait.
 
 mod exchange;
+pub(crate) mod login;
 
 use crate::config::Client;
+use callgate_core::name::ServerName;
 use callgate_gateway::link::http::{Credentials, NoCredentials};
-use exchange::{Exchange, Issued};
+use callgate_store::{Sealed, SealedError};
+use exchange::{BySecret, Exchange, Issued};
 use futures_util::future::BoxFuture;
 use http::HeaderValue;
+use login::Login;
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Mutex as TurnMutex, OwnedMutexGuard};
@@ -42,8 +47,8 @@ pub(crate) struct Tokens {
 #[derive(Default)]
 struct State {
     held: Option<Held>,
-    /// When a token was given up because the server had refused it.
-    refused: Option<Instant>,
+    /// The token that was given up last because the server had refused it, and when.
+    refused: Option<(HeaderValue, Instant)>,
 }
 
 #[derive(Clone)]
@@ -68,16 +73,31 @@ impl fmt::Debug for Tokens {
 }
 
 impl Tokens {
-    /// Those for a server of this name, at this URL.
-    pub(crate) fn new(name: &str, url: &Url, client: &Client) -> Arc<Self> {
-        Arc::new(Self {
-            name: name.into(),
+    /// Those for a server of this name, at this URL; what a person has left is in the state folder at `dir`.
+    ///
+    /// # Errors
+    /// [`SealedError`] where that folder cannot be used.
+    pub(crate) fn new(
+        server: &ServerName,
+        url: &Url,
+        client: &Client,
+        dir: &Path,
+    ) -> Result<Arc<Self>, SealedError> {
+        let exchange = match BySecret::new(url, client) {
+            Some(secret) => Exchange::Secret(Box::new(secret)),
+            None => {
+                let sealed = Sealed::of(dir, server)?;
+                Exchange::Login(Box::new(Login::new(server.as_str(), url, client, sealed)))
+            }
+        };
+        Ok(Arc::new(Self {
+            name: server.as_str().into(),
             state: Mutex::default(),
             turn: Arc::new(TurnMutex::new(Turn {
-                exchange: Exchange::new(url, client),
+                exchange,
                 failed: None,
             })),
-        })
+        }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -93,7 +113,11 @@ impl Tokens {
 
     async fn fetched(self: Arc<Self>, mut turn: OwnedMutexGuard<Turn>) -> Result<HeaderValue, NoCredentials> {
         let asked = Instant::now();
-        let issued = tokio::time::timeout(FETCH_TIMEOUT, turn.exchange.token()).await;
+        let refused = self.state().refused.clone();
+        let refused = refused
+            .as_ref()
+            .and_then(|(authorization, _)| authorization.to_str().ok()?.strip_prefix("Bearer "));
+        let issued = tokio::time::timeout(FETCH_TIMEOUT, turn.exchange.token(refused)).await;
         let issued = issued.unwrap_or_else(|_| Err(anyhow::anyhow!("it did not come within 15 s")));
         match issued.and_then(|issued| Held::of(&issued, asked)) {
             Ok(held) => {
@@ -158,10 +182,11 @@ impl Credentials for Shared {
             .is_some_and(|held| held.authorization == authorization);
         let may_replace = state
             .refused
-            .is_none_or(|refused| refused.elapsed() >= REFUSED_PAUSE);
+            .as_ref()
+            .is_none_or(|(_, refused)| refused.elapsed() >= REFUSED_PAUSE);
         if is_held && may_replace {
             state.held = None;
-            state.refused = Some(Instant::now());
+            state.refused = Some((authorization.clone(), Instant::now()));
         }
     }
 }

@@ -300,6 +300,9 @@ fn token(asked: &Asked, inner: &Mutex<Inner>) -> String {
     }
     let token = format!("made-by-the-issuer-{}", inner.made.len());
     inner.made.push(token.clone());
-    let made = json!({"access_token": token, "token_type": "Bearer", "expires_in": inner.lasts});
+    let mut made = json!({"access_token": token, "token_type": "Bearer", "expires_in": inner.lasts});
+    if !asked.body.contains("client_credentials") {
+        made["refresh_token"] = format!("to-renew-with-{}", inner.made.len()).into();
+    }
     reply("200 OK", "application/json", &made.to_string())
 }

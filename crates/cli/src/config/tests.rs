@@ -488,6 +488,10 @@ fn what_is_wrong_with_the_oauth_of_a_server() {
     };
     let good = "issuer: https://login.example.com, client_id: me, client_secret: \"${env:TOKEN}\"";
     assert_eq!(of_client("", &format!("{good}, scopes: [a]")), "");
+    for identity in ["client_id: me", "client_metadata: https://example.com/c.json"] {
+        let client = format!("issuer: https://login.example.com, flow: authorization_code, {identity}");
+        assert_eq!(of_client("", &client), "");
+    }
     let mut found = Vec::new();
     for (more, client) in [
         ("", "issuer: https://login.example.com, client_id: me"),
@@ -511,6 +515,24 @@ fn what_is_wrong_with_the_oauth_of_a_server() {
         (
             "",
             "issuer: https://login.example.com, client_di: me, client_secret: \"${env:TOKEN}\"",
+        ),
+        ("", &format!("{good}, flow: autorization_code")),
+        (
+            "",
+            &format!("{good}, client_metadata: https://example.com/c.json"),
+        ),
+        (
+            "",
+            &format!("{good}, flow: authorization_code, client_metadata: https://example.com/c.json"),
+        ),
+        (
+            "",
+            "issuer: https://login.example.com, flow: authorization_code, client_metadata: http://example.com/c.json",
+        ),
+        ("", "issuer: https://login.example.com, flow: authorization_code"),
+        (
+            "",
+            "issuer: https://login.example.com, flow: authorization_code, client_metadata: https://example.com/c.json, client_secret: \"${env:TOKEN}\"",
         ),
         ("    headers: {Authorization: \"Bearer ${env:TOKEN}\"}\n", good),
     ] {

@@ -160,7 +160,7 @@ impl Finder<'_> {
                 (Some(_), "env" | "headers") => self.secrets(&entry.value),
                 (Some(_), "client_secret") => self.secret(entry),
                 (Some(_), "command") => self.command(&entry.value),
-                (Some(_), "url" | "issuer" | "jwks") => self.url(&entry.value),
+                (Some(_), "url" | "issuer" | "jwks" | "client_metadata") => self.url(&entry.value),
                 (Some(word), _) => self.value(&entry.value, &word.takes),
                 (None, _) => self.hide_all(&entry.value),
             }

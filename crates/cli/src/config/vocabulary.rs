@@ -264,6 +264,16 @@ pub(super) static CLIENT: Table = Table {
             Text,
             "What proves it: a reference, `${env:NAME}` or `${file:PATH}`, and nothing else.",
         ),
+        word(
+            "flow",
+            Words(&["client_credentials", "authorization_code"]),
+            "How tokens are had: by Callgate's own secret, the default, or by a person who runs `callgate login`.",
+        ),
+        word(
+            "client_metadata",
+            Matching("^https://"),
+            "In place of `client_id`, for `authorization_code`: the URL of the document that describes Callgate as a client.",
+        ),
         word("scopes", List(&Text), "The scopes that are asked for."),
     ],
 };
@@ -288,7 +298,7 @@ pub(crate) fn json_schema() -> Value {
     for (pointer, required) in [
         ("/$defs/oauth", json!(["url", "issuers"])),
         ("/$defs/issuer", json!(["issuer"])),
-        ("/$defs/client", json!(["issuer", "client_id", "client_secret"])),
+        ("/$defs/client", json!(["issuer"])),
     ] {
         if let Some(Value::Object(members)) = schema.pointer_mut(pointer) {
             members.insert("required".to_owned(), required);
