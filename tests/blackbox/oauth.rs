@@ -629,3 +629,25 @@ fn a_client_s_token_reaches_no_server_and_a_server_s_challenge_no_client() {
         assert!(!format!("{asked:?}").contains(&token));
     }
 }
+
+#[test]
+fn a_subject_comes_with_only_so_many_sets_of_claims_and_pushes_nobody_else_out() {
+    let scene = Scene::new();
+    scene.grant("ana", &["notes=open"], "ana");
+    scene.attach("ana", &["--subject", "bo"]);
+    let team = scene.stage.serve();
+    let claiming = |round: usize| {
+        let claims = with(scene.claims("ana"), &json!({"round": round}));
+        scene.key.token(&claims)
+    };
+    let mut bo = team.begun("notes", &scene.token("bo"));
+    let mut clients: Vec<Http> = (0..9)
+        .map(|round| team.begun("notes", &claiming(round)))
+        .collect();
+    until("the session that was not used for longest has ended", || {
+        (clients[0].reply("tools/list", json!({})).status == 404).then_some(())
+    });
+    // Asking was to come again with the claims of the first, so the second had to go.
+    assert_eq!(clients[8].reply("tools/list", json!({})).status, 200);
+    assert_eq!(bo.reply("tools/list", json!({})).status, 200);
+}
