@@ -6,6 +6,7 @@ use crate::support::{Record, state, until};
 use crate::team::{Stage, Team, initialize};
 use callgate_ledger::record::Body;
 use callgate_testkit::{Http, PATIENCE};
+use rmcp::transport::auth::{AuthorizationManager, AuthorizationMetadataSource};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -650,4 +651,39 @@ fn a_subject_comes_with_only_so_many_sets_of_claims_and_pushes_nobody_else_out()
     // Asking was to come again with the claims of the first, so the second had to go.
     assert_eq!(clients[8].reply("tools/list", json!({})).status, 200);
     assert_eq!(bo.reply("tools/list", json!({})).status, 200);
+}
+
+#[test]
+fn a_client_of_an_official_sdk_finds_the_issuer_by_what_the_gateway_says() {
+    let mut scene = Scene::new();
+    let address = format!("127.0.0.1:{}", callgate_testkit::free_port());
+    scene.stage.config["listen"] = json!(address);
+    scene.stage.config["oauth"]["url"] = json!(format!("http://{address}"));
+    scene.stage.config["oauth"]["scopes"] = json!(["mcp"]);
+    scene.grant("ana", &["notes=open"], "ana");
+    let team = scene.stage.serve();
+    // Fails only where a provider is in place already, which is then used.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let (found, scopes) = runtime.block_on(async {
+        let manager = AuthorizationManager::new(format!("{}/mcp/notes", team.url))
+            .await
+            .unwrap();
+        let found = manager.resolve_metadata().await.unwrap();
+        (found, manager.select_scopes(None, &[]))
+    });
+    assert_eq!(
+        found.source,
+        AuthorizationMetadataSource::ProtectedResourceMetadata
+    );
+    assert_eq!(found.metadata.issuer.as_deref(), Some(&*scene.authority.url));
+    assert_eq!(scopes, ["mcp"]);
+    let claims = scene
+        .authority
+        .claims(&format!("http://{address}/mcp/notes"), "ana");
+    let token = scene.key.token(&with(claims, &json!({"scope": "mcp"})));
+    assert_eq!(status(&team, &token), 200);
 }
