@@ -687,3 +687,55 @@ fn a_client_of_an_official_sdk_finds_the_issuer_by_what_the_gateway_says() {
     let token = scene.key.token(&with(claims, &json!({"scope": "mcp"})));
     assert_eq!(status(&team, &token), 200);
 }
+
+#[test]
+fn a_token_for_all_servers_as_one_is_good_there_alone() {
+    let scene = Scene::new();
+    scene.grant("ana", &["notes=open", "mail=open"], "ana");
+    scene.attach("ana", &["--subject", "bo"]);
+    let team = scene.stage.serve();
+    let token = |subject: &str| {
+        let claims = scene.authority.claims("https://gate.example.com/mcp", subject);
+        scene.key.token(&claims)
+    };
+    let of_all = |token: &str| {
+        Http::to(&format!("{}/mcp", team.url)).header("authorization", &format!("Bearer {token}"))
+    };
+    let mut client = of_all(&token("ana"));
+    client.initialize("2025-11-25");
+    assert_eq!(client.call("notes__echo", json!({"text": "hi"})).text(), "hi");
+    assert_eq!(of_all(&scene.token("ana")).post(&initialize()).status, 401);
+    assert_eq!(status(&team, &token("ana")), 401);
+    let mut other = of_all(&token("bo"));
+    other.set_session(client.session());
+    assert_eq!(other.reply("tools/list", json!({})).status, 404);
+    let record = Record::once(&scene.stage.room, "the call is recorded", |record| {
+        record.intents().len() == 1
+    });
+    let subject = record.intents()[0].subject.as_ref().unwrap();
+    assert_eq!(subject.as_str(), "ana");
+    scene.stage.grants(&[
+        "detach",
+        "ana",
+        "--issuer",
+        &scene.authority.url,
+        "--subject",
+        "ana",
+    ]);
+    let before = scene.stage.notes.calls().len();
+    let after = client.reply(
+        "tools/call",
+        json!({"name": "notes__echo", "arguments": {"text": "no"}}),
+    );
+    assert!(
+        matches!(after.status, 403 | 404 | 502)
+            || after.answer().is_tool_error()
+            || after.answer().json["error"].is_object(),
+        "{after:?}"
+    );
+    assert_eq!(
+        scene.stage.notes.calls().len(),
+        before,
+        "the call reached the server"
+    );
+}
