@@ -4,19 +4,19 @@ import argparse, base64, functools, hashlib, json, re
 
 STATUS = "ok|tool_error|protocol_error|unreachable|cancelled|unknown|input_required|accepted"
 KINDS = {  # Fields, `:` required and `?` optional; types: h digest, i id, c code, t text, n int, words as they are.
-    "intent": "args_digest?h call:i charges?charges grant:t method:t policy:h rule?t server:t session?t shadow?shadow "
-              "tool?t values?h",
+    "intent": "args_digest?h call:i charges?charges grant:t issuer?t method:t policy:h rule?t server:t session?t shadow?shadow "
+              "subject?t tool?t values?h",
     "outcome": "call:i duration_us?n reason?c settlement:kept|refunded status:" + STATUS,
-    "denial": "args_digest?h grant:t method:t policy?h reason:c rule?t server?t session?t shadow?shadow text?t tool?t",
+    "denial": "args_digest?h grant:t issuer?t method:t policy?h reason:c rule?t server?t session?t shadow?shadow subject?t text?t tool?t",
     "malformed": "bytes:n grant?t peer:client|server reason:c server?t session?t",
-    "auth_failure": "address?t grant?t reason:c server?t", "late": "after_us:n call:i status:" + STATUS,
+    "auth_failure": "address?t grant?t issuer?t reason:c server?t subject?t", "late": "after_us:n call:i status:" + STATUS,
     "start": "durability:process|disk mode:run|serve policies?policies version:t", "stop": "reason:c",
     "reload": "effect:looser|tighter|same|waiting|rejected from?h reason?t server?t to?h",
     "task_end": "call:i duration_us?n status:completed|failed|cancelled|unknown",
     "suppressed": "address?t count:n grant?t of:denial|malformed|auth_failure|drop reason?c since:n",
     "drop": "bytes:n grant?t peer:client|server reason:c server:t session?t",
     "list": "digest?h grant?t policy?h reason?c server:t session?t shown:n tools:n",
-    "grant": "action:create|rotate|revoke|attach|detach expires?n grant:t label:t policy_name?t server?t",
+    "grant": "action:create|rotate|revoke|attach|detach claim?t expires?n grant:t issuer?t label:t policy_name?t server?t value?t",
 }
 HEADER, CHARGE = "first:n frontier?digests kind:export open?ids origin:t size:n v:n vkey:t", "amount:amount counter:t rule:t scope:"
 TYPES = {"h": '"[0-9a-f]{64}"', "i": '"[0-9a-f]{32}"', "c": '"[a-z0-9_]{1,64}"', "t": r'"(?:[^"\\]|\\.)*"', "n": "[0-9]{1,16}",

@@ -123,6 +123,7 @@ fn every_operation_of_the_document_answers_as_it_is_described() {
     let client = desk.team.begun("notes", &token);
     let session = client.session().unwrap().to_owned();
     let mut seen = BTreeSet::new();
+    let bobs = json!({"issuer": "https://issuer.example", "claim": "sub", "value": "bob"});
     // What is asked, in an order in which each finds what it needs; and what is asked wrongly.
     let asked = [
         ("document", "/v1/openapi.json", Value::Null, 200),
@@ -179,6 +180,31 @@ fn every_operation_of_the_document_answers_as_it_is_described() {
         ("attach", "/v1/grants/nobody/servers/mail", json!({}), 404),
         ("detach", "/v1/grants/bob/servers/mail", Value::Null, 200),
         ("detach", "/v1/grants/bob/servers/mail", Value::Null, 404),
+        (
+            "attach_identity",
+            "/v1/grants/bob/identities/attach",
+            bobs.clone(),
+            200,
+        ),
+        (
+            "attach_identity",
+            "/v1/grants/ana/identities/attach",
+            bobs.clone(),
+            409,
+        ),
+        (
+            "attach_identity",
+            "/v1/grants/bob/identities/attach",
+            json!({"issuer": "no url", "claim": "sub", "value": "bob"}),
+            400,
+        ),
+        (
+            "detach_identity",
+            "/v1/grants/bob/identities/detach",
+            bobs.clone(),
+            200,
+        ),
+        ("detach_identity", "/v1/grants/bob/identities/detach", bobs, 404),
         ("rotate_grant", "/v1/grants/bob/rotate", Value::Null, 200),
         ("rotate_grant", "/v1/grants/nobody/rotate", Value::Null, 404),
         ("revoke_grant", "/v1/grants/bob/revoke", Value::Null, 200),

@@ -68,6 +68,23 @@ const ODD: &[(Place, Run)] = &[
     (("docs/monitoring.md", "scrape_configs:"), odd::other_yaml),
     (("docs/monitoring.md", "{\"time\":"), serving::a_log_line),
     (("docs/monitoring.md", "groups:"), odd::alerts),
+    (
+        (
+            "docs/oauth.md",
+            "version: 1\nlisten: 127.0.0.1:8700\nstate: {dir: state}\noauth:",
+        ),
+        odd::a_configuration,
+    ),
+    (
+        (
+            "docs/oauth.md",
+            "version: 1\nlisten: 127.0.0.1:8700\nstate: {dir: state}\nservers:",
+        ),
+        odd::a_valid_configuration,
+    ),
+    (("docs/oauth.md", "version: \"1\"\n"), odd::a_policy_of_a_team),
+    (("docs/oauth.md", "WWW-Authenticate: "), odd::a_challenge),
+    (("docs/oauth.md", "{\"resource\":"), odd::metadata_of_a_resource),
     (("docs/run.md", "callgate: listening on "), odd::listening),
     (
         ("docs/run.md", "callgate run -c policy.yaml --upstream "),
@@ -106,6 +123,10 @@ const NO_CONTAINERS: &str = "it needs a daemon or a cluster; what it mounts is c
 
 /// Blocks that no test can run.
 const NOT_RUN: &[(Place, &str)] = &[
+    (
+        ("docs/oauth.md", "$ callgate login mail"),
+        "a person and an authorization server have their parts in it; `oauth_client.rs` plays them",
+    ),
     (("README.md", "cargo xtask test"), "it is what runs this"),
     (("docs/index.md", "  agent ── MCP client "), "a drawing"),
     (("docs/packaging.md", "docker build "), NO_CONTAINERS),
@@ -198,6 +219,7 @@ pages! {
     the_examples_of_limits_work: "docs/limits.md",
     the_examples_of_migrating_work: "docs/migrating.md",
     the_examples_of_monitoring_work: "docs/monitoring.md",
+    the_examples_of_oauth_work: "docs/oauth.md",
     the_examples_of_the_policy_language_work: "docs/policy.md",
     the_examples_of_packaging_are_listed: "docs/packaging.md",
     the_examples_of_running_work: "docs/run.md",

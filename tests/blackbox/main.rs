@@ -31,6 +31,10 @@ mod misbehaving_clients;
 #[cfg(test)]
 mod misbehaving_servers;
 #[cfg(test)]
+mod oauth;
+#[cfg(test)]
+mod oauth_client;
+#[cfg(test)]
 mod packaging;
 #[cfg(test)]
 mod real_servers;

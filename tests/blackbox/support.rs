@@ -1,5 +1,6 @@
 //! What the tests share beside the testkit.
 
+pub(crate) mod authority;
 pub(crate) mod deps;
 pub(crate) mod record;
 pub(crate) mod upstream;

@@ -141,7 +141,14 @@ fn the_page_shows_the_example_and_names_every_key() {
     let example = std::fs::read_to_string(repository().join("docs/examples/team/callgate.yaml")).unwrap();
     assert!(page.contains(&format!("```yaml\n{}\n```", example.trim_end())));
     let schema = Folder::with(&[]).callgate(&["schema", "--config"]).json();
-    for table in ["", "/$defs/state", "/$defs/server"] {
+    for table in [
+        "",
+        "/$defs/oauth",
+        "/$defs/issuer",
+        "/$defs/client",
+        "/$defs/state",
+        "/$defs/server",
+    ] {
         let keys = schema.pointer(&format!("{table}/properties")).unwrap();
         for (key, meaning) in keys.as_object().unwrap() {
             assert!(

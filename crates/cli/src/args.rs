@@ -6,6 +6,7 @@ use crate::commands::demo::DemoArgs;
 use crate::commands::demo::server::DemoServerArgs;
 use crate::commands::grants::GrantsArgs;
 use crate::commands::ledger::LedgerArgs;
+use crate::commands::login::LoginArgs;
 use crate::commands::reload::ReloadArgs;
 use crate::commands::status::StatusArgs;
 use crate::serve::ServeArgs;
@@ -56,6 +57,9 @@ pub(crate) enum Command {
     Ledger(LedgerArgs),
     /// Say who may call through `callgate serve`: make, show, change and end grants
     Grants(GrantsArgs),
+    /// Let Callgate in at a server that takes tokens of a person, for `callgate serve`
+    #[command(after_help = crate::commands::login::EXAMPLES)]
+    Login(LoginArgs),
     /// Have a gateway read its configuration anew, and say when it is in force
     Reload(ReloadArgs),
     /// Show running gates, calls, denials and limits

@@ -5,6 +5,7 @@ pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod grants;
 pub(crate) mod ledger;
+pub(crate) mod login;
 pub(crate) mod reload;
 pub(crate) mod scan;
 pub(crate) mod schema;
@@ -26,6 +27,7 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::DemoServer(args)) => demo::server::serve(&args),
         Some(Command::Ledger(args)) => ledger::ledger(&args),
         Some(Command::Grants(args)) => grants::grants(&args),
+        Some(Command::Login(args)) => login::login(&args),
         Some(Command::Reload(args)) => reload::reload(&args),
         Some(Command::Status(args)) => status::status(&args),
         Some(Command::Completions(args)) => completions::completions(&args),

@@ -4,7 +4,9 @@
 //! in no finding, and lines that are quoted are shown without them.
 
 mod admin;
+mod client;
 mod name;
+mod oauth;
 mod policies;
 mod read;
 mod secret;
@@ -14,7 +16,9 @@ mod tests;
 mod veil;
 mod vocabulary;
 
+pub(crate) use client::{Client, Flow, Identity};
 pub(crate) use name::{HostName, PolicyName, ServerName};
+pub(crate) use oauth::OAuth;
 pub(crate) use policies::LoadedPolicy;
 pub(crate) use server::{RemoteTransport, Server, Sharing};
 pub(crate) use vocabulary::json_schema;
@@ -62,6 +66,8 @@ pub(crate) struct Config {
     pub(crate) hosts: BTreeSet<HostName>,
     /// The certificate that clients are shown; none where bytes travel as they are.
     pub(crate) tls: Option<Tls>,
+    /// Whose access tokens let callers in; none where only those of grants do.
+    pub(crate) oauth: Option<OAuth>,
     /// Where limits and ledger are kept.
     pub(crate) state: StateFolder,
     /// The servers behind the gateway.

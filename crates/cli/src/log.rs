@@ -12,9 +12,11 @@ use std::io::Write as _;
 use std::sync::OnceLock;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 
 /// The format that was chosen; text until one was.
@@ -36,10 +38,15 @@ pub(crate) fn start(level: LogLevel, format: LogFormat) {
         .with_max_level(level)
         .with_target(false)
         .with_ansi(stderr_has_colour() && format == LogFormat::Text);
+    // In detail, the client of authorization servers tells codes, and what came with tokens.
+    let quiet = level.min(Level::WARN);
+    let targets = Targets::new()
+        .with_default(level)
+        .with_targets([("rmcp", quiet), ("oauth2", quiet)]);
     match format {
-        LogFormat::Text => drop(subscriber.try_init()),
+        LogFormat::Text => drop(subscriber.finish().with(targets).try_init()),
         LogFormat::Json => {
-            drop(subscriber.event_format(Json).try_init());
+            drop(subscriber.event_format(Json).finish().with(targets).try_init());
             std::panic::set_hook(Box::new(|panic| {
                 let at = panic.location().map(ToString::to_string).unwrap_or_default();
                 line(Level::ERROR, "a thread ended by a panic", &[("at", at.into())]);

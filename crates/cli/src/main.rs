@@ -8,6 +8,7 @@ mod log;
 mod reference;
 mod run;
 mod serve;
+mod upstream;
 mod words;
 
 /// A call's memory is taken by one thread and given back by another, which the system's allocator pays for

@@ -12,6 +12,7 @@ use crate::args::{self, Reload};
 use crate::config::{self, Config, HostName, Loading, RemoteTransport, Server};
 use crate::log;
 use crate::run::{self, Ended};
+use crate::upstream::{self, Tokens};
 use crate::words::{say, say_finding};
 use admin::{Admin, Open};
 use anyhow::{Context, bail};
@@ -36,7 +37,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -120,12 +121,7 @@ fn raise_descriptors_max() {
 fn plan(args: &ServeArgs) -> anyhow::Result<Plan> {
     let (loading, files) = load(args)?;
     say_findings(&loading);
-    let name = loading.name;
-    let config = loading.config.with_context(|| {
-        format!(
-            "the configuration {name} is not valid; `callgate validate {name}` says all that is wrong with it"
-        )
-    })?;
+    let config = sound(loading)?;
     let slots = Arc::new(slots(&config)?);
     let named = args.state_dir.as_deref().or(config.state.dir.as_deref());
     let dir = run::state_dir(named)?;
@@ -155,6 +151,23 @@ fn load(args: &ServeArgs) -> anyhow::Result<(Loading, Files)> {
         format.unwrap_or(args::LogFormat::Text),
     );
     loaded
+}
+
+/// Reads a configuration for a command that serves nothing; what is wrong with it is said, and is the error.
+pub(crate) fn read(path: &Path) -> anyhow::Result<Config> {
+    let (loading, _) = Files::load(path)?;
+    say_findings(&loading);
+    sound(loading)
+}
+
+/// The configuration, where nothing is wrong with it.
+fn sound(loading: Loading) -> anyhow::Result<Config> {
+    let name = loading.name;
+    loading.config.with_context(|| {
+        format!(
+            "the configuration {name} is not valid; `callgate validate {name}` says all that is wrong with it"
+        )
+    })
 }
 
 /// Says what was found in a configuration and in its policies.
@@ -242,6 +255,9 @@ async fn serve(args: &ServeArgs, plan: Plan) -> anyhow::Result<Ended> {
         say_who_is_let_in(config);
     }
     team.watch();
+    if let Some(oauth) = team.oauth() {
+        oauth.prepare();
+    }
     let guard = guard(config, &address);
     let mut guards = vec![(address.clone(), guard.clone())];
     let mut files = Vec::new();
@@ -274,6 +290,7 @@ async fn serve(args: &ServeArgs, plan: Plan) -> anyhow::Result<Ended> {
         guards,
         certificate,
         admin: token,
+        dir: plan.dir,
     };
     reloader.follow(asked);
     say(&match &address {
@@ -301,9 +318,11 @@ fn say_who_is_let_in(config: &Config) {
 
 /// Without a grant only callers that are seen to be on this machine are served.
 fn refuse_without_grants(config: &Config) -> anyhow::Result<()> {
-    if !config.hosts.is_empty() && !config.local.is_empty() {
+    let is_behind_proxy =
+        !config.hosts.is_empty() || config.oauth.as_ref().is_some_and(|oauth| !oauth.is_local());
+    if is_behind_proxy && !config.local.is_empty() {
         bail!(
-            "no grant was made yet, and `hosts` says that callers come through a proxy, which looks like a caller on this machine; make one with `callgate grants create`, or take `local` away"
+            "no grant was made yet, and `hosts` or `oauth.url` says that callers come through a proxy, which looks like a caller on this machine; make one with `callgate grants create`, or take `local` away"
         );
     }
     if is_made_later(config) {
@@ -388,8 +407,11 @@ fn guard(config: &Config, address: &Address) -> Guard {
         Address::Net(address) => Some(address.port()),
         Address::Unix(_) => None,
     };
+    let own = config.oauth.as_ref().map(|oauth| oauth.authority().to_owned());
     let hosts = config.hosts.iter();
-    Guard::at(address).also(hosts.flat_map(|host| spellings(host, port)))
+    Guard::at(address)
+        .also(hosts.flat_map(|host| spellings(host, port)))
+        .also(own)
 }
 
 /// How a `Host` header may put a name: with the port that is listened on, or with none behind a proxy; only
@@ -419,7 +441,7 @@ fn local(config: &Config, slots: &Slots) -> anyhow::Result<Access> {
 fn team(args: &ServeArgs, plan: &Plan, metrics: Option<&Arc<Metrics>>) -> anyhow::Result<Arc<Team>> {
     let mut servers = BTreeMap::new();
     for (name, server) in &plan.config.servers {
-        servers.insert(name.core().clone(), upstream(name, server)?);
+        servers.insert(name.core().clone(), upstream(name, server, &plan.dir)?);
     }
     let source = StoreGrants {
         store: Arc::clone(&plan.store),
@@ -436,10 +458,18 @@ fn team(args: &ServeArgs, plan: &Plan, metrics: Option<&Arc<Metrics>>) -> anyhow
         answer_time: Duration::from_secs(u64::from(args.answer_time)),
         ..Settings::default()
     };
-    Ok(Team::new(servers, local, Box::new(source), recorder, settings)?)
+    let oauth = plan.config.oauth.as_ref().map(config::OAuth::accept);
+    Ok(Team::new(
+        servers,
+        local,
+        Box::new(source),
+        recorder,
+        settings,
+        oauth,
+    )?)
 }
 
-fn upstream(name: &config::ServerName, server: &Server) -> anyhow::Result<Upstream> {
+fn upstream(name: &config::ServerName, server: &Server, dir: &Path) -> anyhow::Result<Upstream> {
     Ok(match server {
         Server::Command(command) => Upstream::Command(Box::new(ServerCommand {
             words: std::iter::once(&command.program)
@@ -457,8 +487,11 @@ fn upstream(name: &config::ServerName, server: &Server) -> anyhow::Result<Upstre
             stderr: log::stderr_of_servers(),
         })),
         Server::Remote(remote) => {
-            let endpoint = Endpoint::new(remote.url.as_str(), remote.headers.clone())
-                .with_context(|| format!("the server `{name}`"))?;
+            let mut endpoint = Endpoint::new(remote.url.as_str(), remote.headers.clone())?;
+            if let Some(client) = &remote.oauth {
+                let tokens = Tokens::new(name.core(), &remote.url, client, dir)?;
+                endpoint = endpoint.with_credentials(Arc::new(upstream::Shared(tokens)));
+            }
             let endpoint = Box::new(endpoint);
             match remote.transport {
                 RemoteTransport::Streamable => Upstream::Url(endpoint),

@@ -118,7 +118,13 @@ async fn act(
             let reloaded = gateway.reload().await?;
             told(StatusCode::OK, &reloaded)
         }
-        Route::CreateGrant | Route::RotateGrant | Route::RevokeGrant | Route::Attach | Route::Detach => {
+        Route::CreateGrant
+        | Route::RotateGrant
+        | Route::RevokeGrant
+        | Route::Attach
+        | Route::Detach
+        | Route::AttachIdentity
+        | Route::DetachIdentity => {
             let blocking = Arc::clone(&gateway);
             let changed = off(move || change(route, &parts, &body, &*blocking)).await;
             // Whatever came of it, what is in the store is in force once it is answered.
@@ -179,7 +185,9 @@ fn look(route: Route, parts: &[String], query: &str, gateway: &impl Gateway) -> 
         | Route::RotateGrant
         | Route::RevokeGrant
         | Route::Attach
-        | Route::Detach => Err(Fault::Invalid("this changes something".to_owned())),
+        | Route::Detach
+        | Route::AttachIdentity
+        | Route::DetachIdentity => Err(Fault::Invalid("this changes something".to_owned())),
     }
 }
 
@@ -197,6 +205,8 @@ fn change(route: Route, parts: &[String], body: &Bytes, gateway: &impl Gateway) 
             told(StatusCode::OK, &gateway.attach(which, server, policy)?)
         }
         Route::Detach => told(StatusCode::OK, &gateway.detach(which, server)?),
+        Route::AttachIdentity => told(StatusCode::OK, &gateway.attach_identity(which, &taken(body)?)?),
+        Route::DetachIdentity => told(StatusCode::OK, &gateway.detach_identity(which, &taken(body)?)?),
         Route::Document
         | Route::Health
         | Route::Servers

@@ -72,6 +72,18 @@ pub trait Gateway: std::fmt::Debug + Send + Sync + 'static {
     /// [`Fault`] where nothing was changed.
     fn detach(&self, which: &str, server: &str) -> Result<view::Grant, Fault>;
 
+    /// Lets holders of OAuth tokens in as a grant.
+    ///
+    /// # Errors
+    /// [`Fault`] where nothing was changed.
+    fn attach_identity(&self, which: &str, whose: &view::Identity) -> Result<view::Grant, Fault>;
+
+    /// Lets them in no more.
+    ///
+    /// # Errors
+    /// [`Fault`] where nothing was changed.
+    fn detach_identity(&self, which: &str, whose: &view::Identity) -> Result<view::Grant, Fault>;
+
     /// Puts changed grants in force.
     fn refresh(&self) -> BoxFuture<'_, ()>;
 

@@ -35,6 +35,10 @@ pub enum Route {
     Attach,
     /// Takes a server from a grant.
     Detach,
+    /// Lets holders of OAuth tokens in as a grant.
+    AttachIdentity,
+    /// Lets them in no more.
+    DetachIdentity,
     /// Reads the configuration anew.
     Reload,
     /// Shows how far the ledger is.
@@ -44,7 +48,7 @@ pub enum Route {
 }
 
 /// Every route: its method, its path with names for what varies, and what it does.
-pub const ROUTES: [(Method, &str, Route); 16] = [
+pub const ROUTES: [(Method, &str, Route); 18] = [
     (Method::GET, "/v1/openapi.json", Route::Document),
     (Method::GET, "/v1/health", Route::Health),
     (Method::GET, "/v1/servers", Route::Servers),
@@ -61,6 +65,16 @@ pub const ROUTES: [(Method, &str, Route); 16] = [
         Method::DELETE,
         "/v1/grants/{grant}/servers/{server}",
         Route::Detach,
+    ),
+    (
+        Method::POST,
+        "/v1/grants/{grant}/identities/attach",
+        Route::AttachIdentity,
+    ),
+    (
+        Method::POST,
+        "/v1/grants/{grant}/identities/detach",
+        Route::DetachIdentity,
     ),
     (Method::POST, "/v1/reload", Route::Reload),
     (Method::GET, "/v1/ledger", Route::Ledger),

@@ -75,6 +75,20 @@ pub struct Grant {
     pub revoked_us: Option<u64>,
     /// The servers that it may use, and by which policy its calls are judged.
     pub servers: BTreeMap<String, Option<String>>,
+    /// The holders of OAuth tokens that it lets in.
+    pub lets_in: Vec<Identity>,
+}
+
+/// Holders of OAuth tokens: those of an issuer that have a value in a claim, alone or in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Identity {
+    /// The issuer, as the `iss` of its tokens has it.
+    pub issuer: String,
+    /// The claim; `sub` names one subject.
+    pub claim: String,
+    /// Its value.
+    pub value: String,
 }
 
 /// Whether a grant lets anybody in.

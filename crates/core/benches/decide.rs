@@ -109,6 +109,7 @@ fn with_call(program: &Program, then: impl FnOnce(&Call<'_>)) {
     let caller = Caller {
         grant: GrantId::new("local").unwrap(),
         label: "local".into(),
+        issuer: None,
         subject: None,
         claims: Json::Null,
     };

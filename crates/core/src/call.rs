@@ -11,6 +11,8 @@ pub struct Caller {
     pub grant: GrantId,
     /// The grant's label, `caller.label` in a policy.
     pub label: Arc<str>,
+    /// The issuer of the OAuth token that let it in, where one did.
+    pub issuer: Option<Arc<str>>,
     /// The subject of an OAuth token, `caller.subject`.
     pub subject: Option<Arc<str>>,
     /// The claims of an OAuth token, `caller.claims`; `Json::Null` where there is none.

@@ -11,6 +11,7 @@ pub mod health;
 mod lines;
 pub mod link;
 pub mod metrics;
+pub mod oauth;
 pub mod recorder;
 pub mod serve;
 pub mod session;

@@ -4,8 +4,9 @@ mod stray;
 
 use crate::gate::Gate;
 use crate::metrics::Metrics;
+use crate::oauth;
 use crate::serve::http::Whence;
-use callgate_core::call::Call;
+use callgate_core::call::{Call, Caller};
 use callgate_core::decision::Admission as Admitted;
 use callgate_core::json::Json;
 use callgate_core::name::{GrantId, ServerName, SessionId, ToolName};
@@ -14,7 +15,9 @@ use callgate_core::program::Program;
 use callgate_core::refusal::{Reason, Refusal};
 use callgate_ledger::record::{self, Status};
 use callgate_ledger::{CallId, Digest, Text, Uint53};
-use callgate_store::{Admission, AdmitRequest, Event, Fingerprint, Refund, Settlement, Store, StoreError};
+use callgate_store::{
+    Admission, AdmitRequest, Event, Fingerprint, Holder, Refund, Settlement, Store, StoreError,
+};
 use callgate_wire::{Malformed, quoted};
 use std::sync::Arc;
 use std::time::Duration;
@@ -206,6 +209,7 @@ impl Recorder {
         let request = AdmitRequest {
             server: gate.server.clone(),
             grant: gate.caller.grant.clone(),
+            holder: holder(&gate.caller),
             session: session.cloned(),
             method: asked.method,
             tool: asked.tool,
@@ -279,6 +283,7 @@ impl Recorder {
                 .arguments
                 .map(|bytes| self.store.fingerprint(bytes).digest()),
             grant: gate.caller.grant.as_str().into(),
+            issuer: gate.caller.issuer.as_deref().map(Text::new),
             method: Text::new(asked.method),
             policy: Some(Digest(gate.program().digest)),
             reason: refusal.reason.code().into(),
@@ -286,6 +291,7 @@ impl Recorder {
             server: Some(gate.server.as_str().into()),
             session: session.map(|session| session.as_str().into()),
             shadow: Vec::new(),
+            subject: gate.caller.subject.as_deref().map(Text::new),
             text: (by_rule && refusal.reason != Reason::ArgumentsInvalid).then(|| Text::new(&refusal.text)),
             tool: asked.tool.map(Text::new),
         }));
@@ -330,14 +336,28 @@ impl Recorder {
         address: Whence,
         reason: &'static str,
     ) {
+        self.auth_failure_of(None, server, grant, address, reason);
+    }
+
+    /// Records a request that was not let in although it came with an OAuth token whose signature is good.
+    pub(crate) fn auth_failure_of(
+        &self,
+        holder: Option<&oauth::Holder>,
+        server: Option<&ServerName>,
+        grant: Option<&GrantId>,
+        address: Whence,
+        reason: &'static str,
+    ) {
         if let Some(metrics) = &self.metrics {
             metrics.auth_failure(reason);
         }
         self.store.record(Event::AuthFailure(record::AuthFailure {
             address: Some(Text::new(&address.to_string())),
             grant: grant.map(|grant| grant.as_str().into()),
+            issuer: holder.map(|holder| Text::new(&holder.issuer)),
             reason: reason.into(),
             server: server.map(|server| server.as_str().into()),
+            subject: holder.map(|holder| Text::new(&holder.subject)),
         }));
     }
 
@@ -395,6 +415,14 @@ impl Counted<'_> {
             Ok(Err(_)) | Err(_) => meter.denied(tool, "", Reason::StoreUnavailable),
         }
     }
+}
+
+/// Whose OAuth token a caller came with.
+fn holder(caller: &Caller) -> Option<Holder> {
+    Some(Holder {
+        issuer: Arc::clone(caller.issuer.as_ref()?),
+        subject: Arc::clone(caller.subject.as_ref()?),
+    })
 }
 
 fn uint(value: usize) -> Uint53 {

@@ -42,6 +42,7 @@ fn with_scene<T>(run: impl FnOnce(Scene<'_>) -> T) -> T {
     let caller = Caller {
         grant: GrantId::new("g").unwrap(),
         label: "ci".into(),
+        issuer: None,
         subject: None,
         claims: json(&serde_json::json!({ "team": "infra" })),
     };

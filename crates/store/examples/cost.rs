@@ -199,6 +199,7 @@ fn request() -> Result<AdmitRequest, NameError> {
     Ok(AdmitRequest {
         server,
         grant: GrantId::new("local")?,
+        holder: None,
         session: None,
         method: "tools/call".into(),
         tool: Some(ToolName::new("send")?),

@@ -18,6 +18,8 @@ pub struct AdmitRequest {
     pub server: ServerName,
     /// The caller.
     pub grant: GrantId,
+    /// Who holds the OAuth token that the caller came with, where it was one.
+    pub holder: Option<Holder>,
     /// The session, where there is one.
     pub session: Option<SessionId>,
     /// The method, `tools/call` for a tool.
@@ -41,6 +43,15 @@ pub struct AdmitRequest {
     /// The generation of the grants that the caller was let in by, where there are grants. If they have changed
     /// since, by whatever process, the call is not admitted.
     pub grants_generation: Option<u64>,
+}
+
+/// The subject of an OAuth token, as its issuer names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The issuer.
+    pub issuer: Arc<str>,
+    /// The subject.
+    pub subject: Arc<str>,
 }
 
 /// What admission came to.
@@ -152,12 +163,14 @@ impl AdmitRequest {
             call,
             charges: charges.iter().map(|charge| charge_record(charge, key)).collect(),
             grant: self.grant.as_str().into(),
+            issuer: self.holder.as_ref().map(|holder| Text::new(&holder.issuer)),
             method: Text::new(&self.method),
             policy: Digest(self.policy),
             rule: self.rule.as_ref().and_then(rule_text),
             server: self.server.as_str().into(),
             session: self.session.as_ref().map(|session| session.as_str().into()),
             shadow: shadows(&self.shadow).chain(shadows(shadow)).collect(),
+            subject: self.holder.as_ref().map(|holder| Text::new(&holder.subject)),
             tool: self.tool.as_ref().map(|tool| tool.as_str().into()),
             values,
         }
@@ -168,6 +181,7 @@ impl AdmitRequest {
         record::Denial {
             args_digest: self.arguments.map(Fingerprint::digest),
             grant: self.grant.as_str().into(),
+            issuer: self.holder.as_ref().map(|holder| Text::new(&holder.issuer)),
             method: Text::new(&self.method),
             policy: Some(Digest(self.policy)),
             reason: refusal.reason.code().into(),
@@ -175,6 +189,7 @@ impl AdmitRequest {
             server: Some(self.server.as_str().into()),
             session: self.session.as_ref().map(|session| session.as_str().into()),
             shadow: shadows(&self.shadow).collect(),
+            subject: self.holder.as_ref().map(|holder| Text::new(&holder.subject)),
             text: Some(Text::new(&refusal.text)),
             tool: self.tool.as_ref().map(|tool| tool.as_str().into()),
         }

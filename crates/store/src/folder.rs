@@ -2,6 +2,7 @@
 
 use crate::error::OpenError;
 use crate::secrets::{KEY_BYTES, random};
+use callgate_core::name::ServerName;
 use callgate_ledger::RunId;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read as _, Write as _};
@@ -14,6 +15,8 @@ const WRITE_LOCK: &str = "write.lock";
 const SEQUENCER_LOCK: &str = "sequencer.lock";
 const LEDGER_KEY: &str = "ledger.key";
 const FINGERPRINT_KEY: &str = "fingerprint.key";
+const CREDENTIALS_KEY: &str = "credentials.key";
+const CREDENTIALS_LOCK: &str = "credentials.lock";
 const RUNS: &str = "runs";
 
 const DIR_MODE: u32 = 0o700;
@@ -125,6 +128,34 @@ impl Folder {
     /// The key that fingerprints private values; made once.
     pub(crate) fn fingerprint_key(&self) -> Result<[u8; KEY_BYTES], OpenError> {
         self.key(&self.dir.join(FINGERPRINT_KEY))
+    }
+
+    /// The key that credentials are encrypted under; made once.
+    pub(crate) fn credentials_key(&self) -> Result<[u8; KEY_BYTES], OpenError> {
+        self.key(&self.dir.join(CREDENTIALS_KEY))
+    }
+
+    pub(crate) fn credentials_lock(&self) -> Result<File, OpenError> {
+        self.private_file(&self.dir.join(CREDENTIALS_LOCK))
+    }
+
+    /// Where the credentials for a server are. Its name was checked.
+    pub(crate) fn credentials(&self, server: &ServerName) -> PathBuf {
+        self.dir.join(format!("credentials-{server}"))
+    }
+
+    /// Puts another file in place of that at `path`: whole and synced, or not at all.
+    pub(crate) fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let name: [u8; 8] = random()?;
+        let fresh = self
+            .dir
+            .join(format!("file-{:016x}.new", u64::from_be_bytes(name)));
+        let written = write_private(&fresh, bytes).and_then(|()| std::fs::rename(&fresh, path));
+        if written.is_err() {
+            let _ = std::fs::remove_file(&fresh);
+        }
+        written?;
+        File::open(&self.dir)?.sync_all()
     }
 
     /// The seed of the key that signs checkpoints: of `given`, or of the folder, where it is made once.
@@ -258,13 +289,17 @@ fn read_key(path: &Path) -> Result<Option<[u8; KEY_BYTES]>, OpenError> {
 
 fn write_key(path: &Path) -> io::Result<()> {
     let key: [u8; KEY_BYTES] = random()?;
+    write_private(path, &key)
+}
+
+fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(FILE_MODE)
         .open(path)?;
     keep_private(&file)?;
-    file.write_all(&key)?;
+    file.write_all(bytes)?;
     file.sync_all()
 }
 

@@ -5,11 +5,13 @@
 //! judged by: what was revoked lets no further call pass, whatever a gateway has in memory.
 
 mod change;
+mod identity;
 mod name;
 mod read;
 mod token;
 
 pub use change::{Expiry, Grants, Issued, NewGrant};
+pub use identity::{Identity, IdentityError};
 pub use name::{GrantLabel, GrantNameError, PolicyName};
 pub use read::{Grant, GrantsSnapshot, LiveGrant};
 pub use token::{Token, TokenHash};
@@ -56,6 +58,25 @@ pub enum GrantError {
         /// The server.
         server: ServerName,
     },
+    /// Another grant lets the same tokens in.
+    #[error("{identity} is let in by the grant {id} already; detach it there first")]
+    Claimed {
+        /// Whose tokens.
+        identity: Identity,
+        /// The other grant.
+        id: GrantId,
+    },
+    /// The grant lets no such tokens in.
+    #[error("the grant {id} does not let in {identity}")]
+    NotClaimed {
+        /// The grant.
+        id: GrantId,
+        /// Whose tokens.
+        identity: Identity,
+    },
+    /// There are as many subjects and claims as there may be.
+    #[error("there are {max} subjects and claims that are let in, and may not be more; detach some", max = change::IDENTITIES_MAX)]
+    TooManyIdentities,
     /// There are as many grants as there may be.
     #[error("there are {max} grants that are not revoked, and may not be more; revoke some", max = change::GRANTS_MAX)]
     TooMany,

@@ -22,23 +22,25 @@ mod prune;
 mod reader;
 mod refusals;
 mod schema;
+mod sealed;
 mod secrets;
 mod stats;
 mod store;
 mod writer;
 
-pub use admission::{Admission, AdmitRequest, Admitted, Refund, Settlement};
+pub use admission::{Admission, AdmitRequest, Admitted, Holder, Refund, Settlement};
 pub use clock::{Clock, SystemClock};
 pub use error::{Cause, OpenError, ReadError, StoreError};
 pub use event::Event;
 pub use grants::{
-    Expiry, Grant, GrantError, GrantLabel, GrantNameError, Grants, GrantsSnapshot, Issued, LiveGrant,
-    NewGrant, PolicyName, Token, TokenHash,
+    Expiry, Grant, GrantError, GrantLabel, GrantNameError, Grants, GrantsSnapshot, Identity, IdentityError,
+    Issued, LiveGrant, NewGrant, PolicyName, Token, TokenHash,
 };
 pub use in_force::PolicyInForce;
 pub use options::{Durability, RunInfo, StopReason, StoreOptions};
 pub use prune::{Archive, PruneError, prune};
 pub use reader::{CallRecords, DenialCount, Entry, LimitInUse, Reader, RunState, RunStatus, WindowInUse};
+pub use sealed::{Sealed, SealedError, SealedTurn};
 pub use secrets::{Fingerprint, keyed_hash};
 pub use stats::{LedgerSizes, Stats};
 pub use store::Store;

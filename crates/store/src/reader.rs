@@ -7,7 +7,7 @@ use crate::error::{Failure, OpenError, ReadError};
 use crate::folder::Folder;
 use crate::in_force::Looks;
 use crate::keeper::node;
-use crate::schema::{self, SCHEMA_VERSION};
+use crate::schema::{self, SCHEMA_BEFORE, SCHEMA_VERSION};
 use callgate_core::amount::Amount;
 use callgate_core::limit::{StoreTime, Window, cutoff};
 use callgate_ledger::Prefix;
@@ -161,7 +161,7 @@ impl Reader {
         let conn = schema::connect_reader(&folder).map_err(sorted)?;
         match schema::version(&conn).map_err(sorted)? {
             0 => Err(ReadError::Missing { path: dir.to_owned() }),
-            SCHEMA_VERSION => Ok(Self { conn, folder }),
+            SCHEMA_BEFORE | SCHEMA_VERSION => Ok(Self { conn, folder }),
             found => Err(OpenError::Newer {
                 path,
                 found,

@@ -7,7 +7,9 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavio
 use std::time::Duration;
 
 /// The version of the tables below, in `PRAGMA user_version`.
-pub(crate) const SCHEMA_VERSION: i64 = 1;
+pub(crate) const SCHEMA_VERSION: i64 = 2;
+/// The one before, whose tables lack [`IDENTITIES`].
+pub(crate) const SCHEMA_BEFORE: i64 = 1;
 
 /// Writers queue on a lock file; only recovery after a crash and programs of others make this wait.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -31,6 +33,7 @@ const CACHE_KIBIBYTES: i32 = 4_096;
 /// - `denied`: denials counted by rule.
 /// - `caller_grant`: each grant, its token as a keyed hash alone; how often they were changed is in `meta`.
 ///   `grant_server`: the servers that each may use; without a `policy` all calls to one are denied.
+/// - [`IDENTITIES`]: the OAuth tokens that let in as each, by a claim of theirs.
 pub(crate) const TABLES: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
 CREATE TABLE run (
@@ -78,6 +81,14 @@ CREATE TABLE grant_server (
   PRIMARY KEY (caller, server)) STRICT, WITHOUT ROWID;
 ";
 
+/// The table that came with the second version.
+const IDENTITIES: &str = "
+CREATE TABLE grant_identity (
+  issuer TEXT NOT NULL, claim TEXT NOT NULL, value TEXT NOT NULL, caller TEXT NOT NULL,
+  PRIMARY KEY (issuer, claim, value)) STRICT, WITHOUT ROWID;
+CREATE INDEX grant_identity_caller ON grant_identity (caller);
+";
+
 /// The records that follow an intent, in the order of the log. Most outcomes come soon: looking through so
 /// many records costs less than an entry in an index for each call.
 pub(crate) const FOLLOWING: &str = "
@@ -94,6 +105,10 @@ pub(crate) fn open(folder: &Folder, durability: Durability, origin: &str) -> Res
     match version(&conn).map_err(sorted)? {
         0 => {}
         SCHEMA_VERSION => return Ok(conn),
+        SCHEMA_BEFORE => {
+            raise(&mut conn).map_err(sorted)?;
+            return Ok(conn);
+        }
         found => {
             return Err(OpenError::Newer {
                 path,
@@ -118,7 +133,16 @@ pub(crate) fn open(folder: &Folder, durability: Durability, origin: &str) -> Res
 fn make(conn: &mut Connection, origin: &str) -> rusqlite::Result<()> {
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute_batch(TABLES)?;
+    transaction.execute_batch(IDENTITIES)?;
     transaction.execute("INSERT INTO meta VALUES ('origin', ?1)", [origin])?;
+    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    transaction.commit()
+}
+
+/// Adds what the version before lacks.
+fn raise(conn: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute_batch(IDENTITIES)?;
     transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     transaction.commit()
 }

@@ -260,6 +260,12 @@ pub(super) fn a_configuration(desk: &Desk, block: &Block) {
     desk.room.write("callgate.yaml", &text);
 }
 
+/// A configuration that stands for itself.
+pub(super) fn a_valid_configuration(desk: &Desk, block: &Block) {
+    a_configuration(desk, block);
+    desk.said("CONDUCTOR_SECRET=s callgate validate callgate.yaml");
+}
+
 /// The policy that a team's configuration names.
 pub(super) fn a_policy_of_a_team(desk: &Desk, block: &Block) {
     desk.room.write("notes-readers.yaml", &block.text);
@@ -298,6 +304,38 @@ pub(super) fn a_team_is_served(desk: &Desk, block: &Block) {
         ["list_notes"]
     );
     assert_eq!(Http::to(&url).post("{}").status, 401, "{}", block.place);
+}
+
+/// What a client without a token is told.
+pub(super) fn a_challenge(desk: &Desk, block: &Block) {
+    let (_process, url) = served(desk);
+    let refused = Http::to(&format!("{url}/mcp/notes")).post("{}");
+    let challenge = refused.header("www-authenticate").unwrap();
+    assert_eq!(refused.status, 401, "{}", block.place);
+    assert_eq!(
+        block.text.trim_end(),
+        format!("WWW-Authenticate: {challenge}"),
+        "{}",
+        block.place
+    );
+}
+
+/// Where a token can be had.
+pub(super) fn metadata_of_a_resource(desk: &Desk, block: &Block) {
+    let (_process, url) = served(desk);
+    let path = "/.well-known/oauth-protected-resource/mcp/notes";
+    let told = Http::to(&url).path(path).send("GET", &[], b"").rest();
+    assert_eq!(told.body.trim_end(), block.text.trim_end(), "{}", block.place);
+}
+
+/// The gateway of the page's configuration, and where it is.
+fn served(desk: &Desk) -> (Process, String) {
+    let mut process = Process::start(&mut desk.shell("exec callgate serve -c callgate.yaml"));
+    process.lives_in(&desk.room);
+    let line = process.stderr_line("listening on http://");
+    let authority = line.split('/').nth(2).unwrap();
+    let url = format!("http://{authority}");
+    (process, url)
 }
 
 /// The same commands on a page that shows neither the configuration nor the client.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) method: String,
+    pub(crate) path: String,
     /// Names in lower case.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,
@@ -66,7 +67,8 @@ impl Upstream {
 pub(crate) fn read(reader: &mut impl BufRead) -> Option<Asked> {
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
-    let method = line.split(' ').next()?.to_owned();
+    let mut words = line.split(' ').map(str::to_owned);
+    let (method, path) = (words.next()?, words.next().unwrap_or_default());
     let mut headers = Vec::new();
     loop {
         line.clear();
@@ -78,6 +80,7 @@ pub(crate) fn read(reader: &mut impl BufRead) -> Option<Asked> {
     }
     let mut asked = Asked {
         method,
+        path,
         headers,
         body: String::new(),
     };

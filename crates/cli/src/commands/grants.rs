@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use callgate_console::view;
 use callgate_core::limit::StoreTime;
 use callgate_core::name::ServerName;
-use callgate_store::{Expiry, Grant, GrantLabel, NewGrant, PolicyName};
+use callgate_store::{Expiry, Grant, GrantLabel, Identity, NewGrant, PolicyName};
 use clap::{Args, Subcommand};
 use desk::{Desk, Issued};
 use print::Shown;
@@ -31,6 +31,10 @@ Examples:
   Let it use one more server, and see what it may do:
     callgate grants attach ci mail --policy senders
     callgate grants show ci
+
+  Let the holder of an OAuth token in as it, by the subject or by a claim:
+    callgate grants attach ci --issuer https://login.example.com --subject build-7
+    callgate grants attach ci --issuer https://login.example.com --claim groups=builders
 
   Replace a token that may have leaked, or end the grant for good:
     callgate grants rotate ci > token
@@ -90,10 +94,10 @@ enum GrantsCommand {
     /// End a grant for good: no call of it is let through any more
     #[command(after_help = EXIT_CODES)]
     Revoke(Which),
-    /// Let a grant use a server, or use it under another policy
+    /// Let a grant use a server, or use it under another policy; or let holders of OAuth tokens in as it
     #[command(after_help = EXIT_CODES)]
     Attach(AttachArgs),
-    /// Take a server from a grant
+    /// Take a server from a grant, or let holders of OAuth tokens not in any more
     #[command(after_help = EXIT_CODES)]
     Detach(DetachArgs),
 }
@@ -132,12 +136,51 @@ struct AttachArgs {
     which: Which,
 
     /// The server, as the configuration of `callgate serve` names it
-    #[arg(value_parser = server)]
-    server: ServerName,
+    #[arg(value_parser = server, required_unless_present = "issuer", conflicts_with = "issuer")]
+    server: Option<ServerName>,
 
     /// The policy that judges its calls, as that configuration names it; without one every call is denied
-    #[arg(long, value_name = "NAME", value_parser = policy)]
+    #[arg(long, value_name = "NAME", value_parser = policy, conflicts_with = "issuer")]
     policy: Option<PolicyName>,
+
+    #[command(flatten)]
+    whose: Whose,
+}
+
+/// Whose OAuth tokens.
+#[derive(Debug, Args)]
+struct Whose {
+    /// In place of a server: the issuer of OAuth tokens, exactly as their `iss` has it
+    #[arg(long, value_name = "URL", requires = "whose")]
+    issuer: Option<String>,
+
+    /// Tokens of this subject, as their `sub` has it
+    #[arg(long, value_name = "NAME", group = "whose", requires = "issuer")]
+    subject: Option<String>,
+
+    /// Tokens that have this value in this claim, alone or in a list
+    #[arg(long, value_name = "NAME=VALUE", group = "whose", requires = "issuer")]
+    claim: Option<String>,
+}
+
+impl Whose {
+    /// None where a server is meant.
+    fn identity(&self) -> anyhow::Result<Option<Identity>> {
+        let Some(issuer) = &self.issuer else {
+            return Ok(None);
+        };
+        let identity = match (&self.subject, &self.claim) {
+            (Some(subject), _) => Identity::subject(issuer, subject)?,
+            (None, Some(claim)) => {
+                let (claim, value) = claim
+                    .split_once('=')
+                    .context("--claim takes a claim and its value, such as `groups=builders`")?;
+                Identity::new(issuer, claim, value)?
+            }
+            (None, None) => bail!("--issuer needs --subject or --claim"),
+        };
+        Ok(Some(identity))
+    }
 }
 
 #[derive(Debug, Args)]
@@ -146,8 +189,11 @@ struct DetachArgs {
     which: Which,
 
     /// The server
-    #[arg(value_parser = server)]
-    server: ServerName,
+    #[arg(value_parser = server, required_unless_present = "issuer", conflicts_with = "issuer")]
+    server: Option<ServerName>,
+
+    #[command(flatten)]
+    whose: Whose,
 }
 
 /// Does what was asked of the grants.
@@ -186,13 +232,11 @@ pub(super) fn grants(args: &GrantsArgs) -> anyhow::Result<ExitCode> {
             told(&Shown::of(&grant, now()?), args.json)
         }
         GrantsCommand::Attach(attach) => {
-            let grant = grants.attach(&attach.which.grant, &attach.server, attach.policy.as_ref())?;
-            say(&print::attached(&grant, &attach.server, attach.policy.as_ref()));
+            let grant = attached(&grants, attach)?;
             told(&Shown::of(&grant, now()?), args.json)
         }
         GrantsCommand::Detach(detach) => {
-            let grant = grants.detach(&detach.which.grant, &detach.server)?;
-            say(&print::detached(&grant, &detach.server));
+            let grant = detached(&grants, detach)?;
             told(&Shown::of(&grant, now()?), args.json)
         }
     }
@@ -217,6 +261,41 @@ pub(crate) fn shown(grant: &Grant, now: StoreTime) -> view::Grant {
             .iter()
             .map(|(server, policy)| (server.to_string(), policy.as_ref().map(ToString::to_string)))
             .collect(),
+        lets_in: grant.identities.iter().map(desk::shown).collect(),
+    }
+}
+
+fn attached(grants: &Desk, args: &AttachArgs) -> anyhow::Result<Grant> {
+    let which = &args.which.grant;
+    match (args.whose.identity()?, &args.server) {
+        (Some(identity), _) => {
+            let grant = grants.attach_identity(which, &identity)?;
+            say(&print::lets_in(&grant, &identity));
+            Ok(grant)
+        }
+        (None, Some(server)) => {
+            let grant = grants.attach(which, server, args.policy.as_ref())?;
+            say(&print::attached(&grant, server, args.policy.as_ref()));
+            Ok(grant)
+        }
+        (None, None) => bail!("name a server, or --issuer"),
+    }
+}
+
+fn detached(grants: &Desk, args: &DetachArgs) -> anyhow::Result<Grant> {
+    let which = &args.which.grant;
+    match (args.whose.identity()?, &args.server) {
+        (Some(identity), _) => {
+            let grant = grants.detach_identity(which, &identity)?;
+            say(&print::lets_in_no_more(&grant, &identity));
+            Ok(grant)
+        }
+        (None, Some(server)) => {
+            let grant = grants.detach(which, server)?;
+            say(&print::detached(&grant, server));
+            Ok(grant)
+        }
+        (None, None) => bail!("name a server, or --issuer"),
     }
 }
 

@@ -48,6 +48,7 @@ impl Reader<'_> {
         let log = self.log(fields);
         let hosts = self.hosts(fields);
         let tls = self.tls(fields);
+        let oauth = self.oauth(fields);
         let state = self.state(fields);
         let servers = self.servers(fields);
         let policies = self.policies(fields);
@@ -60,6 +61,7 @@ impl Reader<'_> {
             log,
             hosts,
             tls,
+            oauth,
             state,
             servers,
             policies,
@@ -410,7 +412,7 @@ impl Reader<'_> {
     }
 
     /// The entries of a mapping from names.
-    fn declared<'n>(&mut self, fields: Fields<'n>, key: &str, form: &str) -> &'n [Entry] {
+    pub(super) fn declared<'n>(&mut self, fields: Fields<'n>, key: &str, form: &str) -> &'n [Entry] {
         let Some(node) = fields.value(key) else { return &[] };
         if !matches!(node.value, Value::Map(_)) {
             let pointer = join("", key);
@@ -420,7 +422,7 @@ impl Reader<'_> {
         node.entries()
     }
 
-    fn name<N: Name>(&mut self, entry: &Entry, pointer: &str) -> Option<N> {
+    pub(super) fn name<N: Name>(&mut self, entry: &Entry, pointer: &str) -> Option<N> {
         let name = N::read(&entry.key);
         if name.is_none() {
             let form = format!("a name has 1 to {} of `a-z`, `0-9` and `-`", N::BYTES_MAX);

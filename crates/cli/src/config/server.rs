@@ -1,5 +1,6 @@
 //! One server of a configuration.
 
+use super::client::Client;
 use super::read::Reader;
 use super::secret::Secret;
 use super::vocabulary::SERVER;
@@ -54,6 +55,8 @@ pub(crate) struct Remote {
     pub(crate) url: Url,
     /// What it is sent with each request; every value is marked as sensitive.
     pub(crate) headers: HeaderMap,
+    /// How access tokens for it are had, where it takes such.
+    pub(crate) oauth: Option<Client>,
     /// How it is spoken to.
     pub(crate) transport: RemoteTransport,
 }
@@ -87,6 +90,7 @@ impl std::fmt::Debug for Remote {
         f.debug_struct("Remote")
             .field("host", &self.url.host_str())
             .field("headers", &self.headers)
+            .field("oauth", &self.oauth)
             .finish_non_exhaustive()
     }
 }
@@ -102,7 +106,12 @@ impl Reader<'_> {
         match (fields.entry("command"), fields.entry("url")) {
             (Some(_), None) => {
                 let hint = "remove it, or put the secret under `env`";
-                self.refuse(fields, &["headers", "transport"], "a server that has a URL", hint);
+                self.refuse(
+                    fields,
+                    &["headers", "transport", "oauth"],
+                    "a server that has a URL",
+                    hint,
+                );
                 self.command(fields).map(Server::Command)
             }
             (None, Some(_)) => {
@@ -293,10 +302,12 @@ impl Reader<'_> {
     fn remote(&mut self, fields: Fields<'_>) -> Option<Remote> {
         let url = self.url(fields);
         let headers = self.headers(fields);
+        let oauth = self.client(fields, &headers);
         let transport = self.transport(fields);
         Some(Remote {
             url: url?,
             headers,
+            oauth,
             transport,
         })
     }

@@ -416,3 +416,131 @@ local:
 "#
     ));
 }
+
+/// The findings of a configuration with these keys of `oauth`, and of its one issuer.
+fn of_oauth(oauth: &str, issuer: &str) -> String {
+    shown(&format!(
+        "version: 1\nservers: {{one: {{command: [x]}}}}\noauth:\n  {oauth}\n  issuers:\n    corp: {{{issuer}}}\n"
+    ))
+}
+
+const ISSUER_LINE: &str = "issuer: https://login.example.com, jwks: https://login.example.com/keys";
+
+#[test]
+fn whose_tokens_are_accepted_is_read() {
+    for (url, more) in [
+        ("https://gate.example.com", ""),
+        (
+            "https://gate.example.com:8443/",
+            ", algorithms: [RS256, EdDSA], types: [JWT], audience: api",
+        ),
+        (
+            "http://127.0.0.1:8700",
+            ", refresh: 1m, stale: 2m, ignore_claims: [sid, uti]",
+        ),
+    ] {
+        let found = of_oauth(
+            &format!("url: {url}\n  scopes: [mcp]"),
+            &format!("{ISSUER_LINE}{more}"),
+        );
+        assert_eq!(found, "");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_oauth() {
+    let good = "url: https://gate.example.com";
+    let mut found = Vec::new();
+    for (oauth, issuer) in [
+        ("ulr: https://gate.example.com", ISSUER_LINE),
+        ("url: http://gate.example.com", ISSUER_LINE),
+        ("url: https://gate.example.com/mcp", ISSUER_LINE),
+        (
+            "url: https://gate.example.com\n  scopes: ['a b', offline_access]",
+            ISSUER_LINE,
+        ),
+        (good, "jwks: https://login.example.com/keys"),
+        (good, "issuer: https://login.example.com"),
+        (
+            good,
+            "issuer: login.example.com, jwks: http://login.example.com/keys",
+        ),
+        (good, "issuer: https://login.example.com, jwks_file: key"),
+        (
+            good,
+            "issuer: https://login.example.com, jwks: https://me:s3cret@login.example.com/keys?s3cret",
+        ),
+        (good, &format!("{ISSUER_LINE}, algorithms: [none, HS256, RS257]")),
+        (good, &format!("{ISSUER_LINE}, algorithms: [], types: []")),
+        (
+            good,
+            &format!("{ISSUER_LINE}, ignore_claims: [sub], refresh: 1h, stale: 5m"),
+        ),
+        (good, &format!("{ISSUER_LINE}, audiance: x")),
+    ] {
+        found.push(of_oauth(oauth, issuer).trim_end().to_owned());
+    }
+    insta::assert_snapshot!(found.join("\n\n"));
+}
+
+#[test]
+fn what_is_wrong_with_the_oauth_of_a_server() {
+    let of_client = |more: &str, client: &str| {
+        of_server(&format!(
+            "    url: https://host/mcp\n{more}    oauth: {{{client}}}\n"
+        ))
+    };
+    let good = "issuer: https://login.example.com, client_id: me, client_secret: \"${env:TOKEN}\"";
+    assert_eq!(of_client("", &format!("{good}, scopes: [a]")), "");
+    for identity in ["client_id: me", "client_metadata: https://example.com/c.json"] {
+        let client = format!("issuer: https://login.example.com, flow: authorization_code, {identity}");
+        assert_eq!(of_client("", &client), "");
+    }
+    let mut found = Vec::new();
+    for (more, client) in [
+        ("", "issuer: https://login.example.com, client_id: me"),
+        ("", "client_id: me, client_secret: \"${file:key}\""),
+        (
+            "",
+            "issuer: http://login.example.com, client_id: me, client_secret: \"${file:key}\"",
+        ),
+        (
+            "",
+            "issuer: https://login.example.com, client_id: me, client_secret: s3cret",
+        ),
+        (
+            "",
+            "issuer: https://login.example.com, client_id: me, client_secret: \"s3cret ${env:TOKEN}\"",
+        ),
+        (
+            "",
+            "issuer: https://login.example.com, client_id: me, client_secret: \"${env:NONE}\"",
+        ),
+        (
+            "",
+            "issuer: https://login.example.com, client_di: me, client_secret: \"${env:TOKEN}\"",
+        ),
+        ("", &format!("{good}, flow: autorization_code")),
+        (
+            "",
+            &format!("{good}, client_metadata: https://example.com/c.json"),
+        ),
+        (
+            "",
+            &format!("{good}, flow: authorization_code, client_metadata: https://example.com/c.json"),
+        ),
+        (
+            "",
+            "issuer: https://login.example.com, flow: authorization_code, client_metadata: http://example.com/c.json",
+        ),
+        ("", "issuer: https://login.example.com, flow: authorization_code"),
+        (
+            "",
+            "issuer: https://login.example.com, flow: authorization_code, client_metadata: https://example.com/c.json, client_secret: \"${env:TOKEN}\"",
+        ),
+        ("    headers: {Authorization: \"Bearer ${env:TOKEN}\"}\n", good),
+    ] {
+        found.push(of_client(more, client).trim_end().to_owned());
+    }
+    insta::assert_snapshot!(found.join("\n\n"));
+}

@@ -1,7 +1,9 @@
 //! The words of a configuration, once: what reading accepts, and what the JSON Schema describes.
 
 use super::name::{POLICY_PATTERN, SERVER_PATTERN};
-use callgate_policy::document::Takes::{self, Boolean, List, Matching, NamedLike, OneOf, Text, Whole, Words};
+use callgate_policy::document::Takes::{
+    self, Boolean, Duration, List, Matching, NamedLike, OneOf, Text, Whole, Words,
+};
 use callgate_policy::document::{Genre, Table, Word, schema};
 use serde_json::{Value, json};
 
@@ -57,6 +59,11 @@ pub(super) static CONFIG: Table = Table {
             "tls",
             Takes::Table(&TLS),
             "The certificate that clients are shown. Without it, the gateway speaks plain HTTP.",
+        ),
+        word(
+            "oauth",
+            Takes::Table(&OAUTH),
+            "Whose access tokens let callers in, beside the tokens of grants.",
         ),
         word(
             "state",
@@ -138,6 +145,89 @@ pub(super) static TLS: Table = Table {
     ],
 };
 
+/// Whose access tokens are accepted.
+pub(super) static OAUTH: Table = Table {
+    called: "`oauth`",
+    name: "oauth",
+    about: "Whose access tokens let callers in: the gateway is an OAuth 2.1 protected resource.",
+    keys: &[
+        word(
+            "url",
+            Matching("^https?://"),
+            "The gateway as clients reach it, without a path: `https://gate.example.com`. Tokens and metadata name its endpoints so.",
+        ),
+        word(
+            "scopes",
+            List(&Text),
+            "Scopes that each token needs, all of them.",
+        ),
+        word(
+            "issuers",
+            NamedLike(SERVER_PATTERN, &Takes::Table(&ISSUER)),
+            "The issuers whose tokens are accepted, by a name for them.",
+        ),
+    ],
+};
+
+/// One issuer.
+pub(super) static ISSUER: Table = Table {
+    called: "an issuer",
+    name: "issuer",
+    about: "An authorization server whose access tokens are accepted.",
+    keys: &[
+        word(
+            "issuer",
+            Matching("^https?://"),
+            "What the `iss` of its tokens says, exactly.",
+        ),
+        word(
+            "jwks",
+            Matching("^https?://"),
+            "Where its keys are: https, or http on this machine.",
+        ),
+        word(
+            "jwks_file",
+            Text,
+            "The file of its keys, in place of `jwks`; relative to this file.",
+        ),
+        word(
+            "audience",
+            Text,
+            "What the `aud` of its tokens has to hold; the URI of the endpoint that is called if left out.",
+        ),
+        word(
+            "algorithms",
+            List(&Words(&ALGORITHMS)),
+            "The algorithms that its tokens may be signed by; all of these if left out.",
+        ),
+        word(
+            "types",
+            List(&Text),
+            "What the `typ` of its tokens may be; `at+jwt` if left out.",
+        ),
+        word(
+            "ignore_claims",
+            List(&Text),
+            "Claims that differ from token to token and say nothing of the caller; exp, iat, nbf and jti always are.",
+        ),
+        word(
+            "refresh",
+            Duration,
+            "How old its keys may be before they are fetched again; 5m if left out.",
+        ),
+        word(
+            "stale",
+            Duration,
+            "How old they may be while they cannot be fetched; 1h if left out. After that no token of it is accepted.",
+        ),
+    ],
+};
+
+/// The names of [`callgate_gateway::oauth::Algorithm`].
+const ALGORITHMS: [&str; 9] = [
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA",
+];
+
 /// Where the state is.
 pub(super) static STATE: Table = Table {
     called: "`state`",
@@ -198,6 +288,42 @@ pub(super) static SERVER: Table = Table {
             Takes::NamedLike("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", &Text),
             "What the server at the URL is sent with each request. `${env:NAME}` and `${file:PATH}` stand for values.",
         ),
+        word(
+            "oauth",
+            Takes::Table(&CLIENT),
+            "How Callgate gets access tokens for the server at the URL, in place of an `Authorization` header.",
+        ),
+    ],
+};
+
+/// How tokens for a server are had.
+pub(super) static CLIENT: Table = Table {
+    called: "`oauth` of a server",
+    name: "client",
+    about: "How Callgate, as an OAuth client, gets access tokens for a server.",
+    keys: &[
+        word(
+            "issuer",
+            Matching("^https?://"),
+            "The authorization server. Its metadata has to name itself so, and no other gets to see the secret.",
+        ),
+        word("client_id", Text, "Who Callgate is to the authorization server."),
+        word(
+            "client_secret",
+            Text,
+            "What proves it: a reference, `${env:NAME}` or `${file:PATH}`, and nothing else.",
+        ),
+        word(
+            "flow",
+            Words(&["client_credentials", "authorization_code"]),
+            "How tokens are had: by Callgate's own secret, the default, or by a person who runs `callgate login`.",
+        ),
+        word(
+            "client_metadata",
+            Matching("^https://"),
+            "In place of `client_id`, for `authorization_code`: the URL of the document that describes Callgate as a client.",
+        ),
+        word("scopes", List(&Text), "The scopes that are asked for."),
     ],
 };
 
@@ -207,7 +333,7 @@ pub(crate) fn json_schema() -> Value {
     let mut schema = schema(
         "Callgate configuration",
         &CONFIG,
-        &[&ADMIN, &LOG, &TLS, &STATE, &SERVER],
+        &[&ADMIN, &LOG, &TLS, &OAUTH, &ISSUER, &STATE, &SERVER, &CLIENT],
     );
     if let Value::Object(members) = &mut schema {
         members.insert("required".to_owned(), json!(["version", "servers"]));
@@ -216,6 +342,21 @@ pub(crate) fn json_schema() -> Value {
         members.insert(
             "oneOf".to_owned(),
             json!([{ "required": ["command"] }, { "required": ["url"] }]),
+        );
+    }
+    for (pointer, required) in [
+        ("/$defs/oauth", json!(["url", "issuers"])),
+        ("/$defs/issuer", json!(["issuer"])),
+        ("/$defs/client", json!(["issuer"])),
+    ] {
+        if let Some(Value::Object(members)) = schema.pointer_mut(pointer) {
+            members.insert("required".to_owned(), required);
+        }
+    }
+    if let Some(Value::Object(members)) = schema.pointer_mut("/$defs/issuer") {
+        members.insert(
+            "oneOf".to_owned(),
+            json!([{ "required": ["jwks"] }, { "required": ["jwks_file"] }]),
         );
     }
     if let Some(Value::Object(members)) = schema.pointer_mut("/properties/servers") {

@@ -99,6 +99,7 @@ pub(crate) fn local() -> anyhow::Result<Caller> {
     Ok(Caller {
         grant: GrantId::new("local")?,
         label: "local".into(),
+        issuer: None,
         subject: None,
         claims: Json::Null,
     })

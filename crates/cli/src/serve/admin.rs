@@ -12,7 +12,9 @@ use callgate_gateway::serve::http::{
     Accepted, Failed, Guard, Listener, ServerKind, SocketFile, Team, Token, Unready, Whence, bearer,
 };
 use callgate_ledger::record::ReloadEffect;
-use callgate_store::{GrantError, GrantLabel, Grants, NewGrant, PolicyName, ReadError, Reader, SystemClock};
+use callgate_store::{
+    GrantError, GrantLabel, Grants, Identity, NewGrant, PolicyName, ReadError, Reader, SystemClock,
+};
 use futures_util::future::BoxFuture;
 use http::HeaderMap;
 use std::path::PathBuf;
@@ -223,6 +225,16 @@ impl Gateway for Admin {
         self.shown(&detached.map_err(|error| fault(&error))?)
     }
 
+    fn attach_identity(&self, which: &str, whose: &view::Identity) -> Result<view::Grant, Fault> {
+        let attached = self.all().attach_identity(which, &identity(whose)?);
+        self.shown(&attached.map_err(|error| fault(&error))?)
+    }
+
+    fn detach_identity(&self, which: &str, whose: &view::Identity) -> Result<view::Grant, Fault> {
+        let detached = self.all().detach_identity(which, &identity(whose)?);
+        self.shown(&detached.map_err(|error| fault(&error))?)
+    }
+
     fn refresh(&self) -> BoxFuture<'_, ()> {
         Box::pin(self.team.take_up_grants())
     }
@@ -296,12 +308,23 @@ fn policy(name: &str) -> Result<PolicyName, Fault> {
     PolicyName::new(name).map_err(|error| Fault::Invalid(error.to_string()))
 }
 
+fn identity(whose: &view::Identity) -> Result<Identity, Fault> {
+    Identity::new(&whose.issuer, &whose.claim, &whose.value)
+        .map_err(|error| Fault::Invalid(error.to_string()))
+}
+
 fn fault(error: &GrantError) -> Fault {
     let text = error.to_string();
     match error {
-        GrantError::Unknown(_) | GrantError::NotAttached { .. } => Fault::NotFound(text),
+        GrantError::Unknown(_) | GrantError::NotAttached { .. } | GrantError::NotClaimed { .. } => {
+            Fault::NotFound(text)
+        }
         GrantError::NamedByToken | GrantError::Expired => Fault::Invalid(text),
-        GrantError::Taken { .. } | GrantError::Revoked(_) | GrantError::TooMany => Fault::Conflict(text),
+        GrantError::Taken { .. }
+        | GrantError::Revoked(_)
+        | GrantError::TooMany
+        | GrantError::Claimed { .. }
+        | GrantError::TooManyIdentities => Fault::Conflict(text),
         GrantError::Open(_) | GrantError::Read(_) | GrantError::Unavailable(_) => {
             tracing::error!(cause = %error, "the grants could not be read or changed");
             Fault::Unavailable("the grants could not be read or changed; the log says why".to_owned())

@@ -47,6 +47,7 @@ impl Difference {
             log,
             hosts,
             tls,
+            oauth,
             state,
             servers,
             policies,
@@ -60,6 +61,7 @@ impl Difference {
             ("admin.listen", listen_of(admin) != listen_of(&before.admin)),
             ("log", *log != before.log),
             ("state", *state != before.state),
+            ("oauth", *oauth != before.oauth),
             ("tls", tls.is_some() != before.tls.is_some()),
         ];
         let fixed = fixed.into_iter().filter(|(_, changed)| *changed);

@@ -49,6 +49,7 @@ impl Source for StoreGrants {
                 token: live.token,
                 expires: live.grant.expires,
                 servers,
+                identities: live.grant.identities.into_iter().collect(),
             });
         }
         for (policy, label) in missing {

@@ -44,6 +44,8 @@ pub(super) struct Reloader {
     pub(super) certificate: Option<Followed>,
     /// The token of the admin API, where there is one.
     pub(super) admin: Option<Arc<ArcSwap<Token>>>,
+    /// The state folder.
+    pub(super) dir: PathBuf,
 }
 
 /// Whoever asks for the configuration to be read anew, and waits for what comes of it.
@@ -144,7 +146,7 @@ impl Reloader {
         let mut servers = BTreeMap::new();
         for (name, server) in &config.servers {
             if !difference.kept.contains(name) {
-                servers.insert(name.core().clone(), upstream(name, server)?);
+                servers.insert(name.core().clone(), upstream(name, server, &self.dir)?);
             }
         }
         let certificate = match &config.tls {

@@ -207,3 +207,59 @@ fn changes_are_made_and_signed_while_a_gate_runs() {
         "{verified}"
     );
 }
+
+#[test]
+fn a_grant_lets_in_who_holds_an_issuer_s_tokens() {
+    let folder = Folder::new();
+    done(&folder, &["create", "ci", "--server", "github=reviewers"]);
+    done(&folder, &["create", "other"]);
+    let issuer = ["--issuer", "https://login.example.com"];
+    let attach =
+        |grant: &'static str, whose: [&'static str; 2]| [&["attach", grant], &issuer[..], &whose].concat();
+    let (_, said) = done(&folder, &attach("ci", ["--subject", "build-7"]));
+    assert!(
+        said.contains("lets in the subject `build-7` of https://login.example.com"),
+        "{said}"
+    );
+    done(&folder, &attach("ci", ["--claim", "groups=a=b"]));
+    let shown = &values(&folder, &["show", "ci"])[0]["lets_in"];
+    assert_eq!(
+        *shown,
+        json!([{"issuer": issuer[1], "claim": "groups", "value": "a=b"},
+            {"issuer": issuer[1], "claim": "sub", "value": "build-7"}])
+    );
+    let (stdout, _) = done(&folder, &["show", "ci"]);
+    assert!(stdout.contains("lets in  who has `a=b` in `groups`"), "{stdout}");
+    let taken = refused(&folder, &attach("other", ["--subject", "build-7"]), 1);
+    assert!(taken.contains("is let in by the grant g_"), "{taken}");
+    // A token in the wrong place is not repeated.
+    let token = "eyJhbGciOiJub25lIn0.e30.AAAA";
+    assert!(!refused(&folder, &attach("ci", ["--subject", token]), 1).contains(token));
+    for wrong in [
+        &["attach", "ci"][..],
+        &["attach", "ci", "mail", issuer[0], issuer[1], "--subject", "x"],
+        &["attach", "ci", issuer[0], issuer[1]],
+        &["attach", "ci", "--subject", "x"],
+        &[
+            "attach",
+            "ci",
+            issuer[0],
+            issuer[1],
+            "--subject",
+            "x",
+            "--claim",
+            "a=b",
+        ],
+    ] {
+        refused(&folder, wrong, 2);
+    }
+    refused(
+        &folder,
+        &["attach", "ci", "--issuer", "login.example.com", "--subject", "x"],
+        1,
+    );
+    refused(&folder, &attach("ci", ["--claim", "groups"]), 1);
+    let detach = [&["detach", "ci"], &issuer[..], &["--subject", "build-7"]].concat();
+    done(&folder, &detach);
+    refused(&folder, &detach, 1);
+}

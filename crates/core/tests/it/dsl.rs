@@ -424,6 +424,7 @@ impl World {
             caller: Caller {
                 grant: GrantId::new("local").unwrap(),
                 label: "laptop".into(),
+                issuer: None,
                 subject: None,
                 claims: json(r#"{"team": "blue"}"#),
             },

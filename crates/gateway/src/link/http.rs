@@ -1,17 +1,19 @@
 //! A server behind a URL: Streamable HTTP, each message a POST, answers as JSON or as a stream of events.
 
+mod credentials;
 mod exchange;
 mod legacy;
 mod pool;
 mod standing;
 
+pub use credentials::{Credentials, NoCredentials};
 pub use legacy::LegacyLink;
 
 use super::{Passage, PassageKind};
 use crate::session::Session;
 use callgate_wire::mcp::Version;
-use http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Request, Uri};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 use pool::{Body, Pool, Reply, SendError};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -35,6 +37,8 @@ pub struct Endpoint {
     target: Uri,
     host: HeaderValue,
     headers: HeaderMap,
+    /// What changes from time to time, in place of a header.
+    credentials: Option<Arc<dyn Credentials>>,
 }
 
 impl std::fmt::Debug for Endpoint {
@@ -96,11 +100,39 @@ impl Endpoint {
             target,
             host,
             headers,
+            credentials: None,
         })
     }
 
+    /// The same endpoint, whose requests carry credentials that are made and renewed.
+    #[must_use]
+    pub fn with_credentials(self, credentials: Arc<dyn Credentials>) -> Self {
+        Self {
+            credentials: Some(credentials),
+            ..self
+        }
+    }
+
     async fn request(&self, request: Request<Body>) -> Result<Reply, SendError> {
-        self.pool.request(&self.uri, request).await
+        match &self.credentials {
+            None => self.pool.request(&self.uri, request).await,
+            Some(credentials) => Box::pin(self.authorized(credentials, request)).await,
+        }
+    }
+
+    /// A request that the server refuses is not sent again, as no call is: the next one has other credentials.
+    async fn authorized(
+        &self,
+        credentials: &Arc<dyn Credentials>,
+        mut request: Request<Body>,
+    ) -> Result<Reply, SendError> {
+        let authorization = credentials.authorization().await?;
+        request.headers_mut().insert(AUTHORIZATION, authorization.clone());
+        let reply = self.pool.request(&self.uri, request).await?;
+        if reply.status == StatusCode::UNAUTHORIZED {
+            credentials.refused(&authorization);
+        }
+        Ok(reply)
     }
 
     /// A request for a path of this server's, with all that it is to be told.

@@ -1,7 +1,8 @@
 //! Records of what came to all servers of a caller, and cannot be told to be for one of them.
 
 use super::{Peer, Recorder, Refused, uint};
-use callgate_core::name::{GrantId, SessionId};
+use callgate_core::call::Caller;
+use callgate_core::name::SessionId;
 use callgate_core::refusal::Refusal;
 use callgate_ledger::{Text, record};
 use callgate_store::Event;
@@ -10,7 +11,7 @@ use callgate_wire::Malformed;
 /// Who sent it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sender<'a> {
-    pub(crate) grant: &'a GrantId,
+    pub(crate) caller: &'a Caller,
     pub(crate) session: Option<&'a SessionId>,
 }
 
@@ -21,7 +22,8 @@ impl Recorder {
             args_digest: asked
                 .arguments
                 .map(|bytes| self.store.fingerprint(bytes).digest()),
-            grant: sender.grant.as_str().into(),
+            grant: sender.caller.grant.as_str().into(),
+            issuer: sender.caller.issuer.as_deref().map(Text::new),
             method: Text::new(asked.method),
             policy: None,
             reason: refusal.reason.code().into(),
@@ -29,6 +31,7 @@ impl Recorder {
             server: None,
             session: sender.session.map(|session| session.as_str().into()),
             shadow: Vec::new(),
+            subject: sender.caller.subject.as_deref().map(Text::new),
             text: None,
             tool: asked.tool.map(Text::new),
         }));
@@ -47,7 +50,7 @@ impl Recorder {
     fn stray(&self, sender: Sender<'_>, reason: &str, length: usize) {
         self.store.record(Event::Malformed(record::Malformed {
             bytes: uint(length),
-            grant: Some(sender.grant.as_str().into()),
+            grant: Some(sender.caller.grant.as_str().into()),
             peer: Peer::Client,
             reason: reason.into(),
             server: None,

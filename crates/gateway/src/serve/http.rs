@@ -8,6 +8,7 @@ mod guard;
 mod legacy;
 mod listen;
 mod probe;
+mod resource;
 mod room;
 mod scrape;
 mod sessions;
@@ -33,7 +34,7 @@ use crate::session::{Entry, Intake, Session, Work};
 use crate::sink::{self, Outbound, Sink};
 use crate::workers::Workers;
 use aggregate::{Aggregates, AllVisit};
-use answer::{Body, accepted, event_stream, json, later, plain, too_many_failures, unauthorized};
+use answer::{Body, accepted, event_stream, json, later, plain, unauthorized};
 use body::{Unread, read_body};
 use bytes::Bytes;
 use callgate_wire::mcp::Version;
@@ -44,7 +45,7 @@ use futures_util::stream::FuturesUnordered;
 use glance::{Seen, glance};
 use http::header::AUTHORIZATION;
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -62,7 +63,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use streams::Streams;
-use team::Denied;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -239,20 +239,38 @@ impl Desk {
         if is_closing {
             return plain(StatusCode::SERVICE_UNAVAILABLE, "the gate is ending");
         }
-        let entered = self.doors.enter(request.uri().path(), request.headers(), peer);
-        let (sessions, place) = match entered {
-            Ok(Entered::One(sessions, place)) => (sessions, place),
-            Ok(Entered::All(all)) => {
+        if let Some(told) = self.doors.metadata(request.method(), request.uri().path()) {
+            return told;
+        }
+        let entered = self.doors.enter(request.uri(), request.headers(), peer).await;
+        let (entered, until) = match entered {
+            Ok(entered) => entered,
+            Err(refused) => return *refused,
+        };
+        let response = match entered {
+            Entered::One(sessions, place) => self.serve(request, &sessions, place).await,
+            Entered::All(all) => {
                 let visit = AllVisit {
                     all: &all,
                     bodies: &self.bodies,
                 };
-                return visit.answer(request).await;
+                visit.answer(request).await
             }
-            Err(refused) => return *refused,
         };
+        match until {
+            Some(until) => answer::ending_at(response, until),
+            None => response,
+        }
+    }
+
+    async fn serve(
+        &self,
+        request: Request<Incoming>,
+        sessions: &Arc<Sessions>,
+        place: Place,
+    ) -> Response<Body> {
         let caller = Visit {
-            sessions: &sessions,
+            sessions,
             bodies: &self.bodies,
         };
         match (place, request.method()) {
@@ -270,7 +288,13 @@ impl Desk {
 
 impl Doors {
     /// The sessions that a request may use, and what for.
-    fn enter(&self, path: &str, headers: &HeaderMap, peer: Whence) -> Result<Entered, Box<Response<Body>>> {
+    async fn enter(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+        peer: Whence,
+    ) -> Result<LetIn, Box<Response<Body>>> {
+        let path = uri.path();
         let token = bearer(headers);
         match self {
             Self::One(one) => {
@@ -291,7 +315,7 @@ impl Doors {
                         .and_then(|part| Place::of(Some(part))),
                 };
                 match place {
-                    Some(place) => Ok(Entered::One(Arc::clone(&one.sessions), place)),
+                    Some(place) => Ok((Entered::One(Arc::clone(&one.sessions), place), None)),
                     None => Err(Box::new(plain(
                         StatusCode::NOT_FOUND,
                         "not found; the endpoint is /mcp",
@@ -309,21 +333,29 @@ impl Doors {
                 // What a request without a bearer token brings along is no token, and not nothing.
                 let token = token.or_else(|| headers.contains_key(AUTHORIZATION).then_some(""));
                 let place = place.unwrap_or(Place::Endpoint);
-                let entered = if path == "/mcp" {
-                    team.enter_all(token, peer).map(Entered::All)
-                } else {
-                    let sessions = team.enter(server, token, peer);
-                    sessions.map(|sessions| Entered::One(sessions, place))
+                let endpoint = resource::endpoint(path);
+                let who = match (token, team.oauth()) {
+                    _ if resource::has_token(uri.query()) => Err(team.token_in_url(peer)),
+                    // Tokens of grants have no dots, those of issuers have two.
+                    (Some(token), Some(oauth)) if token.contains('.') => {
+                        // Apart, as it is large: most requests have no need of it.
+                        let by_jwt = Box::pin(team.by_jwt(oauth, endpoint, token, peer));
+                        by_jwt.await.map(|(member, until)| (member, Some(until)))
+                    }
+                    (token, _) => team.by_token(token, peer).map(|member| (member, None)),
                 };
+                let entered = who.and_then(|(member, until)| {
+                    let entered = if path == "/mcp" {
+                        team.enter_all(&member, peer).map(Entered::All)
+                    } else {
+                        let sessions = team.enter(&member, server, peer);
+                        sessions.map(|sessions| Entered::One(sessions, place))
+                    };
+                    Ok((entered?, until))
+                });
                 entered.map_err(|denied| {
-                    Box::new(match denied {
-                        Denied::Token => unauthorized(),
-                        Denied::Slow => too_many_failures(),
-                        Denied::NoServer => plain(
-                            StatusCode::NOT_FOUND,
-                            "not found; the endpoints are /mcp, and /mcp/SERVER for each server that your grant names",
-                        ),
-                    })
+                    let oauth = team.oauth().map(|oauth| &**oauth);
+                    Box::new(resource::refused(oauth, &denied, endpoint))
                 })
             }
         }
@@ -376,6 +408,9 @@ enum Entered {
     /// All servers of the caller.
     All(Arc<Aggregates>),
 }
+
+/// What a request was let in to, and when its token ends, where that is said: the streams that it opens end then.
+type LetIn = (Entered, Option<Instant>);
 
 /// A request that was let in.
 struct Visit<'a> {

@@ -100,16 +100,14 @@ impl Session {
 
     /// A request of which not one byte has left: what it took from limits is given back.
     pub(crate) async fn fail_unsent(self: &Arc<Self>, key: &IdKey, text: &str) {
+        self.fail_unsent_for(key, Reason::UpstreamUnreachable, text).await;
+    }
+
+    /// The same, for another reason than that the server could not be reached.
+    pub(crate) async fn fail_unsent_for(self: &Arc<Self>, key: &IdKey, reason: Reason, text: &str) {
         let Some(pending) = self.take(key) else { return };
-        self.give_up(
-            key,
-            pending,
-            Status::Unreachable,
-            Reason::UpstreamUnreachable,
-            Sent::Nothing,
-            text,
-        )
-        .await;
+        self.give_up(key, pending, Status::Unreachable, reason, Sent::Nothing, text)
+            .await;
     }
 
     /// The arguments that the called tool wants mirrored in headers.

@@ -231,9 +231,9 @@ words! {
         Rotate = "rotate",
         /// It ended.
         Revoke = "revoke",
-        /// It may use a server, or uses it under another policy.
+        /// It may use a server, or uses it under another policy; or tokens of an issuer let in as it.
         Attach = "attach",
-        /// It may not use a server any more.
+        /// It may not use a server any more; or such tokens do not let in any more.
         Detach = "detach",
     }
     /// Kinds of refusal that may be counted instead of recorded.
@@ -260,6 +260,8 @@ members! {
         charges: Vec<Charge>,
         /// The caller.
         grant: Text,
+        /// The issuer of the OAuth token that the caller came with, where it was one.
+        issuer: Option<Text>,
         /// The method, `tools/call` for a tool.
         method: Text,
         /// SHA-256 of the policy in force.
@@ -272,6 +274,8 @@ members! {
         session: Option<Text>,
         /// Shadow rules that would have refused the call.
         shadow: Vec<Shadow>,
+        /// The subject of the OAuth token, as its issuer names it.
+        subject: Option<Text>,
         /// The server's own name of the tool.
         tool: Option<Text>,
         /// Salted hash of the argument values that the policy records beside the ledger.
@@ -297,6 +301,8 @@ members! {
         args_digest: Option<Digest>,
         /// The caller.
         grant: Text,
+        /// The issuer of the OAuth token that the caller came with, where it was one.
+        issuer: Option<Text>,
         /// The method.
         method: Text,
         /// SHA-256 of the policy in force, where one was.
@@ -311,6 +317,8 @@ members! {
         session: Option<Text>,
         /// Shadow rules that would have refused the call as well.
         shadow: Vec<Shadow>,
+        /// The subject of the OAuth token, as its issuer names it.
+        subject: Option<Text>,
         /// What the policy's author tells the caller; never made of argument values.
         text: Option<Text>,
         /// The tool that was asked for.
@@ -337,10 +345,14 @@ members! {
         address: Option<Text>,
         /// The grant that the credential had named (revoked or expired), where known.
         grant: Option<Text>,
+        /// The issuer of an OAuth token whose signature was good.
+        issuer: Option<Text>,
         /// The stable reason code.
         reason: Code,
         /// The server asked for, where known.
         server: Option<Text>,
+        /// The subject of such a token.
+        subject: Option<Text>,
     }
     /// A process began to serve.
     Start {
@@ -442,16 +454,22 @@ members! {
     GrantChange {
         /// What was done.
         action: GrantAction,
+        /// The claim that tokens of `issuer` have to hold, `sub` for their subject.
+        claim: Option<Text>,
         /// When it ends by itself, in microseconds since the Unix epoch.
         expires: Option<Uint53>,
         /// The grant, as intents and denials name it.
         grant: Text,
+        /// The issuer whose tokens were attached or detached.
+        issuer: Option<Text>,
         /// What people call it.
         label: Text,
         /// The name of the policy that calls to the server are judged by.
         policy_name: Option<Text>,
         /// The server that was attached or detached.
         server: Option<Text>,
+        /// The value that the claim has to have.
+        value: Option<Text>,
     }
 }
 

@@ -76,21 +76,24 @@ fn calls() -> impl Strategy<Value = Body> {
             shadow(),
             maybe(text()),
             maybe(digest()),
+            (maybe(text()), maybe(text())),
         ),
     )
         .prop_map(|((args_digest, call, charges, grant, method, policy), rest)| {
-            let (rule, server, session, shadow, tool, values) = rest;
+            let (rule, server, session, shadow, tool, values, (issuer, subject)) = rest;
             let intent = Intent {
                 args_digest,
                 call,
                 charges,
                 grant,
+                issuer,
                 method,
                 policy,
                 rule,
                 server,
                 session,
                 shadow,
+                subject,
                 tool,
                 values,
             };
@@ -129,7 +132,7 @@ fn calls() -> impl Strategy<Value = Body> {
         }
         .into()
     });
-    prop_oneof![intent, outcome, late, task_end]
+    prop_oneof![intent.boxed(), outcome.boxed(), late.boxed(), task_end.boxed()]
 }
 
 fn refusals() -> impl Strategy<Value = Body> {
@@ -148,13 +151,15 @@ fn refusals() -> impl Strategy<Value = Body> {
             shadow(),
             maybe(text()),
             maybe(text()),
+            (maybe(text()), maybe(text())),
         ),
     )
         .prop_map(|((args_digest, grant, method, policy, reason, rule), rest)| {
-            let (server, session, shadow, text, tool) = rest;
+            let (server, session, shadow, text, tool, (issuer, subject)) = rest;
             let denial = Denial {
                 args_digest,
                 grant,
+                issuer,
                 method,
                 policy,
                 reason,
@@ -162,6 +167,7 @@ fn refusals() -> impl Strategy<Value = Body> {
                 server,
                 session,
                 shadow,
+                subject,
                 text,
                 tool,
             };
@@ -186,13 +192,18 @@ fn refusals() -> impl Strategy<Value = Body> {
             }
             .into()
         });
-    let auth =
-        (maybe(text()), maybe(text()), code(), maybe(text())).prop_map(|(address, grant, reason, server)| {
+    let auth = (
+        (maybe(text()), maybe(text()), maybe(text())),
+        (code(), maybe(text()), maybe(text())),
+    )
+        .prop_map(|((address, grant, issuer), (reason, server, subject))| {
             AuthFailure {
                 address,
                 grant,
+                issuer,
                 reason,
                 server,
+                subject,
             }
             .into()
         });
@@ -234,7 +245,13 @@ fn refusals() -> impl Strategy<Value = Body> {
             }
             .into()
         });
-    prop_oneof![denial, malformed, auth, suppressed, drop]
+    prop_oneof![
+        denial.boxed(),
+        malformed.boxed(),
+        auth.boxed(),
+        suppressed.boxed(),
+        drop.boxed()
+    ]
 }
 
 fn processes() -> impl Strategy<Value = Body> {
@@ -293,23 +310,36 @@ fn processes() -> impl Strategy<Value = Body> {
     let grant = (
         (of(GrantAction::ALL), maybe(number()), text()),
         (text(), maybe(text()), maybe(text())),
+        (maybe(text()), maybe(text()), maybe(text())),
     )
-        .prop_map(|((action, expires, grant), (label, policy_name, server))| {
-            GrantChange {
-                action,
-                expires,
-                grant,
-                label,
-                policy_name,
-                server,
-            }
-            .into()
-        });
-    prop_oneof![start, stop, reload, list, grant]
+        .prop_map(
+            |((action, expires, grant), (label, policy_name, server), identity)| {
+                let (claim, issuer, value) = identity;
+                GrantChange {
+                    action,
+                    claim,
+                    expires,
+                    grant,
+                    issuer,
+                    label,
+                    policy_name,
+                    server,
+                    value,
+                }
+                .into()
+            },
+        );
+    prop_oneof![
+        start.boxed(),
+        stop.boxed(),
+        reload.boxed(),
+        list.boxed(),
+        grant.boxed()
+    ]
 }
 
 fn record() -> impl Strategy<Value = Record> {
-    let body = prop_oneof![calls(), refusals(), processes()];
+    let body = prop_oneof![calls().boxed(), refusals().boxed(), processes().boxed()];
     (number(), number(), any::<[u8; 16]>(), body).prop_map(|(seq, at, run, body)| Record {
         seq,
         at,
@@ -344,6 +374,7 @@ fn intent() -> Record {
                 },
             ],
             grant: "local".into(),
+            issuer: None,
             method: "tools/call".into(),
             policy: Digest([4; 32]),
             rule: Some("/tools/pay".into()),
@@ -353,6 +384,7 @@ fn intent() -> Record {
                 reason: "limit".into(),
                 rule: "a \"b\"\n".into(),
             }],
+            subject: None,
             tool: Some("pay".into()),
             values: None,
         }

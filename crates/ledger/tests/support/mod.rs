@@ -111,6 +111,7 @@ pub fn intent(number: u64) -> Body {
             }),
         ],
         grant: "local \u{1f600} \u{7f}\u{1}\n\"\\/".into(),
+        issuer: Some("https://login.example.com".into()),
         method: "tools/call".into(),
         policy: Digest([3; 32]),
         rule: Some("/tools/pay/require".into()),
@@ -120,6 +121,7 @@ pub fn intent(number: u64) -> Body {
             reason: "limit_reached".into(),
             rule: "/rules/7".into(),
         }],
+        subject: Some("ana".into()),
         tool: Some("pay".into()),
         values: None,
     }
@@ -172,8 +174,10 @@ fn body(seq: u64) -> Body {
         11 => AuthFailure {
             address: Some("192.0.2.1".into()),
             grant: None,
+            issuer: None,
             reason: "revoked".into(),
             server: None,
+            subject: None,
         }
         .into(),
         12 => reload(),
@@ -219,11 +223,14 @@ fn list() -> Body {
 fn grant() -> Body {
     GrantChange {
         action: GrantAction::Attach,
+        claim: None,
         expires: Some(Uint53::MAX),
         grant: "g_0123456789abcdef".into(),
+        issuer: None,
         label: "ci".into(),
         policy_name: Some("reviewers".into()),
         server: Some("bank".into()),
+        value: None,
     }
     .into()
 }
@@ -279,6 +286,7 @@ pub fn denial() -> Body {
     Denial {
         args_digest: None,
         grant: "local".into(),
+        issuer: None,
         method: "tools/call".into(),
         policy: None,
         reason: "hidden".into(),
@@ -286,6 +294,7 @@ pub fn denial() -> Body {
         server: None,
         session: None,
         shadow: Vec::new(),
+        subject: None,
         text: Some(Text::new(&"é".repeat(400))),
         tool: Some("rm".into()),
     }

@@ -2,7 +2,7 @@
 
 use super::context::{Context, Fields, join};
 use crate::bounds::WINDOW_SECONDS_MAX;
-use crate::diagnostic::Code;
+use crate::diagnostic::{Code, Findings};
 use crate::tree::{Node, Value};
 use callgate_core::amount::Amount;
 use callgate_core::decimal::Decimal;
@@ -24,6 +24,45 @@ fn suffixed(text: &str) -> Option<u64> {
     let digits = text.strip_suffix(unit)?;
     let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
     plain.then(|| digits.parse::<u64>().ok()?.checked_mul(factor))?
+}
+
+impl Findings {
+    /// A duration under `key`, from one second to `seconds_max`.
+    pub fn duration(&mut self, fields: Fields<'_>, key: &str, seconds_max: u64) -> Option<Duration> {
+        let node = fields.value(key)?;
+        let pointer = join(fields.pointer, key);
+        let seconds = match &node.value {
+            Value::Number(numeral) => whole_seconds(numeral),
+            Value::String(text) => suffixed(text),
+            Value::Null | Value::Bool(_) | Value::List(_) | Value::Map(_) => {
+                self.wrong_type(
+                    node,
+                    &pointer,
+                    &format!("`{key}` is a duration"),
+                    "write `30s`, `5m` or `1h`",
+                );
+                return None;
+            }
+        };
+        match seconds {
+            Some(seconds) if (1..=seconds_max).contains(&seconds) => Some(Duration::from_secs(seconds)),
+            Some(_) => {
+                self.error(
+                    Code::Duration,
+                    node.span,
+                    &pointer,
+                    format!("`{key}` lasts from 1 to {seconds_max} seconds"),
+                )
+                .hint("write it as `30s`, `5m` or `1h`");
+                None
+            }
+            None => {
+                self.error(Code::Duration, node.span, &pointer, "this is no duration")
+                    .hint("write whole seconds, or `30s`, `5m`, `1h`");
+                None
+            }
+        }
+    }
 }
 
 /// The seconds of a window's word or shorthand.
@@ -87,41 +126,7 @@ impl Context<'_> {
 
     /// A duration under `key`, at most `seconds_max`.
     pub(crate) fn duration(&mut self, fields: Fields<'_>, key: &str, seconds_max: u64) -> Option<Duration> {
-        let node = fields.value(key)?;
-        let pointer = join(fields.pointer, key);
-        let seconds = match &node.value {
-            Value::Number(numeral) => whole_seconds(numeral),
-            Value::String(text) => suffixed(text),
-            Value::Null | Value::Bool(_) | Value::List(_) | Value::Map(_) => {
-                self.wrong_type(
-                    node,
-                    &pointer,
-                    &format!("`{key}` is a duration"),
-                    "write `30s`, `5m` or `1h`",
-                );
-                return None;
-            }
-        };
-        match seconds {
-            Some(seconds) if (1..=seconds_max).contains(&seconds) => Some(Duration::from_secs(seconds)),
-            Some(_) => {
-                self.findings
-                    .error(
-                        Code::Duration,
-                        node.span,
-                        &pointer,
-                        format!("`{key}` lasts from 1 to {seconds_max} seconds"),
-                    )
-                    .hint("write it as `30s`, `5m` or `1h`");
-                None
-            }
-            None => {
-                self.findings
-                    .error(Code::Duration, node.span, &pointer, "this is no duration")
-                    .hint("write whole seconds, or `30s`, `5m`, `1h`");
-                None
-            }
-        }
+        self.findings.duration(fields, key, seconds_max)
     }
 
     /// A number, exact.

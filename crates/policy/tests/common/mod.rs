@@ -12,6 +12,7 @@ pub(crate) fn decide_plainly(program: &Program, tool: &str) -> Decision {
     let caller = Caller {
         grant: GrantId::new("g").unwrap(),
         label: "l".into(),
+        issuer: None,
         subject: None,
         claims: Json::Null,
     };

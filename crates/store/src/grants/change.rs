@@ -1,6 +1,7 @@
 //! Making and changing grants, for processes that are no gate.
 
 use super::GrantError;
+use super::identity::Identity;
 use super::name::{GrantLabel, ID_PREFIX, PolicyName};
 use super::read::{GENERATION, Grant, find, generation};
 use super::token::{Token, TokenHash};
@@ -24,6 +25,8 @@ use std::time::Duration;
 
 /// How many grants there are at most that are not revoked.
 pub(super) const GRANTS_MAX: u32 = 10_000;
+/// How many subjects and claims of OAuth issuers are let in at most, by all grants together.
+pub(super) const IDENTITIES_MAX: u32 = 50_000;
 
 /// The grants of a state folder, which is made where it is missing and something is to be written. Gates may
 /// run meanwhile: a gateway admits no call any more under what was in force before a change.
@@ -154,7 +157,7 @@ impl Grants {
                     expires,
                 ])?;
             let mut grant = find(batch.conn, id.as_str())?;
-            record(batch, GrantAction::Create, &grant, None)?;
+            record(batch, GrantAction::Create, &grant, About::Grant)?;
             for (server, policy) in &new.servers {
                 put_server(batch, &grant, server, policy.as_ref())?;
             }
@@ -179,7 +182,7 @@ impl Grants {
                     grant.id.as_str(),
                     TokenHash::new(key, token.reveal()).as_bytes()
                 ])?;
-            record(batch, GrantAction::Rotate, &grant, None)?;
+            record(batch, GrantAction::Rotate, &grant, About::Grant)?;
             raise(batch)?;
             Ok(Issued { grant, token })
         })
@@ -198,7 +201,12 @@ impl Grants {
                 .prepare_cached("UPDATE caller_grant SET revoked = ?2 WHERE id = ?1")?
                 .execute(params![grant.id.as_str(), at])?;
             grant.revoked = Some(from_micros(unstored(at)?));
-            record(batch, GrantAction::Revoke, &grant, None)?;
+            batch
+                .conn
+                .prepare_cached("DELETE FROM grant_identity WHERE caller = ?1")?
+                .execute([grant.id.as_str()])?;
+            grant.identities.clear();
+            record(batch, GrantAction::Revoke, &grant, About::Grant)?;
             raise(batch)?;
             Ok(grant)
         })
@@ -243,7 +251,71 @@ impl Grants {
                 .conn
                 .prepare_cached("DELETE FROM grant_server WHERE caller = ?1 AND server = ?2")?
                 .execute(params![grant.id.as_str(), server.as_str()])?;
-            record(batch, GrantAction::Detach, &grant, Some((server, None)))?;
+            record(batch, GrantAction::Detach, &grant, About::Server(server, None))?;
+            raise(batch)?;
+            Ok(grant)
+        })
+    }
+
+    /// Lets the holders of an issuer's tokens in as a grant. No two grants let in the same.
+    ///
+    /// # Errors
+    /// [`GrantError`] where there is no such grant, it is revoked, another lets the same in, or it cannot be
+    /// written.
+    pub fn attach_identity(&self, which: &str, identity: &Identity) -> Result<Grant, GrantError> {
+        self.change(|batch, _| {
+            let mut grant = live(batch, which)?;
+            let (issuer, claim, value) = (identity.issuer(), identity.claim(), identity.value());
+            let other: Option<String> = batch
+                .conn
+                .prepare_cached(
+                    "SELECT caller FROM grant_identity WHERE issuer = ?1 AND claim = ?2 AND value = ?3",
+                )?
+                .query_row([issuer, claim, value], |row| row.get(0))
+                .optional()?;
+            match other {
+                Some(other) if other == grant.id.as_str() => return Ok(grant),
+                Some(other) => {
+                    let (identity, id) = (identity.clone(), id_of(&other)?);
+                    return Err(GrantError::Claimed { identity, id }.into());
+                }
+                None => {}
+            }
+            let known: u32 = batch
+                .conn
+                .prepare_cached("SELECT count(*) FROM grant_identity")?
+                .query_row([], |row| row.get(0))?;
+            if known >= IDENTITIES_MAX {
+                return Err(GrantError::TooManyIdentities.into());
+            }
+            batch
+                .conn
+                .prepare_cached("INSERT INTO grant_identity VALUES (?1, ?2, ?3, ?4)")?
+                .execute([issuer, claim, value, grant.id.as_str()])?;
+            record(batch, GrantAction::Attach, &grant, About::Identity(identity))?;
+            grant.identities.insert(identity.clone());
+            raise(batch)?;
+            Ok(grant)
+        })
+    }
+
+    /// Lets the holders of such tokens not in any more.
+    ///
+    /// # Errors
+    /// [`GrantError`] where there is no such grant, it is revoked or does not let them in, or it cannot be
+    /// written.
+    pub fn detach_identity(&self, which: &str, identity: &Identity) -> Result<Grant, GrantError> {
+        self.change(|batch, _| {
+            let mut grant = live(batch, which)?;
+            if !grant.identities.remove(identity) {
+                let (id, identity) = (grant.id, identity.clone());
+                return Err(GrantError::NotClaimed { id, identity }.into());
+            }
+            batch
+                .conn
+                .prepare_cached("DELETE FROM grant_identity WHERE issuer = ?1 AND claim = ?2 AND value = ?3")?
+                .execute([identity.issuer(), identity.claim(), identity.value()])?;
+            record(batch, GrantAction::Detach, &grant, About::Identity(identity))?;
             raise(batch)?;
             Ok(grant)
         })
@@ -315,24 +387,41 @@ fn put_server(
             server.as_str(),
             policy.map(PolicyName::as_str)
         ])?;
-    record(batch, GrantAction::Attach, grant, Some((server, policy)))
+    record(batch, GrantAction::Attach, grant, About::Server(server, policy))
+}
+
+/// What of a grant was changed.
+#[derive(Debug, Clone, Copy)]
+enum About<'a> {
+    /// The grant itself.
+    Grant,
+    /// A server, and the policy for it.
+    Server(&'a ServerName, Option<&'a PolicyName>),
+    /// Whose tokens it lets in.
+    Identity(&'a Identity),
 }
 
 fn record(
     batch: &mut Batch<'_>,
     action: GrantAction,
     grant: &Grant,
-    server: Option<(&ServerName, Option<&PolicyName>)>,
+    about: About<'_>,
 ) -> Result<(), Failure> {
+    let (server, policy, identity) = match about {
+        About::Grant => (None, None, None),
+        About::Server(server, policy) => (Some(server), policy, None),
+        About::Identity(identity) => (None, None, Some(identity)),
+    };
     let change = GrantChange {
         action,
+        claim: identity.map(|identity| identity.claim().into()),
         expires: grant.expires.map(|at| Uint53::saturating(micros(at))),
         grant: grant.id.as_str().into(),
+        issuer: identity.map(|identity| identity.issuer().into()),
         label: grant.label.as_str().into(),
-        policy_name: server
-            .and_then(|(_, policy)| policy)
-            .map(|policy| policy.as_str().into()),
-        server: server.map(|(server, _)| server.as_str().into()),
+        policy_name: policy.map(|policy| policy.as_str().into()),
+        server: server.map(|server| server.as_str().into()),
+        value: identity.map(|identity| identity.value().into()),
     };
     batch.append(change.into(), None).map(drop)
 }

@@ -1,5 +1,6 @@
 //! What is known of grants.
 
+use super::identity::Identity;
 use super::name::{GrantLabel, ID_PREFIX, PolicyName};
 use super::token::{PREFIX, TokenHash};
 use super::{GrantError, change::Stop};
@@ -13,7 +14,7 @@ use crate::stats::LedgerSizes;
 use callgate_core::limit::StoreTime;
 use callgate_core::name::{GrantId, ServerName};
 use rusqlite::{Connection, Row};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 /// The name of the generation in `meta`.
@@ -37,6 +38,8 @@ pub struct Grant {
     pub revoked: Option<StoreTime>,
     /// The servers that it may use, and by which policy its calls are judged. Without a policy all are denied.
     pub servers: BTreeMap<ServerName, Option<PolicyName>>,
+    /// Whose OAuth tokens let in as it, beside its own token.
+    pub identities: BTreeSet<Identity>,
 }
 
 impl Grant {
@@ -130,6 +133,7 @@ fn grant_of(conn: &Connection, row: &Row<'_>) -> Result<(Grant, TokenHash), Fail
     let time = |micros: i64| Ok::<_, Failure>(from_micros(unstored(micros)?));
     let grant = Grant {
         servers: servers_of(conn, &id)?,
+        identities: identities_of(conn, &id)?,
         id: GrantId::new(&id).map_err(|_| Failure::Damaged("a grant has no id"))?,
         label: GrantLabel::new(&label).map_err(|_| Failure::Damaged("a grant has no label"))?,
         created: time(row.get(2)?)?,
@@ -152,6 +156,22 @@ fn servers_of(conn: &Connection, id: &str) -> Result<BTreeMap<ServerName, Option
         servers.insert(server, policy);
     }
     Ok(servers)
+}
+
+fn identities_of(conn: &Connection, id: &str) -> Result<BTreeSet<Identity>, Failure> {
+    if schema::version(conn)? == schema::SCHEMA_BEFORE {
+        return Ok(BTreeSet::new());
+    }
+    let mut select =
+        conn.prepare_cached("SELECT issuer, claim, value FROM grant_identity WHERE caller = ?1")?;
+    let mut rows = select.query([id])?;
+    let mut identities = BTreeSet::new();
+    while let Some(row) = rows.next()? {
+        let [issuer, claim, value]: [String; 3] = [row.get(0)?, row.get(1)?, row.get(2)?];
+        let identity = Identity::new(&issuer, &claim, &value);
+        identities.insert(identity.map_err(|_| Failure::Damaged("a grant's subject is none"))?);
+    }
+    Ok(identities)
 }
 
 /// A connection that a gateway keeps open to look at grants and at the ledger's sizes.

@@ -5,8 +5,8 @@ use callgate_core::limit::StoreTime;
 use callgate_core::name::ServerName;
 use callgate_ledger::record::{Body, GrantAction, GrantChange, Kind};
 use callgate_store::{
-    Admission, AdmitRequest, Expiry, Grant, GrantError, GrantLabel, Grants, GrantsSnapshot, Issued, NewGrant,
-    PolicyName, ReadError, Reader, StopReason, Store,
+    Admission, AdmitRequest, Expiry, Grant, GrantError, GrantLabel, Grants, GrantsSnapshot, Identity, Issued,
+    NewGrant, PolicyName, ReadError, Reader, StopReason, Store,
 };
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -406,4 +406,82 @@ fn asking_for_the_generation_takes_microseconds() {
     // Without optimisation, and beside other tests, it is some times what it is in a gate.
     assert!(times[500] < Duration::from_micros(200), "{:?}", times[500]);
     store.close(StopReason::Exit);
+}
+
+const ISSUER: &str = "https://login.example.com";
+
+#[test]
+fn a_subject_lets_in_as_one_grant_until_it_is_detached_or_the_grant_revoked() {
+    let (_outer, dir) = folder();
+    let grants = Grants::of(&dir);
+    let store = Store::open(options(&dir)).unwrap();
+    for label in ["ana", "bo"] {
+        grants.create(new(label, &[])).unwrap();
+    }
+    let ana = Identity::subject(ISSUER, "ana").unwrap();
+    let staff = Identity::new(ISSUER, "groups", "staff").unwrap();
+    let before = store.grants_generation().unwrap();
+    let attached = grants.attach_identity("ana", &ana).unwrap();
+    assert!(attached.identities.contains(&ana));
+    // Again changes nothing; another grant cannot have the same.
+    grants.attach_identity("ana", &ana).unwrap();
+    assert_eq!(store.grants_generation().unwrap(), before + 1);
+    assert!(matches!(
+        grants.attach_identity("bo", &ana),
+        Err(GrantError::Claimed { .. })
+    ));
+    assert!(matches!(
+        grants.detach_identity("bo", &ana),
+        Err(GrantError::NotClaimed { .. })
+    ));
+    grants.attach_identity("ana", &staff).unwrap();
+    let seen = store.grants().unwrap();
+    assert_eq!(
+        seen.grants[0].grant.identities,
+        [ana.clone(), staff.clone()].into()
+    );
+    grants.detach_identity("ana", &staff).unwrap();
+    assert_eq!(grants.show("ana").unwrap().identities, [ana.clone()].into());
+    grants.revoke("ana").unwrap();
+    assert_eq!(
+        grants.attach_identity("bo", &ana).unwrap().identities,
+        [ana].into()
+    );
+    let named: Vec<(GrantAction, Option<String>)> = changes(&dir)
+        .iter()
+        .filter(|change| change.issuer.is_some())
+        .map(|change| {
+            (
+                change.action,
+                change.value.as_ref().map(|value| value.as_str().to_owned()),
+            )
+        })
+        .collect();
+    assert_eq!(
+        named,
+        [
+            (GrantAction::Attach, Some("ana".to_owned())),
+            (GrantAction::Attach, Some("staff".to_owned())),
+            (GrantAction::Detach, Some("staff".to_owned())),
+            (GrantAction::Attach, Some("ana".to_owned())),
+        ]
+    );
+}
+
+#[test]
+fn a_folder_from_before_there_were_subjects_is_taken_over() {
+    let (_outer, dir) = folder();
+    let grants = Grants::of(&dir);
+    grants.create(new("ana", &[])).unwrap();
+    let database = rusqlite::Connection::open(dir.join("callgate.db")).unwrap();
+    database
+        .execute_batch("DROP TABLE grant_identity; PRAGMA user_version = 1;")
+        .unwrap();
+    drop(database);
+    assert!(grants.show("ana").unwrap().identities.is_empty());
+    let ana = Identity::subject(ISSUER, "ana").unwrap();
+    assert_eq!(
+        grants.attach_identity("ana", &ana).unwrap().identities,
+        [ana].into()
+    );
 }

@@ -22,6 +22,7 @@ fn denial(reason: &str) -> Event {
     Event::Denial(Denial {
         args_digest: None,
         grant: "local".into(),
+        issuer: None,
         method: "tools/call".into(),
         policy: None,
         reason: reason.into(),
@@ -29,6 +30,7 @@ fn denial(reason: &str) -> Event {
         server: Some("mail".into()),
         session: None,
         shadow: Vec::new(),
+        subject: None,
         text: None,
         tool: Some("send".into()),
     })

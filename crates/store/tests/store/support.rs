@@ -106,6 +106,7 @@ pub(crate) fn call() -> AdmitRequest {
     AdmitRequest {
         server: ServerName::new("mail").unwrap(),
         grant: GrantId::new("local").unwrap(),
+        holder: None,
         session: None,
         method: "tools/call".into(),
         tool: Some(ToolName::new("send").unwrap()),

@@ -48,6 +48,7 @@ impl Input {
             caller: Caller {
                 grant: GrantId::new(&args.grant).context("--grant")?,
                 label: args.grant.as_str().into(),
+                issuer: None,
                 subject: args.subject.as_deref().map(Into::into),
                 claims: match &args.claims {
                     Some(text) => json(text.as_bytes()).context("--claims")?,

@@ -5,7 +5,9 @@ use anyhow::Context;
 use callgate_console::{segment, view};
 use callgate_core::limit::StoreTime;
 use callgate_core::name::{GrantId, ServerName};
-use callgate_store::{Expiry, Grant, GrantLabel, Grants, NewGrant, PolicyName, Reader, SystemClock};
+use callgate_store::{
+    Expiry, Grant, GrantLabel, Grants, Identity, NewGrant, PolicyName, Reader, SystemClock,
+};
 use http::Method;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -121,6 +123,28 @@ impl Desk {
         }
     }
 
+    pub(super) fn attach_identity(&self, which: &str, identity: &Identity) -> anyhow::Result<Grant> {
+        match self {
+            Self::Folder { grants, .. } => Ok(grants.attach_identity(which, identity)?),
+            Self::Gateway(gateway) => read(&gateway.tell(
+                Method::POST,
+                &format!("{}/identities/attach", path(which)),
+                Some(&shown(identity)),
+            )?),
+        }
+    }
+
+    pub(super) fn detach_identity(&self, which: &str, identity: &Identity) -> anyhow::Result<Grant> {
+        match self {
+            Self::Folder { grants, .. } => Ok(grants.detach_identity(which, identity)?),
+            Self::Gateway(gateway) => read(&gateway.tell(
+                Method::POST,
+                &format!("{}/identities/detach", path(which)),
+                Some(&shown(identity)),
+            )?),
+        }
+    }
+
     pub(super) fn detach(&self, which: &str, server: &ServerName) -> anyhow::Result<Grant> {
         match self {
             Self::Folder { grants, .. } => Ok(grants.detach(which, server)?),
@@ -135,6 +159,15 @@ impl From<callgate_store::Issued> for Issued {
             token: issued.token.reveal().to_owned(),
             grant: issued.grant,
         }
+    }
+}
+
+/// Whom a grant lets in, as the admin API shows it.
+pub(super) fn shown(identity: &Identity) -> view::Identity {
+    view::Identity {
+        issuer: identity.issuer().to_owned(),
+        claim: identity.claim().to_owned(),
+        value: identity.value().to_owned(),
     }
 }
 
@@ -162,6 +195,10 @@ fn read(grant: &view::Grant) -> anyhow::Result<Grant> {
         let policy = policy.as_deref().map(PolicyName::new).transpose().context(ODD)?;
         servers.insert(ServerName::new(server).context(ODD)?, policy);
     }
+    let mut identities = std::collections::BTreeSet::new();
+    for identity in &grant.lets_in {
+        identities.insert(Identity::new(&identity.issuer, &identity.claim, &identity.value).context(ODD)?);
+    }
     Ok(Grant {
         id: GrantId::new(&grant.grant).context(ODD)?,
         label: GrantLabel::new(&grant.label).context(ODD)?,
@@ -169,5 +206,6 @@ fn read(grant: &view::Grant) -> anyhow::Result<Grant> {
         expires: grant.expires_us.map(time),
         revoked: grant.revoked_us.map(time),
         servers,
+        identities,
     })
 }

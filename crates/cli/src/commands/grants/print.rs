@@ -4,7 +4,7 @@ use super::super::ledger::Out;
 use super::super::ledger::time::Micros;
 use callgate_core::limit::StoreTime;
 use callgate_core::name::ServerName;
-use callgate_store::{Grant, PolicyName};
+use callgate_store::{Grant, Identity, PolicyName};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -19,8 +19,28 @@ pub(super) struct Shown<'g> {
     expires_us: Option<u64>,
     revoked_us: Option<u64>,
     servers: BTreeMap<&'g str, Option<&'g str>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lets_in: Vec<ShownIdentity<'g>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<&'g str>,
+}
+
+/// Whose OAuth tokens let in as a grant.
+#[derive(Debug, Serialize)]
+struct ShownIdentity<'g> {
+    issuer: &'g str,
+    claim: &'g str,
+    value: &'g str,
+}
+
+impl<'g> ShownIdentity<'g> {
+    fn of(identity: &'g Identity) -> Self {
+        Self {
+            issuer: identity.issuer(),
+            claim: identity.claim(),
+            value: identity.value(),
+        }
+    }
 }
 
 impl<'g> Shown<'g> {
@@ -40,6 +60,7 @@ impl<'g> Shown<'g> {
             servers: servers
                 .map(|(server, policy)| (server.as_str(), policy.as_ref().map(PolicyName::as_str)))
                 .collect(),
+            lets_in: grant.identities.iter().map(ShownIdentity::of).collect(),
             token: None,
         }
     }
@@ -144,6 +165,14 @@ pub(super) fn detached(grant: &Grant, server: &ServerName) -> String {
     format!("the {} may not use {server} any more", named(grant))
 }
 
+pub(super) fn lets_in(grant: &Grant, identity: &Identity) -> String {
+    format!("the {} lets in {identity}", named(grant))
+}
+
+pub(super) fn lets_in_no_more(grant: &Grant, identity: &Identity) -> String {
+    format!("the {} does not let in {identity} any more", named(grant))
+}
+
 /// In place of an empty list, where there are `all` grants with the revoked ones.
 pub(super) const fn none(all: usize) -> &'static str {
     match all {
@@ -217,6 +246,10 @@ pub(super) fn show(grant: &Grant, now: StoreTime, json: bool, out: &mut Out) -> 
     for (index, server) in lines.iter().enumerate() {
         let title = if index == 0 { "servers" } else { "" };
         out.line(&format!("{title:<7}  {server}"))?;
+    }
+    for (index, identity) in grant.identities.iter().enumerate() {
+        let title = if index == 0 { "lets in" } else { "" };
+        out.line(&format!("{title:<7}  {identity}"))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -85,6 +85,10 @@ impl Line {
                 line.who = optional(body.grant.as_ref().or(body.address.as_ref()));
                 line.tool = optional(body.server.as_ref());
                 line.why = body.reason.to_string();
+                if let (Some(subject), Some(issuer)) = (&body.subject, &body.issuer) {
+                    let [subject, issuer] = [subject, issuer].map(|text| clean(text.as_str()));
+                    line.why.push_str(&format!(" ({subject} of {issuer})"));
+                }
             }
             Body::Drop(body) => {
                 line.verdict = Verdict::Refused("dropped");
@@ -226,6 +230,10 @@ impl Line {
         if let Some(policy) = &body.policy_name {
             self.why
                 .push_str(&format!(", under policy {}", clean(policy.as_str())));
+        }
+        if let (Some(claim), Some(value), Some(issuer)) = (&body.claim, &body.value, &body.issuer) {
+            let [claim, value, issuer] = [claim, value, issuer].map(|text| clean(text.as_str()));
+            self.why.push_str(&format!(", {claim} {value} of {issuer}"));
         }
         if let Some(expires) = body.expires {
             self.why.push_str(&format!(", until {}", Micros(expires.get())));

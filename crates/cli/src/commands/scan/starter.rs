@@ -277,6 +277,7 @@ mod tests {
         let caller = callgate_core::call::Caller {
             grant: callgate_core::name::GrantId::new("g").unwrap(),
             label: "g".into(),
+            issuer: None,
             subject: None,
             claims: callgate_core::json::Json::Null,
         };

@@ -329,6 +329,7 @@ fn caller(node: Option<&Node>, findings: &mut Findings) -> Option<Caller> {
         Some(Caller {
             grant: GrantId::new(grant).ok()?,
             label: grant.into(),
+            issuer: None,
             subject: None,
             claims: Json::Null,
         })

@@ -83,6 +83,11 @@ async fn post(session: &Arc<Session>, passage: Passage) {
                         .fail_unsent(&key, "the server could not be reached, so the call has not run")
                         .await;
                 }
+                SendError::NoCredentials(cause) => {
+                    session
+                        .fail_unsent_for(&key, Reason::UpstreamAuth, &cause.to_string())
+                        .await;
+                }
                 SendError::Broke(_) => session.fail(&key, Reason::UpstreamUnreachable, BROKE_OFF).await,
             }
         }

@@ -139,6 +139,15 @@ async fn post(session: &Arc<Session>, passage: Passage) {
             }
             return;
         }
+        Ok(Err(SendError::NoCredentials(cause))) => {
+            tracing::warn!(server = %session.gate().server, %cause, "a message was not sent");
+            if let Some(key) = &key {
+                session
+                    .fail_unsent_for(key, Reason::UpstreamAuth, &cause.to_string())
+                    .await;
+            }
+            return;
+        }
         Ok(Err(SendError::Broke(cause))) => {
             tracing::warn!(server = %session.gate().server, %cause, "the server did not take a message");
             Some((Reason::UpstreamUnreachable, BROKE_OFF.to_owned()))

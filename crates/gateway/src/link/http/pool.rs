@@ -1,6 +1,7 @@
 //! Connections to a server, each driven by the task whose exchange it carries: an answer is read where it is
 //! waited for, without a hop to a task of the connection's own.
 
+use super::credentials::NoCredentials;
 use crate::workers::PerWorker;
 use bytes::Bytes;
 use http::header::HeaderMap;
@@ -39,6 +40,9 @@ pub(super) enum SendError {
     /// Not one byte of it has left.
     #[error("no connection could be made: {0}")]
     Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It was not sent, as there are no credentials for the server.
+    #[error(transparent)]
+    NoCredentials(#[from] NoCredentials),
     /// Some of it may have left.
     #[error("the connection broke: {0}")]
     Broke(#[source] hyper::Error),

@@ -65,7 +65,7 @@ impl House {
 
     fn sender<'a>(&'a self, session: Option<&'a SessionId>) -> Sender<'a> {
         Sender {
-            grant: &self.caller.grant,
+            caller: &self.caller,
             session,
         }
     }

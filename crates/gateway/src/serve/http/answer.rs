@@ -3,14 +3,15 @@
 use crate::sink::{End, Outbound};
 use bytes::Bytes;
 use callgate_wire::sse::write_data;
-use futures_util::stream::{self, Stream};
+use futures_util::stream::{self, Stream, StreamExt as _};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
-use http_body_util::{BodyExt, Either, Full, StreamBody, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt, BodyStream, Either, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::Frame;
 use std::convert::Infallible;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 /// How often a stream without messages shows that it is alive.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -173,6 +174,17 @@ impl<H> Feed<H> {
             }
         }
     }
+}
+
+/// The same response; one that is a stream ends then.
+pub(super) fn ending_at(response: Response<Body>, end: Instant) -> Response<Body> {
+    response.map(|body| match body {
+        Either::Left(whole) => Either::Left(whole),
+        Either::Right(stream) => {
+            let frames = BodyStream::new(stream).take_until(tokio::time::sleep_until(end));
+            Either::Right(StreamBody::new(frames).boxed_unsync())
+        }
+    })
 }
 
 /// A comment, by which a stream without messages shows that it is alive.

@@ -7,6 +7,7 @@
 mod all;
 mod census;
 mod change;
+mod guests;
 mod inspect;
 
 pub use change::Change;
@@ -17,6 +18,7 @@ use super::listen::Whence;
 use super::sessions::{Children, Sessions, Upstream};
 use crate::gate::{Gate, Grants, PolicySlot};
 use crate::health::Breaker;
+use crate::oauth::{Holder, OAuth, Rejected};
 use crate::recorder::Recorder;
 use crate::settings::Settings;
 use crate::tasks::Tasks;
@@ -25,8 +27,9 @@ use callgate_core::call::Caller;
 use callgate_core::json::Json;
 use callgate_core::limit::StoreTime;
 use callgate_core::name::{GrantId, ServerName};
-use callgate_store::{StoreError, TokenHash};
+use callgate_store::{Identity, StoreError, TokenHash};
 use futures_util::future::BoxFuture;
+use guests::{Guests, Identities};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -65,6 +68,8 @@ pub struct Granted {
     pub expires: Option<StoreTime>,
     /// The servers that it may use, each under a policy.
     pub servers: Access,
+    /// Whose OAuth tokens let in as it too.
+    pub identities: Vec<Identity>,
 }
 
 /// Servers and what their calls are judged by.
@@ -105,6 +110,8 @@ pub struct Team {
     failures: Mutex<HashMap<Whence, Failures>>,
     /// Held while the store's grants are read: those who want the same wait for it, and find it done.
     reading: tokio::sync::Mutex<()>,
+    /// Whose access tokens are accepted, where any are.
+    oauth: Option<Arc<OAuth>>,
     this: Weak<Self>,
 }
 
@@ -124,14 +131,19 @@ struct Behind {
 struct Tokens {
     members: HashMap<TokenHash, Arc<Member>>,
     revoked: HashMap<TokenHash, GrantId>,
+    identities: Identities,
 }
 
 /// One caller, for as long as its token lets it in.
 #[derive(Debug)]
-struct Member {
+pub(super) struct Member {
     caller: Caller,
-    /// None for callers on this machine.
+    /// None for callers on this machine, and for those with an OAuth token.
     token: Option<TokenHash>,
+    /// Whose OAuth token it came with.
+    holder: Option<Arc<Holder>>,
+    /// The tasks of that subject alone, in place of those of its grant.
+    tasks: Option<Arc<guests::OwnTasks>>,
     state: Mutex<MemberState>,
 }
 
@@ -147,6 +159,8 @@ struct MemberState {
     changes: u64,
     /// All servers as one, and as of which change.
     all: Option<(u64, Arc<Aggregates>)>,
+    /// Those who are let in as it by an OAuth token.
+    guests: Guests,
 }
 
 /// A caller's sessions with a server.
@@ -173,6 +187,7 @@ impl Team {
         source: Box<dyn Source>,
         recorder: Recorder,
         settings: Settings,
+        oauth: Option<Arc<OAuth>>,
     ) -> Result<Arc<Self>, StoreError> {
         let roll = source.roll()?;
         let servers: Servers = servers
@@ -187,6 +202,7 @@ impl Team {
             source: ArcSwap::from_pointee(source),
             local: Arc::new(Member::new(local.0, None)),
             local_access: ArcSwap::from_pointee(local.1),
+            oauth,
             tokens: ArcSwap::default(),
             members: Mutex::default(),
             generation: AtomicU64::new(0),
@@ -224,23 +240,19 @@ impl Team {
         });
     }
 
-    /// The sessions of the caller that a token names, with a server by name.
-    pub(super) fn enter(
-        &self,
-        server: &str,
-        token: Option<&str>,
-        peer: Whence,
-    ) -> Result<Arc<Sessions>, Denied> {
-        let member = self.member(token, peer)?;
-        let mut state = self.let_in(&member, peer)?;
+    /// The sessions of a caller with a server by name.
+    pub(super) fn enter(&self, member: &Member, server: &str, peer: Whence) -> Result<Arc<Sessions>, Denied> {
+        let mut state = self.let_in(member, peer)?;
         // What there is not, and what this grant may not use, must not be told apart.
         let no_server = || {
             let grant = Some(&member.caller.grant);
-            self.recorder.auth_failure(None, grant, peer, "no_server");
+            let holder = member.holder.as_deref();
+            self.recorder
+                .auth_failure_of(holder, None, grant, peer, "no_server");
             Denied::NoServer
         };
         let name = ServerName::new(server).map_err(|_| no_server())?;
-        self.mount(&member, &mut state, &name).ok_or_else(no_server)
+        self.mount(member, &mut state, &name).ok_or_else(no_server)
     }
 
     /// What a member has here, unless its time is over.
@@ -251,7 +263,7 @@ impl Team {
             .is_some_and(|expires| expires <= self.recorder.store().now());
         if is_over {
             drop(state);
-            return Err(self.failed(peer, Some(&member.caller.grant)));
+            return Err(self.failed_of(member.holder.as_deref(), peer, Some(&member.caller.grant)));
         }
         Ok(state)
     }
@@ -273,7 +285,11 @@ impl Team {
         .under(Weak::clone(&self.this) as Weak<dyn Grants>);
         // A child is the caller's own, and so are its tasks, and what its failures cost.
         if !matches!(behind.upstream, Upstream::Command(_)) {
-            gate = gate.sharing(Arc::clone(&behind.health), Arc::clone(&behind.tasks));
+            let tasks = match &member.tasks {
+                Some(own) => own.at(name),
+                None => Arc::clone(&behind.tasks),
+            };
+            gate = gate.sharing(Arc::clone(&behind.health), tasks);
         }
         let sessions = Sessions::new(Arc::new(gate), behind.upstream.clone(), self.children.clone());
         let mount = Mount {
@@ -284,7 +300,8 @@ impl Team {
         Some(sessions)
     }
 
-    fn member(&self, token: Option<&str>, peer: Whence) -> Result<Arc<Member>, Denied> {
+    /// The caller that a token names.
+    pub(super) fn by_token(&self, token: Option<&str>, peer: Whence) -> Result<Arc<Member>, Denied> {
         let tokens = self.tokens.load();
         match token {
             Some(token) => {
@@ -299,17 +316,23 @@ impl Team {
 
     /// Counts and records a request that was not let in, with the grant whose token it had.
     fn failed(&self, peer: Whence, grant: Option<&GrantId>) -> Denied {
-        let denied = self.count_failure(peer);
-        let reason = match (&denied, grant) {
-            (_, Some(_)) => "grant_ended",
-            (Denied::Slow, None) => "too_many_failures",
-            (Denied::Token | Denied::NoServer, None) => "token",
-        };
-        self.recorder.auth_failure(None, grant, peer, reason);
-        denied
+        self.failed_of(None, peer, grant)
     }
 
-    fn count_failure(&self, peer: Whence) -> Denied {
+    /// The same, of a request whose OAuth token was good.
+    fn failed_of(&self, holder: Option<&Holder>, peer: Whence, grant: Option<&GrantId>) -> Denied {
+        let slow = self.count_failure(peer);
+        let reason = match (slow, grant) {
+            (_, Some(_)) => "grant_ended",
+            (true, None) => "too_many_failures",
+            (false, None) => "token",
+        };
+        self.recorder.auth_failure_of(holder, None, grant, peer, reason);
+        if slow { Denied::Slow } else { Denied::Token }
+    }
+
+    /// Counts a failure; true where the address has had too many.
+    fn count_failure(&self, peer: Whence) -> bool {
         let now = Instant::now();
         let is_over = |failures: &Failures| now.duration_since(failures.since) >= FAILURES_PERIOD;
         let mut all = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
@@ -317,18 +340,14 @@ impl Team {
             all.retain(|_, failures| !is_over(failures));
         }
         if all.len() >= ADDRESSES_MAX && !all.contains_key(&peer) {
-            return Denied::Slow;
+            return true;
         }
         let failures = all.entry(peer).or_insert(Failures { since: now, count: 0 });
         if is_over(failures) {
             *failures = Failures { since: now, count: 0 };
         }
         failures.count = failures.count.saturating_add(1);
-        if failures.count > FAILURES_MAX {
-            Denied::Slow
-        } else {
-            Denied::Token
-        }
+        failures.count > FAILURES_MAX
     }
 
     /// Records a request that was not let in.
@@ -346,6 +365,7 @@ impl Team {
         let mut tokens = Tokens {
             members: HashMap::with_capacity(roll.grants.len()),
             revoked: roll.revoked,
+            identities: Identities::default(),
         };
         for granted in roll.grants {
             // What came in by another token than the one in force ends, as that of a grant that is gone.
@@ -359,12 +379,13 @@ impl Team {
                     let caller = caller(granted.id.clone(), granted.label);
                     Arc::new(Member::new(caller, Some(granted.token)))
                 });
-            member.put(granted.servers, granted.expires, &servers);
+            member.put(&granted.servers, granted.expires, &servers);
+            tokens.identities.add(granted.identities, &member);
             tokens.members.insert(granted.token, Arc::clone(&member));
             members.insert(granted.id, member);
         }
         for (id, gone) in before {
-            gone.put(Access::new(), None, &servers);
+            gone.put(&Access::new(), None, &servers);
             if !members.contains_key(&id) {
                 for behind in servers.values() {
                     behind.tasks.forget(&id);
@@ -376,8 +397,14 @@ impl Team {
             0 => Access::clone(&self.local_access.load()),
             _ => Access::new(),
         };
-        self.local.put(local, None, &servers);
-        self.tokens.store(Arc::new(tokens));
+        self.local.put(&local, None, &servers);
+        let tokens = Arc::new(tokens);
+        self.tokens.store(Arc::clone(&tokens));
+        // After what is looked up has changed, and before the state counts as in force: who was found by what was
+        // there before is ended here, and whoever comes later finds what is there now.
+        for member in members.values() {
+            member.end_strangers(&tokens.identities);
+        }
         self.generation.store(roll.generation, Ordering::Release);
     }
 
@@ -413,6 +440,7 @@ impl Team {
         members
             .values()
             .chain(std::iter::once(&self.local))
+            .flat_map(Member::family)
             .flat_map(|member| member.state().sessions())
             .collect()
     }
@@ -464,6 +492,8 @@ impl Member {
         Self {
             caller,
             token,
+            holder: None,
+            tasks: None,
             state: Mutex::default(),
         }
     }
@@ -471,19 +501,26 @@ impl Member {
     fn state(&self) -> MutexGuard<'_, MemberState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Itself and its guests.
+    fn family(self: &Arc<Self>) -> Vec<Arc<Self>> {
+        let guests = self.state().guests.all();
+        std::iter::once(Arc::clone(self)).chain(guests).collect()
+    }
 }
 
 fn caller(grant: GrantId, label: Arc<str>) -> Caller {
     Caller {
         grant,
         label,
+        issuer: None,
         subject: None,
         claims: Json::Null,
     }
 }
 
 /// Why a request does not come in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Denied {
     /// It has no token that is valid.
     Token,
@@ -491,4 +528,12 @@ pub(super) enum Denied {
     Slow,
     /// There is no such server, or this caller may not use it.
     NoServer,
+    /// Its OAuth token is not accepted.
+    Jwt(Rejected),
+    /// Its OAuth token is good, and no grant lets its holder in.
+    NoGrant,
+    /// Several grants would.
+    SeveralGrants,
+    /// A token stands in its URL.
+    TokenInUrl,
 }

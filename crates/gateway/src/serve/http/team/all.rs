@@ -1,19 +1,18 @@
 //! A caller's way to all of its servers as one.
 
 use super::super::listen::Whence;
-use super::{Aggregates, Denied, Mounts, Team};
+use super::{Aggregates, Denied, Member, Mounts, Team};
 use callgate_core::name::ServerName;
 use std::sync::{Arc, PoisonError};
 
 impl Team {
-    /// The sessions of the caller that a token names, with all of its servers.
+    /// The sessions of a caller with all of its servers.
     pub(in crate::serve::http) fn enter_all(
         &self,
-        token: Option<&str>,
+        member: &Member,
         peer: Whence,
     ) -> Result<Arc<Aggregates>, Denied> {
-        let member = self.member(token, peer)?;
-        let mut state = self.let_in(&member, peer)?;
+        let mut state = self.let_in(member, peer)?;
         if let Some((seen, all)) = &state.all
             && *seen == state.changes
         {
@@ -22,7 +21,7 @@ impl Team {
         let names: Vec<ServerName> = state.access.keys().cloned().collect();
         let mut mounts = Mounts::new();
         for name in names {
-            if let Some(mount) = self.mount(&member, &mut state, &name) {
+            if let Some(mount) = self.mount(member, &mut state, &name) {
                 mounts.insert(name, mount);
             }
         }
@@ -44,6 +43,7 @@ impl Team {
         members
             .values()
             .chain(std::iter::once(&self.local))
+            .flat_map(Member::family)
             .filter_map(|member| member.state().all.as_ref().map(|(_, all)| Arc::clone(all)))
             .collect()
     }

@@ -52,7 +52,7 @@ impl Team {
             };
             servers.insert(name.clone(), census);
         }
-        for member in members.iter().chain([&self.local]) {
+        for member in members.iter().chain([&self.local]).flat_map(Member::family) {
             for (name, mount) in &member.state().mounts {
                 let Some((server, behind)) = servers.get_mut(name).zip(current.get(name)) else {
                     continue;

@@ -110,7 +110,7 @@ impl MemberState {
 impl Member {
     /// Puts a right in force: open sessions are judged by the policies that it names, and those with servers
     /// that it does not name end.
-    pub(super) fn put(&self, access: Access, expires: Option<StoreTime>, servers: &Arc<Servers>) {
+    pub(super) fn put(&self, access: &Access, expires: Option<StoreTime>, servers: &Arc<Servers>) {
         let mut state = self.state();
         state.expires = expires;
         if !Arc::ptr_eq(&state.servers, servers) || !state.access.keys().eq(access.keys()) {
@@ -150,12 +150,20 @@ impl Member {
         let all = state.all.take_if(|_| access.is_empty());
         let shrunk = state.all.as_ref().filter(|_| state.mounts.len() < before);
         let shrunk = shrunk.map(|(_, all)| (Arc::clone(all), state.by_name()));
-        state.access = access;
+        let guests = if access.is_empty() {
+            state.guests.take_all()
+        } else {
+            state.guests.all()
+        };
+        state.access.clone_from(access);
         drop(state);
         if let Some((open, left)) = shrunk {
             open.put(left);
         }
         end_all(gone, all.map(|(_, all)| all));
+        for guest in guests {
+            guest.put(access, expires, servers);
+        }
     }
 
     /// Ends its sessions.
@@ -163,10 +171,14 @@ impl Member {
         let mut state = self.state();
         let gone = state.sessions();
         let all = state.all.take();
+        let guests = state.guests.all();
         state.mounts.clear();
         state.leaving.clear();
         drop(state);
         end_all(gone, all.map(|(_, all)| all));
+        for guest in guests {
+            guest.end();
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::listen::Whence;
 use super::super::sessions::Upstream;
-use super::{Denied, Team};
+use super::Team;
 use crate::gate::Grants as _;
 use crate::metrics::ServerCensus;
 use callgate_core::name::ServerName;
@@ -124,9 +124,10 @@ impl Team {
     /// Counts and records a request to the admin API without its token.
     pub fn admin_refused(&self, peer: Whence) -> Failed {
         self.record_failure(peer, "admin_token");
-        match self.count_failure(peer) {
-            Denied::Slow => Failed::TooMany,
-            Denied::Token | Denied::NoServer => Failed::Token,
+        if self.count_failure(peer) {
+            Failed::TooMany
+        } else {
+            Failed::Token
         }
     }
 
