@@ -57,4 +57,6 @@ mod team;
 #[cfg(test)]
 mod team_changes;
 #[cfg(test)]
+mod team_workflows;
+#[cfg(test)]
 mod tls;
