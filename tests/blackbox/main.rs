@@ -31,6 +31,8 @@ mod misbehaving_clients;
 #[cfg(test)]
 mod misbehaving_servers;
 #[cfg(test)]
+mod modern_clients;
+#[cfg(test)]
 mod packaging;
 #[cfg(test)]
 mod real_servers;
