@@ -17,6 +17,8 @@ mod chaos;
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
+mod fidelity;
+#[cfg(test)]
 mod http;
 #[cfg(test)]
 mod judged_is_forwarded;
