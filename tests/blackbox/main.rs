@@ -59,7 +59,11 @@ mod support;
 #[cfg(test)]
 mod team;
 #[cfg(test)]
+mod team_attacks;
+#[cfg(test)]
 mod team_changes;
+#[cfg(test)]
+mod team_floods;
 #[cfg(test)]
 mod team_workflows;
 #[cfg(test)]

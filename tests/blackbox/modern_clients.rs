@@ -93,9 +93,10 @@ fn without_progress(seen: &[Value]) -> Vec<Value> {
     let mut seen = seen.to_vec();
     for step in &mut seen {
         let told = &mut step["saw"];
-        let calls = match told {
-            Value::Array(calls) => calls.iter_mut().collect(),
-            one => vec![one],
+        let calls = if told.is_array() {
+            told.as_array_mut().unwrap().iter_mut().collect()
+        } else {
+            vec![told]
         };
         for call in calls {
             if let Some(call) = call.as_object_mut() {

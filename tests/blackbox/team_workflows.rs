@@ -77,7 +77,7 @@ fn execute(client: &mut Http, arguments: Value) -> Answer {
     client.call("workflow_execute", arguments)
 }
 
-fn interact(client: &mut Http, id: &Value, action: &str, name: &str, input: Value) -> Answer {
+fn interact(client: &mut Http, id: &Value, action: &str, name: &str, input: &Value) -> Answer {
     let arguments = json!({"action": action, "executionId": id, "name": name, "input": input});
     client.call("workflow_interact", arguments)
 }
@@ -96,34 +96,7 @@ fn the_real_mistral_server_works_in_all_its_modes_under_two_grants_at_once() {
     let team = stage.serve();
     let [mut operator, mut agent] = tokens.each_ref().map(|token| team.begun("mistral", token));
 
-    // Start and wait, to the end and not.
-    let started = execute(
-        &mut operator,
-        json!({"workflowIdentifier": "echo", "input": {"n": 1}}),
-    );
-    assert_eq!(
-        started.result()["structuredContent"]["sync"],
-        false,
-        "{}",
-        started.raw
-    );
-    let waited = json!({"workflowIdentifier": "slow", "input": {"seconds": 0.5}, "waitForResult": true, "timeoutSeconds": 20});
-    let waited = execute(&mut operator, waited);
-    assert_eq!(
-        waited.result()["structuredContent"]["result"],
-        json!({"slept": 0.5}),
-        "{}",
-        waited.raw
-    );
-    let early = json!({"workflowIdentifier": "slow", "input": {"seconds": 60}, "waitForResult": true, "timeoutSeconds": 1});
-    let early = execute(&mut operator, early);
-    assert_eq!(
-        early.result()["structuredContent"]["status"],
-        "RUNNING",
-        "{}",
-        early.raw
-    );
-
+    starts_and_waits(&mut operator);
     // Poll, query, update and signal one that waits for a human.
     let approval = execute(
         &mut operator,
@@ -131,7 +104,7 @@ fn the_real_mistral_server_works_in_all_its_modes_under_two_grants_at_once() {
     );
     let id = approval.result()["structuredContent"]["execution_id"].clone();
     assert_eq!(status_of(&mut operator, &id)["status"], "RUNNING");
-    let asked = interact(&mut operator, &id, "query", "status", json!({}));
+    let asked = interact(&mut operator, &id, "query", "status", &json!({}));
     assert_eq!(
         asked.result()["structuredContent"]["result"]["waiting_for"],
         "approve",
@@ -143,7 +116,7 @@ fn the_real_mistral_server_works_in_all_its_modes_under_two_grants_at_once() {
         &id,
         "update",
         "set_priority",
-        json!({"priority": 3}),
+        &json!({"priority": 3}),
     );
     assert_eq!(
         updated.result()["structuredContent"]["result"],
@@ -152,41 +125,8 @@ fn the_real_mistral_server_works_in_all_its_modes_under_two_grants_at_once() {
         updated.raw
     );
 
-    // The agent sees the same run through a policy of its own: it may look, and no more.
-    assert_eq!(status_of(&mut agent, &id)["status"], "RUNNING");
-    let asked = interact(&mut agent, &id, "query", "status", json!({}));
-    assert_eq!(
-        asked.result()["structuredContent"]["result"]["state"]["priority"],
-        3,
-        "{}",
-        asked.raw
-    );
-    let before = done_at_backend(&stage);
-    for action in ["signal", "update", "Query", "cancel"] {
-        let denied = interact(&mut agent, &id, action, "approve", json!({"ok": true}));
-        assert!(denied.is_denied(), "{action}: {}", denied.raw);
-    }
-    let denied = execute(
-        &mut agent,
-        json!({"workflowIdentifier": "approval", "executionId": "agent-run-1"}),
-    );
-    assert!(
-        denied.text().contains("report and translate only"),
-        "{}",
-        denied.raw
-    );
-    // So it is with what the seed pages ask of an operator.
-    for tool in ["workflow_execute", "workflow_interact"] {
-        let denied = operator.call(tool, json!({"input": {}}));
-        assert_eq!(denied.reason(), Some("arguments_invalid"), "{}", denied.raw);
-    }
-    assert_eq!(
-        done_at_backend(&stage),
-        before,
-        "a denied call has reached the backend"
-    );
-
-    let signalled = interact(&mut operator, &id, "signal", "approve", json!({"ok": true}));
+    is_held_to_its_policy(&stage, &mut agent, &mut operator, &id);
+    let signalled = interact(&mut operator, &id, "signal", "approve", &json!({"ok": true}));
     assert!(!signalled.is_tool_error(), "{}", signalled.raw);
     let status = until("the workflow has ended", || {
         let status = status_of(&mut operator, &id);
@@ -209,21 +149,86 @@ fn the_real_mistral_server_works_in_all_its_modes_under_two_grants_at_once() {
     assert_mistral_is_recorded(&stage);
 }
 
+/// Starts workflows, and waits for them to the end and not.
+#[track_caller]
+fn starts_and_waits(operator: &mut Http) {
+    let started = execute(operator, json!({"workflowIdentifier": "echo", "input": {"n": 1}}));
+    assert_eq!(
+        started.result()["structuredContent"]["sync"],
+        false,
+        "{}",
+        started.raw
+    );
+    let waited = json!({"workflowIdentifier": "slow", "input": {"seconds": 0.5}, "waitForResult": true, "timeoutSeconds": 20});
+    let waited = execute(operator, waited);
+    assert_eq!(
+        waited.result()["structuredContent"]["result"],
+        json!({"slept": 0.5}),
+        "{}",
+        waited.raw
+    );
+    let early = json!({"workflowIdentifier": "slow", "input": {"seconds": 60}, "waitForResult": true, "timeoutSeconds": 1});
+    let early = execute(operator, early);
+    assert_eq!(
+        early.result()["structuredContent"]["status"],
+        "RUNNING",
+        "{}",
+        early.raw
+    );
+}
+
+/// The agent sees the run of another through a policy of its own: it may look, and no more.
+#[track_caller]
+fn is_held_to_its_policy(stage: &Stage, agent: &mut Http, operator: &mut Http, id: &Value) {
+    assert_eq!(status_of(agent, id)["status"], "RUNNING");
+    let asked = interact(agent, id, "query", "status", &json!({}));
+    assert_eq!(
+        asked.result()["structuredContent"]["result"]["state"]["priority"],
+        3,
+        "{}",
+        asked.raw
+    );
+    let before = done_at_backend(stage);
+    for action in ["signal", "update", "Query", "cancel"] {
+        let denied = interact(agent, id, action, "approve", &json!({"ok": true}));
+        assert!(denied.is_denied(), "{action}: {}", denied.raw);
+    }
+    let denied = execute(
+        agent,
+        json!({"workflowIdentifier": "approval", "executionId": "agent-run-1"}),
+    );
+    assert!(
+        denied.text().contains("report and translate only"),
+        "{}",
+        denied.raw
+    );
+    // So it is with what the seed pages ask of an operator.
+    for tool in ["workflow_execute", "workflow_interact"] {
+        let denied = operator.call(tool, json!({"input": {}}));
+        assert_eq!(denied.reason(), Some("arguments_invalid"), "{}", denied.raw);
+    }
+    assert_eq!(
+        done_at_backend(stage),
+        before,
+        "a denied call has reached the backend"
+    );
+}
+
 /// The operator's eleventh look is refused by the seed page's limit; the agent's own limit knows nothing of it.
 #[track_caller]
 fn assert_limits_are_each_callers_own(operator: &mut Http, agent: &mut Http, id: &Value) {
     // The workflow has ended, so each of these fails at the backend, and counts.
     for number in 0..7 {
-        let answer = interact(operator, id, "query", "status", json!({}));
+        let answer = interact(operator, id, "query", "status", &json!({}));
         assert!(
             answer.is_tool_error() && answer.reason().is_none(),
             "{number}: {}",
             answer.raw
         );
     }
-    let eleventh = interact(operator, id, "query", "status", json!({}));
+    let eleventh = interact(operator, id, "query", "status", &json!({}));
     assert_eq!(eleventh.reason(), Some("rate_limited"), "{}", eleventh.raw);
-    let own = interact(agent, id, "query", "status", json!({}));
+    let own = interact(agent, id, "query", "status", &json!({}));
     assert_eq!(own.reason(), None, "{}", own.raw);
 }
 
@@ -350,9 +355,12 @@ fn what_conductor_answers_in_place_of_mcp_is_told_recorded_and_ends_no_session()
         let answers: Vec<Value> = batch
             .messages()
             .into_iter()
-            .flat_map(|answer| match answer.json {
-                Value::Array(answers) => answers,
-                one => vec![one],
+            .flat_map(|answer| {
+                answer
+                    .json
+                    .as_array()
+                    .cloned()
+                    .unwrap_or_else(|| vec![answer.json])
             })
             .collect();
         let of = |id: &str| answers.iter().find(|answer| answer["id"] == id).unwrap();
