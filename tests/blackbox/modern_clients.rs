@@ -161,9 +161,42 @@ fn both_sdks_of_2026_07_28_see_the_reference_server_through_the_gate_as_it_is() 
                 assert_as_alone(sdk, "serve", &alone, &through);
                 drop(team);
                 assert_recorded(&stage.room);
+
+                assert_as_alone_among_all(sdk, url, &alone);
             });
         }
     });
+}
+
+/// Among all servers of a grant, the reference server's own are called by its name, and answer as they do alone.
+#[track_caller]
+fn assert_as_alone_among_all(sdk: Sdk, url: &str, alone: &[Value]) {
+    let mut stage = Stage::new();
+    stage.config["servers"]["reference"] = json!({"url": url});
+    let ana = stage.grant("ana", &["mail=open", "reference=open"]);
+    let team = stage.serve();
+    let named = script()
+        .to_string()
+        .replace("\"test_", "\"reference__test_")
+        .replace("\"test://", "\"mcp+reference:test://");
+    let named: Value = serde_json::from_str(&named).unwrap();
+    let through = done(sdk, &[format!("{}/mcp", team.url).into()], &ana, &named);
+    let listed = through[1]["saw"].as_array().unwrap();
+    for tool in alone[1]["saw"].as_array().unwrap() {
+        let tool = format!("reference__{}", tool.as_str().unwrap());
+        assert!(listed.contains(&tool.clone().into()), "{sdk:?}: {tool}");
+    }
+    assert!(listed.contains(&"mail__echo".into()), "{sdk:?}: {listed:?}");
+    let unnamed: Vec<Value> = through
+        .iter()
+        .map(|step| step.to_string().replace("mcp+reference:", "").parse().unwrap())
+        .collect();
+    let pairs = without_progress(alone)
+        .into_iter()
+        .zip(without_progress(&unnamed));
+    for (alone, through) in pairs.skip(2).take(alone.len() - 3) {
+        assert_eq!(through, alone, "{sdk:?}, all servers as one");
+    }
 }
 
 #[track_caller]
