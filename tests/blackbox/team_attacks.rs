@@ -223,6 +223,23 @@ fn headers_that_say_otherwise_than_the_body_reach_nothing() {
     ] {
         assert_eq!(send(headers, &boom), mismatch, "{headers:?}");
     }
+    for (header, body) in [
+        ("notes__echo", "mail__boom"),
+        ("mail__echo", "mail__boom"),
+        ("echo", "mail__echo"),
+        ("mail__echo", "echo"),
+    ] {
+        let client = team.client("", &ana).path("/mcp").header(version.0, version.1);
+        let lying = client
+            .header(method.0, method.1)
+            .header("mcp-name", header)
+            .post(&call(1, body, "x"));
+        assert_eq!(
+            (lying.status, lying.answer().error_code()),
+            mismatch,
+            "{header} {body}"
+        );
+    }
     let right = [version, method, ("mcp-name", "boom")];
     for kind in [
         "text/plain",
@@ -463,6 +480,8 @@ fn credentials_go_neither_up_nor_down() {
     );
     legacy.initialize("2025-11-25");
     let mut stateless = carrying(team.client("mail", &ana)).modern();
+    let mut joined = carrying(team.client("", &ana).path("/mcp?token=of-the-client"));
+    joined.initialize("2025-11-25");
     let statuses = [
         "200 OK",
         "401 Unauthorized",
@@ -473,9 +492,14 @@ fn credentials_go_neither_up_nor_down() {
         "407 Proxy Authentication Required",
         "500 Internal Server Error",
     ];
-    for client in [&mut legacy, &mut stateless] {
+    let clients = [
+        (&mut legacy, "echo"),
+        (&mut stateless, "echo"),
+        (&mut joined, "mail__echo"),
+    ];
+    for (client, tool) in clients {
         for status in statuses {
-            let params = json!({"name": "echo", "arguments": {"status": status}});
+            let params = json!({"name": tool, "arguments": {"status": status}});
             let back = client.reply("tools/call", params);
             assert!(
                 !matches!(back.status, 300..=399 | 401 | 407),
@@ -531,6 +555,27 @@ fn a_grant_learns_nothing_of_the_tools_that_it_may_not_use() {
             for name in ["add", "grown", "boom"] {
                 assert_eq!(denied(client, name), unknown);
             }
+        }
+    }
+    let mut joined = team.client("", &bob).path("/mcp");
+    joined.initialize("2025-11-25");
+    let mut stateless = team.client("", &bob).path("/mcp").modern();
+    for client in [&mut joined, &mut stateless] {
+        let mut names = client.request("tools/list", json!({})).tool_names();
+        names.sort_unstable();
+        assert_eq!(names, ["mail__echo", "notes__echo"]);
+        let told = |client: &mut Http, name: &str| {
+            let answer = client.call(name, json!({}));
+            assert!(answer.is_denied(), "{}", answer.raw);
+            answer
+                .result()
+                .to_string()
+                .replace(name, "NAME")
+                .replace(name.split("__").nth(1).unwrap(), "NAME")
+        };
+        let unknown = told(client, "mail__no_such_tool");
+        for name in ["mail__add", "mail__grown", "notes__boom"] {
+            assert_eq!(told(client, name), unknown);
         }
     }
     assert_eq!(stage.mail.log().calls().len() + stage.notes.calls().len(), 2);
