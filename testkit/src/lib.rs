@@ -24,6 +24,7 @@
 pub mod client;
 pub mod gate;
 pub mod log;
+pub mod play;
 pub mod process;
 pub mod protocol;
 pub mod server;

@@ -4,6 +4,7 @@ mod list;
 
 pub use list::ListKind;
 
+use crate::play::Part;
 use crate::protocol::{self, LEGACY, MODERN, Params, Received};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -20,6 +21,7 @@ pub struct Tools {
     list: ListKind,
     listed: AtomicU64,
     grown: AtomicBool,
+    part: Option<Part>,
 }
 
 /// What the carrier has to do with a message.
@@ -87,6 +89,8 @@ pub enum Act {
         /// The answer.
         result: String,
     },
+    /// It says these messages, and waits for an answer after each that asks.
+    Play(Vec<String>),
     /// A subscription: acknowledged, open until it is cancelled.
     Listen,
 }
@@ -108,7 +112,15 @@ impl Tools {
             list,
             listed: AtomicU64::new(0),
             grown: AtomicBool::new(false),
+            part: None,
         }
+    }
+
+    /// It answers by a part that is written down, as far as that has an answer.
+    #[must_use]
+    pub fn playing(mut self, part: Option<Part>) -> Self {
+        self.part = part;
+        self
     }
 
     /// Whether a version is spoken.
@@ -190,6 +202,12 @@ impl Tools {
             };
         };
         let id = id.get();
+        if let Some(messages) = self.part.as_ref().and_then(|part| part.after(received)) {
+            return Step::Act {
+                id: id.to_owned(),
+                act: Act::Play(messages),
+            };
+        }
         let modern = params.modern_version();
         if let Some(version) = modern.as_deref()
             && !self.speaks(version)

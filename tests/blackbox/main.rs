@@ -17,6 +17,8 @@ mod chaos;
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
+mod fidelity;
+#[cfg(test)]
 mod http;
 #[cfg(test)]
 mod judged_is_forwarded;
@@ -30,6 +32,8 @@ mod metrics;
 mod misbehaving_clients;
 #[cfg(test)]
 mod misbehaving_servers;
+#[cfg(test)]
+mod modern_clients;
 #[cfg(test)]
 mod oauth;
 #[cfg(test)]
@@ -59,6 +63,12 @@ mod support;
 #[cfg(test)]
 mod team;
 #[cfg(test)]
+mod team_attacks;
+#[cfg(test)]
 mod team_changes;
+#[cfg(test)]
+mod team_floods;
+#[cfg(test)]
+mod team_workflows;
 #[cfg(test)]
 mod tls;

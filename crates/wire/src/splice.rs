@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::bounds::Bounds;
-use crate::envelope::{Decoded, Kind, Message, decode};
+use crate::envelope::{Decoded, Kind, Message, Payload, decode};
 use crate::id::IdKey;
 use crate::json::{Object, RawJson, quoted};
 use crate::malformed::Malformed;
@@ -76,6 +76,7 @@ struct Touched {
     params: Vec<(&'static str, String)>,
     removed: &'static [&'static str],
     meta: Vec<(&'static str, Option<String>)>,
+    result_meta: Option<(&'static str, String)>,
 }
 
 impl<'m, 'a> Splice<'m, 'a> {
@@ -175,6 +176,23 @@ impl<'m, 'a> Splice<'m, 'a> {
         }
         self.touched.removed = members;
         self
+    }
+
+    /// Replaces an id under a key of the protocol in `_meta` of a result; where there is none, nothing is to be
+    /// replaced.
+    ///
+    /// # Errors
+    /// [`SpliceError::Overlap`] where such an id is replaced already.
+    pub fn result_meta(mut self, key: &'static str, id: &IdKey) -> Result<Self, SpliceError> {
+        let Some(old) = result_meta_of(self.message).and_then(|meta| meta.get(key)) else {
+            return Ok(self);
+        };
+        if self.touched.result_meta.is_some() {
+            return Err(SpliceError::Overlap);
+        }
+        self.edits.push((old.span(), id.to_json()));
+        self.touched.result_meta = Some((key, id.to_json()));
+        Ok(self)
     }
 
     /// The spliced message, decoded again and compared with the original.
@@ -322,6 +340,20 @@ fn params_of<'m, 'a>(message: &'m Message<'a>) -> Option<&'m Object<'a>> {
     }
 }
 
+fn result_of<'a>(message: &Message<'a>) -> Option<Object<'a>> {
+    match message.kind() {
+        Kind::Response(response) => match response.payload {
+            Payload::Result(result) => result.as_object(),
+            Payload::Error(_) => None,
+        },
+        Kind::Request(_) | Kind::Notification(_) => None,
+    }
+}
+
+fn result_meta_of<'a>(message: &Message<'a>) -> Option<Object<'a>> {
+    result_of(message)?.get("_meta")?.as_object()
+}
+
 impl Touched {
     fn compare(&self, original: &Message<'_>, spliced: &Message<'_>) -> Result<(), SpliceError> {
         match (original.kind(), spliced.kind()) {
@@ -337,7 +369,10 @@ impl Touched {
             (Kind::Response(one), Kind::Response(other)) => {
                 let raw = |id: &Option<crate::id::Id<'_>>| id.as_ref().map(|id| id.raw().to_owned());
                 same(self.id || raw(&one.id) == raw(&other.id), "id")?;
-                same(payload_text(one) == payload_text(other), "result")
+                match &self.result_meta {
+                    None => same(payload_text(one) == payload_text(other), "result"),
+                    Some((key, id)) => compare_results(original, spliced, key, id),
+                }
             }
             _ => Err(SpliceError::Differs { member: "kind" }),
         }
@@ -380,6 +415,19 @@ impl Touched {
             "_meta",
         )
     }
+}
+
+/// Two results that differ in one key of `_meta`, which is this id in the other.
+fn compare_results(one: &Message<'_>, other: &Message<'_>, key: &str, id: &str) -> Result<(), SpliceError> {
+    let results = (result_of(one), result_of(other));
+    let is_meta = |key: &str| key == "_meta";
+    let equal = untouched(results.0.as_ref(), is_meta).eq(untouched(results.1.as_ref(), is_meta));
+    same(equal, "result")?;
+    let metas = (result_meta_of(one), result_meta_of(other));
+    same(text_of(metas.1.as_ref(), key) == Some(id), "_meta")?;
+    let is_id = |other: &str| other == key;
+    let equal = untouched(metas.0.as_ref(), is_id).eq(untouched(metas.1.as_ref(), is_id));
+    same(equal, "_meta")
 }
 
 /// Keys and exact values of the members that no edit was meant for.

@@ -44,6 +44,27 @@ fn the_id_is_replaced_and_every_other_byte_stays() {
 }
 
 #[test]
+fn the_id_of_a_subscription_is_replaced_in_a_result_and_every_other_byte_stays() {
+    const KEY: &str = mcp::META_SUBSCRIPTION_ID;
+    const ENDED: &str = r#"{"id":"own","result":{"x":1.0 ,"_meta" : {"a":{},"io.modelcontextprotocol/subscriptionId" : "own","z":[ ]},"y":{}},"jsonrpc":"2.0"}"#;
+    let listen = IdKey::from("listen-1");
+    let replaced = edited(ENDED, |splice| splice.id(&listen)?.result_meta(KEY, &listen));
+    assert_eq!(
+        replaced.as_deref(),
+        Ok(ENDED.replace(r#""own""#, r#""listen-1""#).as_str())
+    );
+    for without in [
+        r#"{"jsonrpc":"2.0","id":1,"result":{"_meta":{"x":1}}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":{"_meta":[]}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":[]}"#,
+        r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":""}}"#,
+    ] {
+        let replaced = edited(without, |splice| splice.result_meta(KEY, &listen));
+        assert_eq!(replaced.as_deref(), Ok(without));
+    }
+}
+
+#[test]
 fn the_name_is_replaced_and_the_arguments_stay() {
     assert_eq!(
         edited(CALL, |splice| splice

@@ -13,7 +13,12 @@ pub(crate) fn tests_dir() -> PathBuf {
 
 /// A folder with `node_modules` as `tests/package-lock.json` names them, and the client scripts beside them.
 pub(crate) fn node() -> PathBuf {
-    let sources = ["package.json", "package-lock.json", "clients/client.mjs"];
+    let sources = [
+        "package.json",
+        "package-lock.json",
+        "clients/client.mjs",
+        "clients/modern.mjs",
+    ];
     installed("node", &sources, |folder| {
         for source in sources {
             std::fs::copy(

@@ -233,7 +233,7 @@ impl Session {
             }
             Purpose::Call | Purpose::OpenEnded | Purpose::Other => Ok(unit.slice_ref(message.raw())),
         };
-        let bytes = bytes.and_then(|bytes| self.under_own_id(bytes, &own, key));
+        let bytes = bytes.and_then(|bytes| self.under_own_id(bytes, &own, key, pending.kind));
         match bytes {
             Ok(bytes) => sink.send(bytes, status).await,
             Err(why) => sink.answer(answer::error(&id, -32_603, why)).await,
@@ -267,8 +267,14 @@ impl Session {
         }
     }
 
-    /// Puts the client's own id back where Callgate gave another.
-    fn under_own_id(&self, bytes: Bytes, own: &IdKey, key: &IdKey) -> Result<Bytes, &'static str> {
+    /// Puts the client's own id back where Callgate gave another, as the id of a subscription that ends too.
+    fn under_own_id(
+        &self,
+        bytes: Bytes,
+        own: &IdKey,
+        key: &IdKey,
+        purpose: Purpose,
+    ) -> Result<Bytes, &'static str> {
         const LOST: &str = "the server's answer could not be re-addressed";
         if self.ids == Ids::Keep || own == key {
             return Ok(bytes);
@@ -282,6 +288,12 @@ impl Session {
         }
         let spliced = Splice::new(&message)
             .id(own)
+            .and_then(|splice| match purpose {
+                Purpose::OpenEnded => splice.result_meta(META_SUBSCRIPTION_ID, own),
+                Purpose::Call | Purpose::List | Purpose::Initialize | Purpose::Discover | Purpose::Other => {
+                    Ok(splice)
+                }
+            })
             .and_then(|splice| splice.finish(bounds));
         spliced.map(Bytes::from).map_err(|_| LOST)
     }

@@ -4,6 +4,7 @@ mod mischief;
 mod out;
 
 use callgate_testkit::log::LogWriter;
+use callgate_testkit::play::{self, Part};
 use callgate_testkit::protocol::{error, response};
 use callgate_testkit::tools::{Act, ListKind, Step, Tools, text};
 use clap::Parser;
@@ -30,6 +31,9 @@ struct Args {
     /// How the list of tools is told.
     #[arg(long, value_enum, default_value_t)]
     list: ListKind,
+    /// A file that says what is said after which message.
+    #[arg(long)]
+    play: Option<PathBuf>,
     /// A way to misbehave.
     #[arg(long, value_enum)]
     mischief: Option<Mischief>,
@@ -51,7 +55,8 @@ fn main() -> std::io::Result<()> {
     log.note(&format!("pid {}", std::process::id()));
     mischief::at_start(args.mischief, &log)?;
     let server = Arc::new(Server {
-        tools: Tools::new(args.version, args.tools, args.list),
+        tools: Tools::new(args.version, args.tools, args.list)
+            .playing(args.play.as_deref().map(Part::read).transpose()?),
         out: Out::new(args.mischief),
         log,
         asked: AtomicU64::new(0),
@@ -130,6 +135,7 @@ impl Server {
                 result
             }
             Act::Ask { method, params } => self.ask(&method, &params),
+            Act::Play(messages) => return self.play(messages),
             Act::Grow { result } => {
                 self.tools.grow();
                 self.notify("notifications/tools/list_changed", "{}");
@@ -142,6 +148,20 @@ impl Server {
         };
         if !lock(&self.cancelled).remove(id) {
             self.out.answer(response(id, &result));
+        }
+    }
+
+    fn play(&self, messages: Vec<String>) {
+        for message in messages {
+            let asked = play::asks(&message).map(|id| {
+                let (sender, answer) = mpsc::channel();
+                lock(&self.waiting).insert(id, sender);
+                answer
+            });
+            self.out.line(message.into_bytes());
+            if asked.is_some_and(|answer| answer.recv_timeout(std::time::Duration::from_secs(60)).is_err()) {
+                return;
+            }
         }
     }
 

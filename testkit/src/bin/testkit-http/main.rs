@@ -6,6 +6,7 @@ mod serve;
 mod stream;
 
 use callgate_testkit::log::LogWriter;
+use callgate_testkit::play::Part;
 use callgate_testkit::tools::{ListKind, Tools};
 use clap::{Parser, ValueEnum};
 use fault::Fault;
@@ -33,6 +34,9 @@ struct Args {
     /// How the list of tools is told.
     #[arg(long, value_enum, default_value_t)]
     list: ListKind,
+    /// A file that says what is said after which message.
+    #[arg(long)]
+    play: Option<PathBuf>,
     /// How requests are answered where one JSON message would do.
     #[arg(long, value_enum, default_value_t)]
     mode: Mode,
@@ -105,7 +109,8 @@ async fn run(args: Args) -> std::io::Result<()> {
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, args.port))).await?;
     let address = listener.local_addr()?;
     let server = Arc::new(Server {
-        tools: Tools::new(args.version, args.tools, args.list),
+        tools: Tools::new(args.version, args.tools, args.list)
+            .playing(args.play.as_deref().map(Part::read).transpose()?),
         has_log: args.log.is_some(),
         log,
         mode: args.mode,

@@ -5,6 +5,7 @@ use crate::body::Answer;
 use crate::fault::{self, Fault, events, json_of};
 use crate::stream::{Stream, Streams};
 use callgate_testkit::log::LogWriter;
+use callgate_testkit::play;
 use callgate_testkit::protocol::{self, Params, Received, error, response};
 use callgate_testkit::tools::{Act, Step, Tools, text};
 use http_body_util::BodyExt;
@@ -185,6 +186,12 @@ impl Server {
             });
             return events(body);
         }
+        let act = match act {
+            Act::Play(mut messages) if messages.len() == 1 && self.mode == Mode::Json => {
+                return json_of(messages.remove(0).into_bytes());
+            }
+            act => act,
+        };
         let (stream, body) = self.streams.open();
         tokio::spawn(async move { self.stream(stream, &id, act).await });
         events(body)
@@ -228,6 +235,7 @@ impl Server {
                     _ => return stream.break_off().await,
                 }
             }
+            Act::Play(messages) => return self.play(stream, messages).await,
             Act::Grow { result } => {
                 self.tools.grow();
                 self.state.grown.notify_waiters();
@@ -250,6 +258,25 @@ impl Server {
         };
         if !lock(&self.state.cancelled).remove(id) {
             stream.event(&response(id, &result)).await;
+        }
+    }
+
+    async fn play(&self, mut stream: Stream, messages: Vec<String>) {
+        for message in messages {
+            let asked = play::asks(&message).map(|id| {
+                let (sender, answer) = oneshot::channel();
+                lock(&self.state.asked).insert(id, sender);
+                answer
+            });
+            stream.event(message.as_bytes()).await;
+            if let Some(answer) = asked
+                && !matches!(
+                    tokio::time::timeout(Duration::from_secs(60), answer).await,
+                    Ok(Ok(_))
+                )
+            {
+                return stream.break_off().await;
+            }
         }
     }
 

@@ -229,12 +229,14 @@ pub(super) fn failure_of(status: StatusCode, headers: &HeaderMap) -> Option<(Rea
     }
     let code = status.as_u16();
     match status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Some((
-            Reason::UpstreamAuth,
-            format!(
-                "the server refused Callgate's credentials (HTTP {code}); ask the operator to look at them"
-            ),
-        )),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+            Some((
+                Reason::UpstreamAuth,
+                format!(
+                    "the server refused Callgate's credentials (HTTP {code}); ask the operator to look at them"
+                ),
+            ))
+        }
         _ if status.is_redirection() => Some((
             Reason::UpstreamProtocol,
             format!("the server answered with a redirect (HTTP {code}), which is not followed"),
