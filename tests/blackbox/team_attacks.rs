@@ -476,7 +476,7 @@ fn credentials_go_neither_up_nor_down() {
     };
     let mut legacy = carrying(
         team.client("mail", &ana)
-            .path("/mcp/mail?access_token=of-the-client"),
+            .path("/mcp/mail?key=of-the-client"),
     );
     legacy.initialize("2025-11-25");
     let mut stateless = carrying(team.client("mail", &ana)).modern();

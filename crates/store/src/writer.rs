@@ -112,7 +112,8 @@ struct Taken {
 }
 
 impl Message {
-    /// Whether it may wait for others. What a refund or a place in flight gives back, others wait for.
+    /// Whether it may wait for others. What a refund gives back is given back at once; a place in flight, for calls
+    /// of this process, before any that comes after, and for other processes within the delay.
     const fn may_wait(&self) -> bool {
         match self {
             Self::Settle(_, settlement) => matches!(settlement.refund, Refund::Keep),

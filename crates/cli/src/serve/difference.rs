@@ -75,6 +75,10 @@ impl Difference {
         }
         if *admin != before.admin {
             difference.changes.push("`admin` changed".to_owned());
+            // Whoever has its token can make grants.
+            difference
+                .looser
+                .push("`admin` lets in by another token".to_owned());
         }
         if *hosts != before.hosts {
             difference.changes.push("`hosts` changed".to_owned());

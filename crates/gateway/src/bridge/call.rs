@@ -3,7 +3,7 @@
 
 use super::legs::Leg;
 use super::parked::{Asked, Owner, Ticket};
-use super::to_legacy::ToLegacy;
+use super::to_legacy::{ToLegacy, no_such_call};
 use crate::answer;
 use crate::link::Passage;
 use crate::recorder::Sent;
@@ -207,14 +207,27 @@ impl Drive {
                     break;
                 }
                 () = expired(until) => {
+                    self.take_back_ticket();
                     self.give_up("the client did not answer in time").await;
                     break;
                 }
             }
         }
         self.leg.calls().remove(&self.relay);
-        if let Some((id, _)) = &self.ticket {
-            self.bridge.parked().remove(id);
+        self.take_back_ticket();
+        // Whoever came back at this very moment waits for an answer.
+        happening.close();
+        while let Some(event) = happening.recv().await {
+            if let Event::Resumed { client, .. } = event {
+                no_such_call(&self.session, &client.key).await;
+            }
+        }
+    }
+
+    /// Its ticket leads nowhere from now on.
+    fn take_back_ticket(&mut self) {
+        if let Some((id, _)) = self.ticket.take() {
+            self.bridge.parked().remove(&id);
         }
     }
 

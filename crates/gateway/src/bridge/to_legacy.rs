@@ -253,8 +253,7 @@ impl ToLegacy {
             Err(NoSuchTicket) => false,
         };
         if !is_resumed {
-            let text = "this requestState leads to no call that waits: it is another request's, was used, or has expired";
-            error(session, &key, -32_602, text, 200).await;
+            no_such_call(session, &key).await;
         }
     }
 
@@ -334,6 +333,13 @@ async fn refuse_version(session: &Arc<Session>, key: &IdKey, bytes: &Bytes) {
     session
         .deliver(bytes, Origin::Reply { to: key, status: 400 })
         .await;
+}
+
+/// Tells whoever brings a `requestState` that it leads nowhere.
+pub(super) async fn no_such_call(session: &Arc<Session>, key: &IdKey) {
+    let text =
+        "this requestState leads to no call that waits: it is another request's, was used, or has expired";
+    error(session, key, -32_602, text, 200).await;
 }
 
 async fn error(session: &Arc<Session>, key: &IdKey, code: i32, text: &str, status: u16) {

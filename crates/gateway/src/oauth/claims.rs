@@ -8,7 +8,7 @@ use std::sync::Arc;
 /// The longest subject, in bytes.
 const SUBJECT_BYTES_MAX: usize = 256;
 /// Claims that each token has for itself.
-const OF_THE_TOKEN: [&str; 4] = ["exp", "iat", "nbf", "jti"];
+const OF_THE_TOKEN: [&str; 5] = ["aud", "exp", "iat", "nbf", "jti"];
 
 /// What the claims of a token whose signature is good have to be.
 #[derive(Debug, Clone, Copy)]

@@ -55,6 +55,11 @@ pub(super) enum FetchError {
 }
 
 impl KeysSource {
+    /// Whether they are in a file on this machine.
+    pub(super) const fn is_file(&self) -> bool {
+        matches!(self.0, Place::File(_))
+    }
+
     /// Keys at a URL: `https`, or `http` on a loopback address.
     ///
     /// # Errors

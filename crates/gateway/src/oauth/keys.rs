@@ -12,6 +12,8 @@ use tokio::time::Instant;
 
 /// How soon after a failure keys are asked for again.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
+/// How old keys from a file get before it is read again, at most.
+const FILE_REFRESH: Duration = Duration::from_secs(1);
 /// How often within [`UNKNOWN_PERIOD`] keys are fetched because a token names one that is not known: whoever makes
 /// names up must not make a storm of it.
 const UNKNOWN_MAX: usize = 5;
@@ -61,6 +63,12 @@ enum KeysError {
 
 impl Keys {
     pub(super) fn new(issuer: &str, source: KeysSource, refresh: Duration, stale: Duration) -> Arc<Self> {
+        // A file costs little to read, and whoever changes it means it.
+        let refresh = if source.is_file() {
+            refresh.min(FILE_REFRESH)
+        } else {
+            refresh
+        };
         Arc::new(Self {
             issuer: issuer.into(),
             source,
@@ -71,33 +79,23 @@ impl Keys {
         })
     }
 
-    /// The keys that may be used now. Old ones are, while they are fetched again beside it; such that are too old
-    /// are not.
+    /// The keys that may be used now. Those that are due are fetched again before they are used; where that fails,
+    /// the ones before still are, until they are too old.
     pub(super) async fn usable(self: &Arc<Self>) -> Option<Arc<Held>> {
-        if let Some(held) = self.not_stale() {
-            if held.fetched.elapsed() >= self.refresh
-                && self.turn.try_lock().is_ok_and(|tries| tries.may_retry())
-            {
-                let keys = Arc::clone(self);
-                tokio::spawn(async move {
-                    let turn = Arc::clone(&keys.turn).lock_owned().await;
-                    if keys
-                        .not_stale()
-                        .is_none_or(|now| now.fetched.elapsed() >= keys.refresh)
-                    {
-                        keys.fetch(turn).await;
-                    }
-                });
-            }
+        if let Some(held) = self.younger_than(self.refresh) {
             return Some(held);
         }
         let turn = Arc::clone(&self.turn).lock_owned().await;
         // Whoever held the turn before may have fetched them.
-        match self.not_stale() {
-            Some(held) => Some(held),
-            None if turn.may_retry() => self.see_through(turn).await,
-            None => None,
+        if let Some(held) = self.younger_than(self.refresh) {
+            return Some(held);
         }
+        let fetched = if turn.may_retry() {
+            self.see_through(turn).await
+        } else {
+            None
+        };
+        fetched.or_else(|| self.not_stale())
     }
 
     /// Keys that are newer than those which lack a name; `None` where there are none, or they were asked for
@@ -125,9 +123,11 @@ impl Keys {
     }
 
     fn not_stale(&self) -> Option<Arc<Held>> {
-        self.held
-            .load_full()
-            .filter(|held| held.fetched.elapsed() < self.stale)
+        self.younger_than(self.stale)
+    }
+
+    fn younger_than(&self, age: Duration) -> Option<Arc<Held>> {
+        self.held.load_full().filter(|held| held.fetched.elapsed() < age)
     }
 
     async fn fetch(&self, mut tries: OwnedMutexGuard<Tries>) -> Option<Arc<Held>> {

@@ -185,7 +185,7 @@ impl Aggregates {
     }
 
     /// Closes a session; false where there is none of this id.
-    async fn close(&self, id: &str) -> bool {
+    pub(super) async fn close(&self, id: &str) -> bool {
         let held = self.lock().open.remove(id);
         match held {
             Some(held) => {

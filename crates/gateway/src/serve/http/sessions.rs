@@ -290,9 +290,11 @@ impl Sessions {
     pub(super) fn seen(&self) -> Vec<SessionSeen> {
         let now = Instant::now();
         let state = self.lock();
-        let open = state.open.iter().filter(|(_, held)| !held.has_ended());
-        let seen = |(id, held): (&String, &Held)| SessionSeen {
-            id: id.clone(),
+        let joined = state.joined.iter().map(|(id, held)| (id.as_str(), held));
+        let open = state.open.iter().map(|(id, held)| (id.as_str(), held));
+        let open = open.chain(joined).filter(|(_, held)| !held.has_ended());
+        let seen = |(id, held): (&str, &Held)| SessionSeen {
+            id: id.to_owned(),
             server: self.gate.server.to_string(),
             grant: self.gate.caller.grant.to_string(),
             label: self.gate.caller.label.to_string(),

@@ -161,6 +161,8 @@ struct MemberState {
     all: Option<(u64, Arc<Aggregates>)>,
     /// Those who are let in as it by an OAuth token.
     guests: Guests,
+    /// Whether it is a guest that was let in and is no more.
+    has_left: bool,
 }
 
 /// A caller's sessions with a server.

@@ -52,7 +52,7 @@ impl Whole {
         if let Some(cursor) = cursor {
             let slice = cursor
                 .as_str()
-                .and_then(|cursor| self.shelf().next(list, &cursor));
+                .and_then(|cursor| self.shelf().next(list, &cursor, &self.judged_by()));
             return Box::pin(async move {
                 let bytes = match slice {
                     Some(slice) => whole.page(&id, &slice),
@@ -69,8 +69,9 @@ impl Whole {
             .then(|| protocol_meta(request.params.as_ref()))
             .flatten();
         Box::pin(async move {
+            let judged_by = whole.judged_by();
             let merged = whole.merged(list, meta.map(Into::into), &sink).await;
-            let slice = whole.shelf().first(merged);
+            let slice = whole.shelf().first(merged, judged_by);
             sink.answer(whole.page(&id, &slice)).await;
         })
     }

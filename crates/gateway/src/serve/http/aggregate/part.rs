@@ -160,7 +160,9 @@ impl Part {
                 Err(_) => format!("it did not answer within {} s", START_MAX.as_secs()).into(),
             };
             let server = part.prefix.server();
-            tracing::warn!(server, why = &*why, "a server is missing in a session at /mcp");
+            // What it says of itself is its client's to know, and may hold what it was told.
+            tracing::warn!(server, "a server is missing in a session at /mcp");
+            tracing::debug!(server, why = &*why, "it gave a reason");
             part.mount.leave(&id).await;
             let since = Instant::now();
             part.advance(|| Stage::Absent { since, why });
@@ -256,6 +258,14 @@ impl Part {
         let sink = Sink::Shared(nobody);
         let intake = session.accept_decoded(message, decoded, &sink, &Entry::default());
         carry_out(Arc::clone(session), intake).await;
+    }
+
+    /// Ends its session once what was asked of it is answered, and within `grace`.
+    pub(super) async fn see_off(&self, id: &SessionId, grace: Duration) {
+        if let Some(session) = self.at_hand() {
+            let _ = timeout(grace, session.drained()).await;
+        }
+        self.close(id).await;
     }
 
     /// Ends its session.

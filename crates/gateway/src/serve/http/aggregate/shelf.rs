@@ -49,13 +49,25 @@ impl Slice {
     }
 }
 
+/// The digest of the policy that each server's calls are judged by. A list that was made under others shows what
+/// may not be called any more.
+pub(super) type JudgedBy = Vec<(Box<str>, [u8; 32])>;
+
 /// Lists that clients are reading page by page.
 #[derive(Debug, Default)]
-pub(super) struct Shelf(VecDeque<(String, Instant, Merged)>);
+pub(super) struct Shelf(VecDeque<Kept>);
+
+#[derive(Debug)]
+struct Kept {
+    key: String,
+    since: Instant,
+    judged_by: JudgedBy,
+    merged: Merged,
+}
 
 impl Shelf {
     /// The first page; where there are more, the list is kept under a key that cannot be guessed.
-    pub(super) fn first(&mut self, merged: Merged) -> Slice {
+    pub(super) fn first(&mut self, merged: Merged, judged_by: JudgedBy) -> Slice {
         let to = end_of_page(&merged.items, 0);
         let mut cursor = None;
         if to < merged.items.len()
@@ -67,7 +79,12 @@ impl Shelf {
                 }
             }
             cursor = Some(format!("{key}.{to}"));
-            self.0.push_back((key, Instant::now(), merged.clone()));
+            self.0.push_back(Kept {
+                key,
+                since: Instant::now(),
+                judged_by,
+                merged: merged.clone(),
+            });
         }
         Slice {
             of: merged,
@@ -78,18 +95,20 @@ impl Shelf {
     }
 
     fn bytes(&self) -> usize {
-        self.0.iter().map(|(_, _, merged)| merged.bytes).sum()
+        self.0.iter().map(|kept| kept.merged.bytes).sum()
     }
 
     /// The page where a cursor points to; `None` where it points to nothing that is kept.
-    pub(super) fn next(&mut self, list: ListOf, cursor: &str) -> Option<Slice> {
-        self.0.retain(|(_, since, _)| since.elapsed() < KEPT_FOR);
+    pub(super) fn next(&mut self, list: ListOf, cursor: &str, judged_by: &JudgedBy) -> Option<Slice> {
+        self.0
+            .retain(|kept| kept.since.elapsed() < KEPT_FOR && kept.judged_by == *judged_by);
         let (key, from) = cursor.split_once('.')?;
         let from: usize = from.parse().ok()?;
-        let (_, _, merged) = self
+        let kept = self
             .0
             .iter()
-            .find(|(own, _, merged)| own == key && merged.list == list)?;
+            .find(|kept| kept.key == key && kept.merged.list == list)?;
+        let merged = &kept.merged;
         if from >= merged.items.len() {
             return None;
         }
@@ -141,11 +160,11 @@ mod tests {
     }
 
     fn all_pages(shelf: &mut Shelf, merged: &Merged) -> Vec<usize> {
-        let mut slice = shelf.first(merged.clone());
+        let mut slice = shelf.first(merged.clone(), JudgedBy::new());
         let mut read: Vec<Box<str>> = slice.items().to_vec();
         let mut sizes = vec![read.len()];
         while let Some(cursor) = slice.cursor.take() {
-            slice = shelf.next(ListOf::Tools, &cursor).unwrap();
+            slice = shelf.next(ListOf::Tools, &cursor, &JudgedBy::new()).unwrap();
             sizes.push(slice.items().len());
             read.extend_from_slice(slice.items());
         }
@@ -164,12 +183,29 @@ mod tests {
     }
 
     #[test]
+    fn a_cursor_is_good_only_while_the_same_policies_are_in_force() {
+        let judged = |digest: u8| vec![("notes".into(), [digest; 32])];
+        let mut shelf = Shelf::default();
+        let cursor = shelf.first(merged(1_500, 8), judged(1)).cursor.unwrap();
+        assert!(shelf.next(ListOf::Tools, &cursor, &judged(1)).is_some());
+        assert!(shelf.next(ListOf::Tools, &cursor, &judged(2)).is_none());
+        assert!(
+            shelf.next(ListOf::Tools, &cursor, &judged(1)).is_none(),
+            "it is kept no longer"
+        );
+    }
+
+    #[test]
     fn a_cursor_is_good_for_its_own_list_alone() {
         let mut shelf = Shelf::default();
-        let cursor = shelf.first(merged(1_500, 8)).cursor.unwrap();
-        assert!(shelf.next(ListOf::Tools, &cursor).is_some());
-        assert!(shelf.next(ListOf::Prompts, &cursor).is_none());
-        assert!(Shelf::default().next(ListOf::Tools, &cursor).is_none());
+        let cursor = shelf.first(merged(1_500, 8), JudgedBy::new()).cursor.unwrap();
+        assert!(shelf.next(ListOf::Tools, &cursor, &JudgedBy::new()).is_some());
+        assert!(shelf.next(ListOf::Prompts, &cursor, &JudgedBy::new()).is_none());
+        assert!(
+            Shelf::default()
+                .next(ListOf::Tools, &cursor, &JudgedBy::new())
+                .is_none()
+        );
         let (key, _) = cursor.split_once('.').unwrap();
         for wrong in [
             "",
@@ -180,20 +216,23 @@ mod tests {
             &format!("{key}.-1"),
             &format!("{key}.x"),
         ] {
-            assert!(shelf.next(ListOf::Tools, wrong).is_none(), "{wrong}");
+            assert!(
+                shelf.next(ListOf::Tools, wrong, &JudgedBy::new()).is_none(),
+                "{wrong}"
+            );
         }
         for _ in 0..KEPT_MAX {
-            let _ = shelf.first(merged(1_500, 8));
+            let _ = shelf.first(merged(1_500, 8), JudgedBy::new());
         }
         assert!(
-            shelf.next(ListOf::Tools, &cursor).is_none(),
+            shelf.next(ListOf::Tools, &cursor, &JudgedBy::new()).is_none(),
             "the oldest gives way"
         );
         let large = shelf
-            .first(merged(13, 5 * 1024 * 1024))
+            .first(merged(13, 5 * 1024 * 1024), JudgedBy::new())
             .cursor
             .unwrap_or_default();
         assert_eq!(shelf.0.len(), 1, "so do those for which there is no room");
-        assert!(shelf.next(ListOf::Tools, &large).is_some());
+        assert!(shelf.next(ListOf::Tools, &large, &JudgedBy::new()).is_some());
     }
 }

@@ -1,7 +1,7 @@
 //! All servers of a caller as one: of a session, or of the requests that need none.
 
 use super::part::{Part, Taken};
-use super::shelf::Shelf;
+use super::shelf::{JudgedBy, Shelf};
 use super::{House, Mounts};
 use crate::settings::Settings;
 use crate::sink::{Sink, object};
@@ -12,6 +12,10 @@ use callgate_wire::{IdKey, quoted};
 use futures_util::future::join_all;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How long what was asked of a server that is another now may go on.
+const LEAVE_GRACE: Duration = Duration::from_secs(5);
 
 /// All servers of a caller as one.
 #[derive(Debug)]
@@ -140,8 +144,8 @@ impl Whole {
         if !gone.is_empty() {
             let (whole, id) = (Arc::clone(self), begun.id.clone());
             tokio::spawn(async move {
-                join_all(gone.iter().map(|part| part.close(&id))).await;
                 whole.tell_changed().await;
+                join_all(gone.iter().map(|part| part.see_off(&id, LEAVE_GRACE))).await;
             });
         }
     }
@@ -263,14 +267,25 @@ impl Whole {
         }
     }
 
-    /// A request waits for its server; false where another of its id does.
+    /// A request waits for its server; false where another of its id does. Whose an id is cannot be told where
+    /// clients have no session.
     pub(super) fn waits(&self, key: &IdKey) -> bool {
-        self.lock().waiting.insert(key.clone())
+        self.session.is_none() || self.lock().waiting.insert(key.clone())
     }
 
     /// A request waits no more; false where it has been cancelled meanwhile.
     pub(super) fn waits_no_more(&self, key: &IdKey) -> bool {
-        self.lock().waiting.remove(key)
+        self.session.is_none() || self.lock().waiting.remove(key)
+    }
+
+    /// By which policy each server is judged now.
+    pub(super) fn judged_by(&self) -> JudgedBy {
+        let parts = self.parts();
+        let judged = |part: &Arc<Part>| {
+            let program = part.mount().gate().program();
+            (part.prefix().server().into(), program.digest)
+        };
+        parts.iter().map(judged).collect()
     }
 
     pub(super) fn shelf(&self) -> MutexGuard<'_, Shelf> {

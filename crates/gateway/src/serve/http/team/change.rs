@@ -112,6 +112,8 @@ impl Member {
     /// that it does not name end.
     pub(super) fn put(&self, access: &Access, expires: Option<StoreTime>, servers: &Arc<Servers>) {
         let mut state = self.state();
+        let nothing = Access::new();
+        let access = if state.has_left { &nothing } else { access };
         state.expires = expires;
         if !Arc::ptr_eq(&state.servers, servers) || !state.access.keys().eq(access.keys()) {
             state.changes = state.changes.wrapping_add(1);
@@ -137,6 +139,11 @@ impl Member {
                     state.mounts.insert(server, mount);
                 }
                 (Some(_), behind) => {
+                    if let Some(own) = &self.tasks
+                        && behind.is_none_or(|now| !now.upstream.is_where(&mount.behind.upstream))
+                    {
+                        own.forget(&server);
+                    }
                     if behind.is_none() {
                         deny_all(&mount.sessions);
                     }
@@ -156,10 +163,11 @@ impl Member {
             state.guests.all()
         };
         state.access.clone_from(access);
-        drop(state);
+        // Under the lock: whoever comes next puts all servers there again.
         if let Some((open, left)) = shrunk {
             open.put(left);
         }
+        drop(state);
         end_all(gone, all.map(|(_, all)| all));
         for guest in guests {
             guest.put(access, expires, servers);

@@ -81,6 +81,12 @@ impl OwnTasks {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(all.entry(server.clone()).or_default())
     }
+
+    /// What the server of that name is now has none of them.
+    pub(super) fn forget(&self, server: &ServerName) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.remove(server);
+    }
 }
 
 /// Those who are let in as one grant, by issuer and subject.
@@ -212,7 +218,12 @@ impl Member {
 
     /// May use nothing any more.
     fn leave(&self) {
-        let servers = Arc::clone(&self.state().servers);
+        let servers = {
+            let mut state = self.state();
+            // Whoever has seen it among the guests may still mean to put a right in force.
+            state.has_left = true;
+            Arc::clone(&state.servers)
+        };
         self.put(&Access::new(), None, &servers);
     }
 }

@@ -102,6 +102,11 @@ impl Team {
 
     /// Ends a session; false where there is none of this id.
     pub async fn end_session(&self, id: &str) -> bool {
+        for all in self.all() {
+            if all.close(id).await {
+                return true;
+            }
+        }
         for mount in self.mounts() {
             if mount.close(id).await {
                 return true;
