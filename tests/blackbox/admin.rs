@@ -381,6 +381,29 @@ fn sessions_are_seen_and_ended() {
 }
 
 #[test]
+fn a_session_with_all_servers_as_one_is_seen_at_each_and_ended_as_a_whole() {
+    let desk = Desk::new();
+    let ana = desk.stage.grant("ana", &["notes=open", "mail=open"]);
+    let mut all = desk.team.client("", &ana).path("/mcp");
+    all.initialize("2025-11-25");
+    let id = all.session().unwrap().to_owned();
+    let sessions = desk.get("/v1/sessions");
+    let seen: BTreeSet<(&str, &str)> = sessions
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| ["session", "server"].map(|key| one[key].as_str().unwrap()).into())
+        .collect();
+    assert_eq!(seen, BTreeSet::from([(&*id, "notes"), (&*id, "mail")]));
+    assert_eq!(
+        desk.tell("DELETE", &format!("/v1/sessions/{id}"), &Value::Null).0,
+        204
+    );
+    assert_eq!(all.reply("tools/list", json!({})).status, 404);
+    assert_eq!(desk.get("/v1/sessions"), json!([]));
+}
+
+#[test]
 fn the_configuration_is_read_when_it_is_asked_for_and_what_came_of_it_is_told() {
     let mut desk = Desk::new();
     desk.stage.config["servers"]["later"] = json!({"url": desk.stage.mail.url()});

@@ -425,6 +425,27 @@ fn new_keys_are_found_and_made_up_ones_cause_no_storm() {
 }
 
 #[test]
+fn a_key_that_is_taken_out_of_a_file_is_soon_worth_nothing() {
+    let mut scene = Scene::new();
+    let second = Signer::es256("second");
+    let file = |key: &Signer| json!({"keys": [key.jwk()]}).to_string();
+    let path = scene.stage.room.write("keys.json", &file(&scene.key));
+    let issuer = scene.stage.config["oauth"]["issuers"]["corp"]
+        .as_object_mut()
+        .unwrap();
+    issuer.remove("jwks");
+    issuer.insert("jwks_file".to_owned(), json!(path));
+    scene.grant("ana", &["notes=open"], "ana");
+    let team = scene.stage.serve();
+    assert_eq!(status(&team, &scene.token("ana")), 200);
+    scene.stage.room.write("keys.json", &file(&second));
+    until("the key that is gone lets nobody in", || {
+        (!lets_in(&team, &scene.token("ana"))).then_some(())
+    });
+    assert_eq!(status(&team, &second.token(&scene.claims("ana"))), 200);
+}
+
+#[test]
 fn keys_live_on_for_a_time_while_they_cannot_be_had_and_then_nobody_comes_in() {
     let mut scene = Scene::new();
     let issuer = &mut scene.stage.config["oauth"]["issuers"]["corp"];

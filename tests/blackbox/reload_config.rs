@@ -416,12 +416,16 @@ fn a_call_that_a_changed_server_was_asked_is_answered() {
     let mut team = stage.serve();
     let mut notes = team.begun("notes", &ana);
     let mut mail = team.begun("mail", &ana);
+    let mut all = team.client("", &ana).path("/mcp");
+    all.initialize("2025-11-25");
     let streams = [
         notes.open_call("sleep", json!({"ms": 2_500})),
         mail.open_call("sleep", json!({"ms": 2_500})),
+        all.open_call("notes__sleep", json!({"ms": 2_500})),
+        all.open_call("mail__sleep", json!({"ms": 2_500})),
     ];
-    until("both calls have reached their servers", || {
-        (stage.notes.calls().len() == 1 && stage.mail.log().calls().len() == 1).then_some(())
+    until("the calls have reached their servers", || {
+        (stage.notes.calls().len() == 2 && stage.mail.log().calls().len() == 2).then_some(())
     });
     stage.config["servers"]["notes"]["env"] = json!({"OTHER": "1"});
     stage.config["servers"].as_object_mut().unwrap().remove("mail");

@@ -474,10 +474,7 @@ fn credentials_go_neither_up_nor_down() {
         own.into_iter()
             .fold(client, |client, (name, value)| client.header(name, value))
     };
-    let mut legacy = carrying(
-        team.client("mail", &ana)
-            .path("/mcp/mail?key=of-the-client"),
-    );
+    let mut legacy = carrying(team.client("mail", &ana).path("/mcp/mail?key=of-the-client"));
     legacy.initialize("2025-11-25");
     let mut stateless = carrying(team.client("mail", &ana)).modern();
     let mut joined = carrying(team.client("", &ana).path("/mcp?token=of-the-client"));

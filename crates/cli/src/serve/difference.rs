@@ -212,11 +212,16 @@ mod tests {
     const BASE: &str = "{version: 1, servers: {a: {url: 'http://a/'}, b: {command: [b]}}}";
 
     fn config(text: &str) -> Config {
+        config_in(text, "no variable is asked for")
+    }
+
+    /// A configuration where every variable has this value.
+    fn config_in(text: &str, value: &str) -> Config {
         let source = Source {
             name: "callgate.yaml".to_owned(),
             text: text.to_owned(),
         };
-        let loading = Loading::of(source, Path::new("callgate.yaml"), &|_| None);
+        let loading = Loading::of(source, Path::new("callgate.yaml"), &|_| Some(value.into()));
         loading.config.expect("a configuration without errors")
     }
 
@@ -259,6 +264,16 @@ mod tests {
         for (after, expected) in said {
             assert_eq!(told(after), expected, "{after}");
         }
+    }
+
+    #[test]
+    fn another_token_of_the_admin_api_counts_as_looser() {
+        let text = "{version: 1, admin: {token: '${env:T}'}, servers: {a: {url: 'http://a/'}}}";
+        let [one, other] = ["token-one-token-one", "token-two-token-two"].map(|token| config_in(text, token));
+        let difference = Difference::between(&one, &other);
+        assert_eq!(difference.looser(), "`admin` lets in by another token");
+        assert_eq!(difference.effect(), ReloadEffect::Looser);
+        assert_eq!(Difference::between(&one, &one).effect(), ReloadEffect::Same);
     }
 
     #[test]

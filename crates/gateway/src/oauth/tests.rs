@@ -111,8 +111,8 @@ fn a_document_without_a_key_to_verify_by_is_none() {
 
 #[test]
 fn the_order_of_claims_does_not_tell_two_sets_apart_and_all_else_does() {
-    let digest = |claims: &str| {
-        let text = format!(r#"{{"iss":"i","aud":"a","sub":"s","exp":9,{claims}}}"#);
+    let of = |audience: &str, claims: &str| {
+        let text = format!(r#"{{"iss":"i","aud":{audience},"sub":"s","exp":9,{claims}}}"#);
         let raw = callgate_wire::RawJson::read(text.as_bytes(), &callgate_wire::Bounds::default()).unwrap();
         let expected = Expected {
             issuer: &"i".into(),
@@ -123,11 +123,14 @@ fn the_order_of_claims_does_not_tell_two_sets_apart_and_all_else_does() {
         };
         expected.holder(&raw.parse()).unwrap().digest
     };
+    let digest = |claims: &str| of(r#""a""#, claims);
     let base = digest(r#""a":{"x":1,"y":["z"]},"b":true"#);
     assert_eq!(
         base,
         digest(r#""b":true,"a":{"y":["z"],"x":1},"jti":"7","iat":1,"nbf":1,"sid":"8""#)
     );
+    // Each endpoint has an audience of its own, and its tokens are of the same subject.
+    assert_eq!(base, of(r#"["b","a"]"#, r#""a":{"x":1,"y":["z"]},"b":true"#));
     for other in [
         r#""a":{"x":1,"y":["z"]},"b":false"#,
         r#""a":{"x":"1","y":["z"]},"b":true"#,
