@@ -371,6 +371,52 @@ fn what_is_kept_is_renewed_once_for_all_and_kept_anew() {
 }
 
 #[test]
+fn a_server_that_says_where_its_issuer_is_is_not_believed() {
+    let mut scene = Scene::with_login();
+    let issuer = scene.authority.url.clone();
+    // It calls itself the issuer, and would have all tokens made at its own place.
+    let impostor = Upstream::start(move |asked| {
+        let here = format!("http://{}", asked.header("host").unwrap());
+        let document = json!({"issuer": issuer, "authorization_endpoint": format!("{issuer}/authorize"),
+            "token_endpoint": format!("{here}/token"), "response_types_supported": ["code"],
+            "code_challenge_methods_supported": ["S256"]});
+        let token = json!({"access_token": "stolen", "token_type": "Bearer"});
+        let said = if asked.path == "/token" { token } else { document };
+        reply("200 OK", "application/json", &said.to_string())
+    });
+    let place = format!("{}/.well-known/x", impostor.url.trim_end_matches("/mcp"));
+    let accepted = Arc::clone(&scene.accepted);
+    scene.server = Upstream::start(move |asked| answer(asked, &place, accepted.lock().unwrap().as_deref()));
+    scene.stage.config["servers"]["mail"]["url"] = json!(scene.server.url);
+    scene.authority.tokens_last(1);
+    scene.logged_in();
+    scene.authority.tokens_last(3_600);
+    let team = scene.stage.serve();
+    assert!(is_done(&scene.call(&team)));
+    assert_eq!(
+        scene.authority.made().len(),
+        2,
+        "made, and renewed, at the issuer"
+    );
+    let told: Vec<Asked> = impostor
+        .asked()
+        .into_iter()
+        .filter(|asked| asked.path == "/token")
+        .collect();
+    assert!(told.is_empty(), "{told:?}");
+}
+
+#[test]
+fn a_token_that_is_said_to_last_for_ever_is_good() {
+    let scene = Scene::new();
+    scene.authority.tokens_last(u64::MAX);
+    let team = scene.stage.serve();
+    assert!(is_done(&scene.call(&team)));
+    assert!(is_done(&scene.call(&team)));
+    assert_eq!(scene.authority.made().len(), 1);
+}
+
+#[test]
 fn an_answer_that_was_not_asked_for_lets_nobody_in() {
     let scene = Scene::with_login();
     let mut process = scene.login();

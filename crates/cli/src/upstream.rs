@@ -29,8 +29,10 @@ const RETRY_PAUSE: Duration = Duration::from_secs(5);
 /// How soon a token is replaced again because the server has refused it: one that refuses each of them must not
 /// have Callgate ask for ever more.
 const REFUSED_PAUSE: Duration = Duration::from_secs(30);
-/// How long a token may take to come.
+/// How long a call waits for a token.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a token may take to come: more than what is asked for it may take together.
+const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// What the caller is told.
 const UNAVAILABLE: &str = "Callgate has no access token for this server, so the call has not run; its operator finds the reason in the log";
@@ -111,14 +113,29 @@ impl Tokens {
         is_good.then(|| held.authorization.clone())
     }
 
+    /// Waits for a token, which goes on being fetched where nobody waits any more.
+    async fn wait_for_one(self: &Arc<Self>) -> Result<HeaderValue, NoCredentials> {
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        // Whoever held the turn before may have fetched one.
+        if let Some(authorization) = self.usable() {
+            return Ok(authorization);
+        }
+        if turn.failed.is_some_and(|failed| failed.elapsed() < RETRY_PAUSE) {
+            return Err(NoCredentials(UNAVAILABLE));
+        }
+        let fetched = tokio::spawn(Arc::clone(self).fetched(turn)).await;
+        fetched.unwrap_or(Err(NoCredentials(UNAVAILABLE)))
+    }
+
     async fn fetched(self: Arc<Self>, mut turn: OwnedMutexGuard<Turn>) -> Result<HeaderValue, NoCredentials> {
         let asked = Instant::now();
         let refused = self.state().refused.clone();
         let refused = refused
             .as_ref()
             .and_then(|(authorization, _)| authorization.to_str().ok()?.strip_prefix("Bearer "));
-        let issued = tokio::time::timeout(FETCH_TIMEOUT, turn.exchange.token(refused)).await;
-        let issued = issued.unwrap_or_else(|_| Err(anyhow::anyhow!("it did not come within 15 s")));
+        // An exchange that is cut off may lose a token that has taken the place of the one that is kept.
+        let issued = tokio::time::timeout(EXCHANGE_TIMEOUT, turn.exchange.token(refused)).await;
+        let issued = issued.unwrap_or_else(|_| Err(anyhow::anyhow!("it did not come within two minutes")));
         match issued.and_then(|issued| Held::of(&issued, asked)) {
             Ok(held) => {
                 turn.failed = None;
@@ -142,10 +159,11 @@ impl Held {
         let mut authorization = HeaderValue::try_from(format!("Bearer {}", issued.token))
             .map_err(|_| anyhow::anyhow!("the token that came cannot be sent"))?;
         authorization.set_sensitive(true);
-        let until = issued.lasts.map(|lasts| {
+        let until = issued.lasts.and_then(|lasts| {
             // One that lives shorter than twice that is used for half of its time.
             let early = EARLY.min(lasts / 2);
-            asked + lasts.saturating_sub(early)
+            // An end that lies beyond all clocks is none.
+            asked.checked_add(lasts.saturating_sub(early))
         });
         Ok(Self { authorization, until })
     }
@@ -161,16 +179,8 @@ impl Credentials for Shared {
             if let Some(authorization) = self.0.usable() {
                 return Ok(authorization);
             }
-            let turn = Arc::clone(&self.0.turn).lock_owned().await;
-            // Whoever held the turn before may have fetched one.
-            if let Some(authorization) = self.0.usable() {
-                return Ok(authorization);
-            }
-            if turn.failed.is_some_and(|failed| failed.elapsed() < RETRY_PAUSE) {
-                return Err(NoCredentials(UNAVAILABLE));
-            }
-            let fetched = tokio::spawn(Arc::clone(&self.0).fetched(turn)).await;
-            fetched.unwrap_or(Err(NoCredentials(UNAVAILABLE)))
+            let waited = tokio::time::timeout(FETCH_TIMEOUT, self.0.wait_for_one()).await;
+            waited.unwrap_or(Err(NoCredentials(UNAVAILABLE)))
         })
     }
 

@@ -16,7 +16,6 @@ const SEQUENCER_LOCK: &str = "sequencer.lock";
 const LEDGER_KEY: &str = "ledger.key";
 const FINGERPRINT_KEY: &str = "fingerprint.key";
 const CREDENTIALS_KEY: &str = "credentials.key";
-const CREDENTIALS_LOCK: &str = "credentials.lock";
 const RUNS: &str = "runs";
 
 const DIR_MODE: u32 = 0o700;
@@ -135,8 +134,9 @@ impl Folder {
         self.key(&self.dir.join(CREDENTIALS_KEY))
     }
 
-    pub(crate) fn credentials_lock(&self) -> Result<File, OpenError> {
-        self.private_file(&self.dir.join(CREDENTIALS_LOCK))
+    /// One for each server, so that none waits for the issuer of another.
+    pub(crate) fn credentials_lock(&self, server: &ServerName) -> Result<File, OpenError> {
+        self.private_file(&self.dir.join(format!("credentials-{server}.lock")))
     }
 
     /// Where the credentials for a server are. Its name was checked.

@@ -122,7 +122,7 @@ impl Sealed {
     /// # Errors
     /// [`SealedError`] where the lock cannot be had.
     pub fn turn(&self) -> Result<SealedTurn, SealedError> {
-        let lock = self.folder.credentials_lock()?;
+        let lock = self.folder.credentials_lock(&self.server)?;
         lock.lock().map_err(|source| SealedError::Io {
             path: self.folder.dir().to_owned(),
             source,

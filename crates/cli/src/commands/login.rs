@@ -30,7 +30,7 @@ Examples:
     ssh -L 8701:127.0.0.1:8701 gateway
     callgate login mail -c callgate.yaml --port 8701
 
-Gateways that run take the tokens up at once.
+Gateways that run take the tokens up once those that they have are used up or refused.
 
 Exit codes: 0 done; 1 it could not be done, and what was kept before stays.";
 
@@ -93,6 +93,7 @@ async fn let_in(login: &Login, port: u16) -> anyhow::Result<()> {
     print(session.get_authorization_url())?;
     let state = page::parameter(session.get_authorization_url(), "state").context("no state was made")?;
     let taken = async |url: String| {
+        let _turn = login.turn().await?;
         let taken = session.handle_callback_url(&url).await;
         taken.map(drop).map_err(anyhow::Error::from)
     };

@@ -96,8 +96,9 @@ fn resource(url: &Url) -> String {
     resource.as_str().trim_end_matches('/').to_owned()
 }
 
-/// The authorization server that is found from `base`, where it is the one that is configured. Names that lead to
-/// addresses of another kind than that of `base` are not followed.
+/// The authorization server that is configured, as it describes itself, for tokens for the server at `base`. What
+/// that server says of authorization servers is not asked for: whoever is told a secret is not for it to choose. Names
+/// that lead to addresses of another kind than that of the issuer are not followed.
 pub(super) async fn discovered(
     base: Url,
     client: &Client,
@@ -105,8 +106,8 @@ pub(super) async fn discovered(
     // Fails only where a provider is in place already, which is then used.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let issuer = Url::parse(&client.issuer)?;
-    let mut manager = AuthorizationManager::new(base).await?;
-    let resolved = manager
+    let resolved = AuthorizationManager::new(issuer.clone())
+        .await?
         .resolve_metadata()
         .await
         .with_context(|| format!("the metadata of {issuer} cannot be had"))?;
@@ -122,6 +123,7 @@ pub(super) async fn discovered(
             endpoint.scheme() == "https" || (issuer.scheme() == "http" && endpoint.host() == issuer.host());
         ensure!(is_private, "an endpoint of the issuer is not reached over https");
     }
+    let mut manager = AuthorizationManager::new(base).await?;
     manager.set_metadata(metadata.clone());
     Ok((manager, metadata))
 }

@@ -4,7 +4,7 @@
 use super::exchange::{Issued, discovered, scopes};
 use crate::config::{Client, Flow, Identity};
 use anyhow::{Context, bail, ensure};
-use callgate_store::Sealed;
+use callgate_store::{Sealed, SealedTurn};
 use oauth2::TokenResponse as _;
 use rmcp::transport::auth::{
     AuthError, AuthorizationManager, AuthorizationRequest, AuthorizationSession, CredentialRefreshGuard,
@@ -94,6 +94,11 @@ impl Login {
         manager.configure_client(config)?;
         manager.set_credential_store(self.kept.clone());
         Ok(manager)
+    }
+
+    /// Waits for the turn to change what is kept: a gateway that renews it must not put back what was before.
+    pub(crate) async fn turn(&self) -> anyhow::Result<SealedTurn> {
+        Ok(self.kept.apart(Sealed::turn).await?)
     }
 
     /// Begins to let a person let Callgate in; who then comes back to `redirect`.

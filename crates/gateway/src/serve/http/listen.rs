@@ -240,14 +240,14 @@ async fn clear(path: &Path) -> Result<(), ListenError> {
 /// Listens in a folder that nobody else may enter, and moves the socket to its place once it has its mode.
 fn bind(path: &Path, mode: SocketMode) -> Result<UnixListener, ListenError> {
     let failed = |cause| ListenError::Unix(path.to_owned(), cause);
-    let folder = path.with_file_name(format!(".cg{}", std::process::id()));
+    let mut name = [0_u8; 4];
+    getrandom::fill(&mut name).map_err(|cause| failed(io::Error::other(cause)))?;
+    // Two processes may have one id, each in a container of its own, and this folder together.
+    let folder = path.with_file_name(format!(".cg{:08x}", u32::from_be_bytes(name)));
     let inner = folder.join("s");
     if inner.as_os_str().len().max(path.as_os_str().len()) > PATH_BYTES_MAX {
         return Err(ListenError::PathTooLong(path.to_owned()));
     }
-    // A process of this id that was killed may have left one.
-    let _ = fs::remove_file(&inner);
-    let _ = fs::remove_dir(&folder);
     DirBuilder::new().mode(0o700).create(&folder).map_err(failed)?;
     let bound = UnixListener::bind(&inner).and_then(|socket| {
         fs::set_permissions(&inner, Permissions::from_mode(mode.bits()))?;
