@@ -9,7 +9,7 @@ mod to_modern;
 use crate::support::gate;
 use callgate_testkit::client::modern;
 use callgate_testkit::{HttpGate, HttpServer, Room, Stdio, StdioServer};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// What stands between two sides of a test over stdio.
 struct OverStdio {
@@ -42,6 +42,23 @@ fn over_http(policy: &str, server: &str) -> OverHttp {
 }
 
 /// The parameters of a call in the modern era.
+/// What a server may ask, by which method, and what a client says to it.
+fn questions() -> [(&'static str, &'static str, Value); 3] {
+    [
+        (
+            "elicitation",
+            "elicitation/create",
+            json!({"action": "accept", "content": {"it": 1.50}}),
+        ),
+        (
+            "sampling",
+            "sampling/createMessage",
+            json!({"role": "assistant", "content": {"type": "text", "text": "hi"}, "model": "m"}),
+        ),
+        ("roots", "roots/list", json!({"roots": [{"uri": "file:///a"}]})),
+    ]
+}
+
 fn call(tool: &str, arguments: &Value) -> Value {
     modern(callgate_testkit::client::call(tool, arguments))
 }

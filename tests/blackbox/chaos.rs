@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
 /// Calls of each session.
@@ -234,6 +235,20 @@ fn kill_children(storm: &Storm, victims: &Mutex<HashSet<u32>>, is_over: &AtomicB
     }
 }
 
+/// Waits for all sessions, and ends the killing whatever came of them.
+fn all_ended(
+    sessions: Vec<ScopedJoinHandle<'_, ()>>,
+    killer: ScopedJoinHandle<'_, ()>,
+    is_over: &AtomicBool,
+) {
+    let ended: Vec<_> = sessions.into_iter().map(ScopedJoinHandle::join).collect();
+    is_over.store(true, Ordering::Release);
+    killer.join().unwrap();
+    for ended in ended {
+        ended.unwrap();
+    }
+}
+
 #[test]
 fn whoever_asks_gets_its_own_answer_or_is_told_that_there_is_none() {
     let storm = Storm::begin();
@@ -263,15 +278,7 @@ fn whoever_asks_gets_its_own_answer_or_is_told_that_there_is_none() {
                 })
             })
             .collect();
-        let ended: Vec<_> = sessions
-            .into_iter()
-            .map(std::thread::ScopedJoinHandle::join)
-            .collect();
-        is_over.store(true, Ordering::Release);
-        killer.join().unwrap();
-        for ended in ended {
-            ended.unwrap();
-        }
+        all_ended(sessions, killer, &is_over);
     });
     let told = told.into_inner().unwrap();
     assert_eq!(told["steady"], [Told::Answered; 100 * CALLS], "it was disturbed");
@@ -318,15 +325,7 @@ fn whoever_asks_all_servers_as_one_gets_the_answer_of_the_one_that_was_asked_or_
                 })
             })
             .collect();
-        let ended: Vec<_> = sessions
-            .into_iter()
-            .map(std::thread::ScopedJoinHandle::join)
-            .collect();
-        is_over.store(true, Ordering::Release);
-        killer.join().unwrap();
-        for ended in ended {
-            ended.unwrap();
-        }
+        all_ended(sessions, killer, &is_over);
     });
     let told = told.into_inner().unwrap();
     assert_eq!(

@@ -217,11 +217,8 @@ pub(crate) fn serve(room: &Room, config: &Value) -> (Process, String) {
     (gateway, url.unwrap().to_owned())
 }
 
-#[test]
-fn one_gateway_serves_real_servers_of_four_kinds_to_both_sdks() {
-    let room = Room::new();
-    let (_streamable, streamable_url) = everything_at("streamableHttp", "mcp");
-    let (_sse, sse_url) = everything_at("sse", "sse");
+/// A gateway before an npm server as a child and at a URL, and a Python server as a child.
+fn real_config(room: &Room, streamable_url: &str) -> Value {
     let words = |words: Vec<OsString>| -> Vec<String> {
         let words = words.into_iter();
         words.map(|word| word.into_string().unwrap()).collect()
@@ -234,19 +231,28 @@ fn one_gateway_serves_real_servers_of_four_kinds_to_both_sdks() {
         "--local-timezone".into(),
         "UTC".into(),
     ];
-    let config = json!({
+    json!({
         "version": 1,
         "listen": "127.0.0.1:0",
         "state": {"dir": room.at("state")},
         "servers": {
             "child": {"command": words(everything("stdio")), "env": env},
             "streamable": {"url": streamable_url},
-            "events": {"url": sse_url, "transport": "sse"},
             "time": {"command": words(time.to_vec()), "env": env},
         },
         "policies": {"everything": "everything.yaml"},
-        "local": {"child": "everything", "streamable": "everything", "events": "everything", "time": "everything"},
-    });
+        "local": {"child": "everything", "streamable": "everything", "time": "everything"},
+    })
+}
+
+#[test]
+fn one_gateway_serves_real_servers_of_four_kinds_to_both_sdks() {
+    let room = Room::new();
+    let (_streamable, streamable_url) = everything_at("streamableHttp", "mcp");
+    let (_sse, sse_url) = everything_at("sse", "sse");
+    let mut config = real_config(&room, &streamable_url);
+    config["servers"]["events"] = json!({"url": sse_url, "transport": "sse"});
+    config["local"]["events"] = json!("everything");
     let (mut gateway, url) = serve(&room, &config);
     let at = |server: &str| -> OsString { url.replace("SERVER", server).into() };
     std::thread::scope(|scope| {
@@ -306,30 +312,7 @@ fn calls_of_both() -> Value {
 fn real_servers_of_three_kinds_are_one_server_to_both_sdks() {
     let room = Room::new();
     let (_streamable, streamable_url) = everything_over_http();
-    let words = |words: Vec<OsString>| -> Vec<String> {
-        let words = words.into_iter();
-        words.map(|word| word.into_string().unwrap()).collect()
-    };
-    let env = json!({"PATH": "${env:PATH}", "HOME": "${env:HOME}"});
-    let time = [
-        python().into(),
-        "-m".into(),
-        "mcp_server_time".into(),
-        "--local-timezone".into(),
-        "UTC".into(),
-    ];
-    let config = json!({
-        "version": 1,
-        "listen": "127.0.0.1:0",
-        "state": {"dir": room.at("state")},
-        "servers": {
-            "child": {"command": words(everything("stdio")), "env": env},
-            "streamable": {"url": streamable_url},
-            "time": {"command": words(time.to_vec()), "env": env},
-        },
-        "policies": {"everything": "everything.yaml"},
-        "local": {"child": "everything", "streamable": "everything", "time": "everything"},
-    });
+    let config = real_config(&room, &streamable_url);
     let (_gateway, url) = serve(&room, &config);
     let target: OsString = url.replace("/SERVER", "").into();
     for sdk in [Sdk::TypeScript, Sdk::Python] {

@@ -22,7 +22,7 @@ use bytes::Bytes;
 use callgate_core::refusal::Reason;
 use callgate_wire::bridge::Hello;
 use callgate_wire::mcp::Version;
-use callgate_wire::{Decoded, IdKey, Kind, Message, decode};
+use callgate_wire::{Decoded, IdKey, Kind, Message, Request, decode};
 
 use futures_util::future::BoxFuture;
 use legs::LegEnd;
@@ -142,6 +142,22 @@ impl Bridge {
             }
             Self::Leg(end) => end.on_server(session, message, origin).await,
         }
+    }
+}
+
+/// Reads a message that was judged once more, to put it in the other era's words.
+fn read_again<'b>(session: &Session, bytes: &'b Bytes) -> Option<Message<'b>> {
+    match decode(bytes, &session.gate().settings.bounds) {
+        Ok(Decoded::Single(message)) => Some(message),
+        Ok(Decoded::Batch(_)) | Err(_) => None,
+    }
+}
+
+/// A message as the request that it is.
+fn request_of<'m, 'b>(message: &'m Message<'b>) -> Option<(&'m Message<'b>, &'m Request<'b>)> {
+    match message.kind() {
+        Kind::Request(request) => Some((message, request)),
+        Kind::Notification(_) | Kind::Response(_) => None,
     }
 }
 

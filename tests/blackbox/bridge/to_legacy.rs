@@ -1,6 +1,6 @@
 //! A client of 2026-07-28 before a legacy server.
 
-use super::{LEGACY, NO_ASK, at_most, call, over_http, over_stdio};
+use super::{LEGACY, NO_ASK, at_most, call, over_http, over_stdio, questions};
 use crate::support::upstream::{Asked, Upstream, reply};
 use crate::support::{OPEN, Record, gate, until};
 use crate::team::Stage;
@@ -32,19 +32,7 @@ fn wanted(told: &Answer) -> (String, Value, Value) {
 fn what_the_server_asks_is_a_result_and_the_retry_goes_on_with_the_same_call() {
     let mut between = over_stdio(OPEN, LEGACY);
     let client = &mut between.client;
-    for (what, method, answer) in [
-        (
-            "elicitation",
-            "elicitation/create",
-            json!({"action": "accept", "content": {"it": 1.50}}),
-        ),
-        (
-            "sampling",
-            "sampling/createMessage",
-            json!({"role": "assistant", "content": {"type": "text", "text": "hi"}, "model": "m"}),
-        ),
-        ("roots", "roots/list", json!({"roots": [{"uri": "file:///a"}]})),
-    ] {
+    for (what, method, answer) in questions() {
         let arguments = json!({"what": what});
         let (key, question, state) = wanted(&client.request("tools/call", call("ask", &arguments)));
         assert_eq!(question["method"], method);

@@ -1,6 +1,6 @@
 //! A legacy client before a server of 2026-07-28.
 
-use super::{DENIES_ASK, LEGACY, MODERN, at_most, over_http, over_stdio};
+use super::{DENIES_ASK, LEGACY, MODERN, at_most, over_http, over_stdio, questions};
 use crate::support::upstream::{Asked, Upstream, reply};
 use crate::support::{OPEN, Record, gate, until};
 use callgate_testkit::{Room, Stdio};
@@ -17,19 +17,7 @@ fn what_a_result_wants_is_asked_by_requests_and_the_answers_go_back() {
     let mut between = over_stdio(OPEN, MODERN);
     let client = &mut between.client;
     client.initialize(LEGACY);
-    for (what, method, answer) in [
-        (
-            "elicitation",
-            "elicitation/create",
-            json!({"action": "accept", "content": {"it": 1.50}}),
-        ),
-        (
-            "sampling",
-            "sampling/createMessage",
-            json!({"role": "assistant", "content": {"type": "text", "text": "hi"}, "model": "m"}),
-        ),
-        ("roots", "roots/list", json!({"roots": [{"uri": "file:///a"}]})),
-    ] {
+    for (what, method, answer) in questions() {
         let (id, question) = asked(client, what, method);
         assert!(question.json.get("id").is_some(), "{}", question.raw);
         client.reply(&question, answer.clone());

@@ -4,6 +4,7 @@ use super::call::{Call, Client, Drive, Event, Places};
 use super::legs::{Leg, NoLeg};
 use super::listeners::Filter;
 use super::parked::{Asked, NoSuchTicket, Owner, Ticket};
+use super::{read_again, request_of};
 use crate::answer;
 use crate::link::{Link, Passage, PassageKind, Style};
 use crate::session::{Origin, Session};
@@ -85,12 +86,8 @@ impl ToLegacy {
             return;
         }
         let bytes = passage.bytes.clone();
-        let Ok(Decoded::Single(message)) = decode(&bytes, &session.gate().settings.bounds) else {
-            return session
-                .refuse_across(&key, "the request could not be read again")
-                .await;
-        };
-        let Kind::Request(request) = message.kind() else {
+        let message = read_again(session, &bytes);
+        let Some((message, request)) = message.as_ref().and_then(request_of) else {
             return session
                 .refuse_across(&key, "the request could not be read again")
                 .await;
@@ -137,7 +134,7 @@ impl ToLegacy {
                     Err(NoLeg(text)) => session.fail_unsent(&key, &text).await,
                 }
             }
-            _ => Self::call(this, session, client, &message, request, &hello).await,
+            _ => Self::call(this, session, client, message, request, &hello).await,
         }
     }
 

@@ -3,6 +3,7 @@
 mod asking;
 mod listening;
 
+use super::{read_again, request_of};
 use crate::link::{Passage, PassageKind, Style};
 use crate::recorder::Sent;
 use crate::session::{Origin, Relayed, Session};
@@ -120,12 +121,8 @@ impl ToModern {
             return;
         }
         let bytes = passage.bytes.clone();
-        let Ok(Decoded::Single(message)) = decode(&bytes, &session.gate().settings.bounds) else {
-            return session
-                .refuse_across(&key, "the request could not be read again")
-                .await;
-        };
-        let Kind::Request(request) = message.kind() else {
+        let message = read_again(session, &bytes);
+        let Some((message, request)) = message.as_ref().and_then(request_of) else {
             return session
                 .refuse_across(&key, "the request could not be read again")
                 .await;
@@ -147,7 +144,7 @@ impl ToModern {
             let text = "tasks of 2025-11-25 do not reach a server of 2026-07-28: call without a task";
             return session.refuse_across(&key, text).await;
         }
-        match self.exchange(session, &passage, &message, request, &key).await {
+        match self.exchange(session, &passage, message, request, &key).await {
             Ok(()) | Err(Stop::Left) => {}
             Err(Stop::Broken(text)) => session.fail(&key, Reason::UpstreamProtocol, &text).await,
         }

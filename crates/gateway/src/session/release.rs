@@ -265,10 +265,9 @@ impl Session {
     async fn admit(&self, admission: Admission, asked: Asked, form: Form) -> Option<Verdict> {
         let timeout = admission.timeout;
         // Of calls that wait together, one transaction is cheaper than one for each.
-        let company = if self.in_flight() > 1 {
-            Company::Others
-        } else {
-            self.gate.settings.company
+        let company = match self.gate.settings.company {
+            Company::Alone if self.in_flight() > 1 => Company::Others,
+            company @ (Company::Alone | Company::Others) => company,
         };
         let admitted = self
             .gate
