@@ -48,12 +48,12 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use legacy::Place;
 use probe::Phase;
 use room::Room;
 use sessions::{Children, OpenError, Opened, Sessions, Untold};
-use stall::Watched;
+use stall::{Requests, Watched};
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
@@ -70,7 +70,7 @@ use tokio::time::Instant;
 
 /// Messages that may wait for one request's client to read them.
 const QUEUE_MAX: usize = 64;
-/// How long a client may take to send its headers.
+/// How long a client may take to send its headers, or be idle.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
 /// Bytes of a request's headers, and of what a connection has read ahead.
 const BUFFER_BYTES_MAX: usize = 64 * 1024;
@@ -210,15 +210,19 @@ async fn converse<S>(stream: S, peer: Whence, desk: Arc<Desk>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let requests = Arc::<Requests>::default();
+    let stream = Watched::new(stream, Arc::clone(&requests), HEADER_TIMEOUT);
     let service = service_fn(move |request| {
-        let desk = Arc::clone(&desk);
-        async move { Ok::<_, Infallible>(desk.answer(request, peer).await) }
+        let (desk, open) = (Arc::clone(&desk), requests.begin());
+        async move {
+            let response = desk.answer(request, peer).await;
+            Ok::<_, Infallible>(response.map(|body| open.until_end_of(body)))
+        }
     });
     let served = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
+        .header_read_timeout(None)
         .max_buf_size(BUFFER_BYTES_MAX)
-        .serve_connection(TokioIo::new(Watched::new(stream)), service)
+        .serve_connection(TokioIo::new(stream), service)
         .await;
     if let Err(cause) = served {
         tracing::debug!(%cause, "a connection ended early");

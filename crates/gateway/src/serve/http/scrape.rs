@@ -3,14 +3,14 @@
 use super::answer::{Body, full, plain};
 use super::guard::Guard;
 use super::listen::{Accepted, Listener};
-use super::stall::Watched;
+use super::stall::{Requests, Watched};
 use crate::metrics::Exposition;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use prometheus_client::encoding::prometheus_text;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -54,15 +54,19 @@ async fn connection<S>(stream: S, exposition: Arc<Exposition>, guard: Arc<Guard>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let requests = Arc::<Requests>::default();
+    let stream = Watched::new(stream, Arc::clone(&requests), HEADER_TIMEOUT);
     let service = service_fn(move |request| {
-        let (exposition, guard) = (Arc::clone(&exposition), Arc::clone(&guard));
-        async move { Ok::<_, Infallible>(answer(&request, exposition, &guard).await) }
+        let (exposition, guard, open) = (Arc::clone(&exposition), Arc::clone(&guard), requests.begin());
+        async move {
+            let response = answer(&request, exposition, &guard).await;
+            Ok::<_, Infallible>(response.map(|body| open.until_end_of(body)))
+        }
     });
     let served = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
+        .header_read_timeout(None)
         .max_buf_size(BUFFER_BYTES_MAX)
-        .serve_connection(TokioIo::new(Watched::new(stream)), service)
+        .serve_connection(TokioIo::new(stream), service)
         .await;
     if let Err(cause) = served {
         tracing::debug!(%cause, "a connection for metrics ended early");
