@@ -7,6 +7,7 @@
 pub mod answer;
 mod bridge;
 pub mod gate;
+mod gather;
 pub mod health;
 mod lines;
 pub mod link;

@@ -27,6 +27,7 @@ pub use team::{
 pub use tls::{Certificate, CertificateError};
 
 use crate::gate::Gate;
+use crate::gather::Gathered;
 use crate::link::PassageKind;
 use crate::link::child::{End, wanted};
 use crate::recorder::Peer;
@@ -222,7 +223,7 @@ where
     let served = hyper::server::conn::http1::Builder::new()
         .header_read_timeout(None)
         .max_buf_size(BUFFER_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(Gathered(TokioIo::new(stream)), service)
         .await;
     if let Err(cause) = served {
         tracing::debug!(%cause, "a connection ended early");
@@ -607,9 +608,10 @@ async fn respond(
         return accepted();
     }
     let first = tokio::select! {
+        // The work first: it is what a message comes from.
         biased;
-        first = receiver.recv() => first,
         () = &mut carried => receiver.recv().await,
+        first = receiver.recv() => first,
     };
     match first {
         None => plain(StatusCode::BAD_GATEWAY, "the request was given up"),

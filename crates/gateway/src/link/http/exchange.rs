@@ -66,6 +66,7 @@ async fn post(session: &Arc<Session>, passage: Passage) {
         departure: &passage.departure,
     };
     let response = tokio::select! {
+        biased;
         response = link.endpoint.request(request) => response,
         () = asked.left(session) => return session.abandon(&key),
     };
@@ -259,6 +260,7 @@ async fn receive_json(session: &Arc<Session>, reply: Reply, asked: &Asked<'_>, s
     let key = asked.key;
     let bytes_max = session.gate().settings.bounds.message_bytes_max;
     let collected = tokio::select! {
+        biased;
         collected = collect(reply, bytes_max) => collected,
         () = asked.left(session) => return session.abandon(key),
     };

@@ -2,6 +2,7 @@
 //! waited for, without a hop to a task of the connection's own.
 
 use super::credentials::NoCredentials;
+use crate::gather::Gathered;
 use crate::workers::PerWorker;
 use bytes::Bytes;
 use http::header::HeaderMap;
@@ -145,7 +146,7 @@ impl Pool {
             .call(uri.clone())
             .await
             .map_err(SendError::Unreachable)?;
-        let (sender, driver) = handshake(stream)
+        let (sender, driver) = handshake(Gathered(stream))
             .await
             .map_err(|cause| SendError::Unreachable(Box::new(cause)))?;
         Ok(Line {
@@ -192,7 +193,7 @@ struct Line {
 
 /// What moves a connection's bytes, whenever it is polled.
 enum Driver {
-    Running(Box<Connection<MaybeHttpsStream<TokioIo<TcpStream>>, Body>>),
+    Running(Box<Connection<Gathered<MaybeHttpsStream<TokioIo<TcpStream>>>, Body>>),
     /// The connection has ended; whoever waits on it has been told.
     Ended,
 }
