@@ -208,9 +208,9 @@ impl Machine {
                     self.shelf.token.begin(at);
                 }
             }
-            b't' => self.step = Step::Word(b"rue"),
-            b'f' => self.step = Step::Word(b"alse"),
-            b'n' => self.step = Step::Word(b"ull"),
+            b't' => return Ok(self.begin_word(b"true", at)),
+            b'f' => return Ok(self.begin_word(b"false", at)),
+            b'n' => return Ok(self.begin_word(b"null", at)),
             _ => return Err(self.syntax(at, Expected::Value)),
         }
         Ok(at + 1)
@@ -402,6 +402,12 @@ impl Machine {
             }
         }
         self.value_over(piece, at)
+    }
+
+    /// A word is read from its first letter on.
+    const fn begin_word(&mut self, word: &'static [u8], at: usize) -> usize {
+        self.step = Step::Word(word);
+        at
     }
 
     fn word(&mut self, piece: &[u8], at: usize, rest: &'static [u8]) -> Result<usize, Fault> {
