@@ -41,6 +41,8 @@ mod oauth_client;
 #[cfg(test)]
 mod packaging;
 #[cfg(test)]
+mod passing;
+#[cfg(test)]
 mod real_servers;
 #[cfg(test)]
 mod refused_at_start;

@@ -6,6 +6,7 @@
 
 pub mod answer;
 mod bridge;
+mod flow;
 pub mod gate;
 mod gather;
 pub mod health;

@@ -144,7 +144,7 @@ impl Metrics {
         );
         registry.register_with_unit(
             "callgate_server_duration",
-            "What servers took for tool calls that they answered, from the release to the answer's arrival",
+            "What servers took for tool calls that they answered, from the release to the answer's arrival, less what their clients let them wait",
             Unit::Seconds,
             families.answers.clone(),
         );

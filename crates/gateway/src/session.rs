@@ -10,6 +10,7 @@ mod exchange;
 mod inbound;
 mod listing;
 mod outbound;
+mod passing;
 mod pending;
 mod relay;
 mod release;
@@ -100,7 +101,8 @@ enum Watch {
 impl State {
     /// Whether so many requests of the client are in flight. Those of Callgate's own take no place of theirs.
     fn has_pending(&self, count: usize) -> bool {
-        let is_client = |pending: &&Pending| matches!(pending.target, Target::Client { .. });
+        let is_client =
+            |pending: &&Pending| matches!(pending.target, Target::Client { .. } | Target::Passing);
         self.pending.len() >= count && self.pending.values().filter(is_client).count() >= count
     }
 }

@@ -1,5 +1,6 @@
 //! Where answers go: one client's writer, or the response to one HTTP request.
 
+use crate::flow::Flow;
 use bytes::Bytes;
 use callgate_wire::quoted;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,12 +18,14 @@ pub struct Outbound {
 }
 
 /// Whether a message is the last for its request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
     /// Others may follow: it was a notification or a request of the server's.
     More,
     /// It is the answer.
     Last,
+    /// It is the answer, which comes in pieces.
+    Flowing(Flow),
     /// It is no message: the server has opened a stream for the request.
     Opened,
     /// It is no message: the server has closed that stream, and goes on once it is asked for again.
@@ -34,6 +37,8 @@ pub enum End {
 pub enum Sink {
     /// Straight to the one client of a server: while it does not read, its server waits.
     Direct(mpsc::Sender<Outbound>),
+    /// To the response to one request, which consists of its answer alone as long as nothing else is handed over.
+    Alone(mpsc::Sender<Outbound>),
     /// To one of several clients: what it does not read must not hold up the others.
     Shared(mpsc::Sender<Outbound>),
     /// Answers wait until those of the whole batch are there; the rest goes straight on.
@@ -81,7 +86,7 @@ impl Sink {
         };
         let is_taken = match self {
             Self::Direct(sender) => sender.send(message).await.is_ok(),
-            Self::Shared(sender) => sender.try_send(message).is_ok(),
+            Self::Alone(sender) | Self::Shared(sender) => sender.try_send(message).is_ok(),
             Self::Batch(join) => join.sender.try_send(message).is_ok(),
             Self::Part(lane) => {
                 return match lane.edit.message(message.bytes) {
@@ -107,9 +112,9 @@ impl Sink {
         };
         match self {
             Self::Direct(_) => {}
-            Self::Shared(sender) => drop(sender.try_send(message)),
+            Self::Alone(sender) | Self::Shared(sender) => drop(sender.try_send(message)),
             Self::Batch(join) => drop(join.sender.try_send(message)),
-            Self::Part(lane) if lane.answers.is_none() => lane.to.tell(end),
+            Self::Part(lane) if lane.answers.is_none() => lane.to.tell(message.end),
             Self::Part(_) => {}
         }
     }
@@ -126,7 +131,7 @@ impl Sink {
             Self::Direct(sender) => {
                 let _ = sender.send(message).await;
             }
-            Self::Shared(sender) => deliver(sender, message),
+            Self::Alone(sender) | Self::Shared(sender) => deliver(sender, message),
             Self::Batch(join) => join.answer(&message.bytes),
             Self::Part(lane) => match &lane.answers {
                 Some(answers) => deliver(answers, message),
@@ -143,7 +148,7 @@ impl Sink {
         match self {
             Self::Batch(join) => join.forgo(),
             Self::Part(lane) if lane.answers.is_none() => lane.to.forgo(),
-            Self::Direct(_) | Self::Shared(_) | Self::Part(_) => {}
+            Self::Direct(_) | Self::Alone(_) | Self::Shared(_) | Self::Part(_) => {}
         }
     }
 
@@ -156,7 +161,7 @@ impl Sink {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         match self {
-            Self::Direct(sender) | Self::Shared(sender) => sender.is_closed(),
+            Self::Direct(sender) | Self::Alone(sender) | Self::Shared(sender) => sender.is_closed(),
             Self::Batch(join) => join.sender.is_closed(),
             Self::Part(lane) => lane
                 .answers
@@ -169,7 +174,7 @@ impl Sink {
     #[must_use]
     pub fn is_full(&self) -> bool {
         match self {
-            Self::Direct(sender) | Self::Shared(sender) => sender.capacity() == 0,
+            Self::Direct(sender) | Self::Alone(sender) | Self::Shared(sender) => sender.capacity() == 0,
             Self::Batch(join) => join.sender.capacity() == 0,
             Self::Part(lane) => lane.to.is_full(),
         }
@@ -178,7 +183,7 @@ impl Sink {
     /// Resolves once the client no longer listens.
     pub async fn closed(&self) {
         match self {
-            Self::Direct(sender) | Self::Shared(sender) => sender.closed().await,
+            Self::Direct(sender) | Self::Alone(sender) | Self::Shared(sender) => sender.closed().await,
             Self::Batch(join) => join.sender.closed().await,
             Self::Part(lane) => match &lane.answers {
                 Some(answers) => answers.closed().await,

@@ -175,7 +175,7 @@ enum Params<'a> {
 }
 
 /// The names that JSON-RPC gives a meaning; unknown ones pass, variants of these do not.
-const ENVELOPE: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
+pub(crate) const ENVELOPE: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
 
 fn message<'a>(scanner: &mut Scanner<'a>) -> Scanned<Message<'a>> {
     let start = scanner.pos();

@@ -26,6 +26,7 @@ mod json;
 pub mod list;
 mod malformed;
 pub mod mcp;
+pub mod passing;
 mod scan;
 pub mod splice;
 pub mod sse;

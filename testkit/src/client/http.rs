@@ -33,6 +33,8 @@ pub struct Reply {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: String,
+    /// Whether HTTP says that this is all of the body.
+    pub is_whole: bool,
 }
 
 impl Reply {

@@ -1,8 +1,10 @@
 //! A server over HTTP that answers as a test says, byte for byte, one request a connection.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// A request as it came.
 #[derive(Debug, Clone)]
@@ -63,6 +65,79 @@ impl Upstream {
     }
 }
 
+/// A request whose answer the test gives as it likes. Dropped, its connection is closed.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) asked: Asked,
+    stream: TcpStream,
+}
+
+impl Upstream {
+    /// Hands over the requests that are to be held, and answers the others as [`housekeeping`] does, of either era.
+    pub(crate) fn holding(
+        is_held: impl Fn(&Asked) -> bool + Send + Sync + 'static,
+    ) -> (Self, Receiver<Held>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+        let (sender, held) = channel();
+        let is_held = Arc::new(is_held);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (is_held, sender) = (Arc::clone(&is_held), sender.clone());
+                std::thread::spawn(move || {
+                    let Some(asked) = read(&mut BufReader::new(&stream)) else {
+                        return;
+                    };
+                    if is_held(&asked) {
+                        let _ = sender.send(Held { asked, stream });
+                        return;
+                    }
+                    let answer = discovered(&asked).unwrap_or_else(|| housekeeping(&asked));
+                    let _ = (&stream).write_all(answer.as_bytes());
+                });
+            }
+        });
+        let asked = Arc::default();
+        (Self { url, asked }, held)
+    }
+}
+
+impl Held {
+    /// The id of the request, as JSON.
+    pub(crate) fn id(&self) -> String {
+        self.asked.json()["id"].to_string()
+    }
+
+    /// Begins an answer of this type, whose length is not told.
+    pub(crate) fn begin(&mut self, kind: &str) {
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n\r\n");
+        self.stream.write_all(head.as_bytes()).unwrap();
+    }
+
+    /// Sends a piece of it; false where nobody reads any more.
+    pub(crate) fn piece(&mut self, bytes: &[u8]) -> bool {
+        let head = format!("{:x}\r\n", bytes.len());
+        [head.as_bytes(), bytes, b"\r\n"]
+            .iter()
+            .try_for_each(|part| self.stream.write_all(part))
+            .is_ok()
+    }
+
+    /// Ends it.
+    pub(crate) fn end(mut self) {
+        let _ = self.stream.write_all(b"0\r\n\r\n");
+    }
+
+    /// Waits until the other side has closed the connection.
+    pub(crate) fn is_closed_within(&self, timeout: Duration) -> bool {
+        self.stream.set_read_timeout(Some(timeout)).unwrap();
+        match (&self.stream).read(&mut [0]) {
+            Ok(read) => read == 0,
+            Err(cause) => !matches!(cause.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+        }
+    }
+}
+
 /// The next request.
 pub(crate) fn read(reader: &mut impl BufRead) -> Option<Asked> {
     let mut line = String::new();
@@ -97,6 +172,17 @@ pub(crate) fn read(reader: &mut impl BufRead) -> Option<Asked> {
 /// An answer of this type and body, after which the connection ends.
 pub(crate) fn reply(status: &str, kind: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\ncontent-type: {kind}\r\nconnection: close\r\n\r\n{body}")
+}
+
+/// The answer to `server/discover` of a server that speaks 2026-07-28.
+fn discovered(asked: &Asked) -> Option<String> {
+    let message = asked.json();
+    (message["method"] == "server/discover").then(|| {
+        let result = serde_json::json!({"resultType": "complete", "supportedVersions": ["2026-07-28"],
+            "capabilities": {"tools": {}}, "serverInfo": {"name": "written", "version": "1"}});
+        let answer = serde_json::json!({"jsonrpc": "2.0", "id": message["id"], "result": result});
+        reply("200 OK", "application/json", &answer.to_string())
+    })
 }
 
 /// The ordinary answer to whatever is no tool call.

@@ -3,6 +3,7 @@
 mod credentials;
 mod exchange;
 mod legacy;
+mod passing;
 mod pool;
 mod standing;
 

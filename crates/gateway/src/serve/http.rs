@@ -3,6 +3,7 @@
 mod aggregate;
 mod answer;
 mod body;
+mod flowing;
 mod glance;
 mod guard;
 mod legacy;
@@ -484,7 +485,7 @@ impl Visit<'_> {
         };
         let intake = opened
             .session
-            .accept_decoded(body, decoded, &Sink::Shared(sender), &entry);
+            .accept_decoded(body, decoded, &Sink::Alone(sender), &entry);
         Ok(Admitted {
             opened,
             intake,
@@ -593,8 +594,8 @@ async fn exchange(opened: &Opened, intake: Intake, receiver: mpsc::Receiver<Outb
     respond(work, due, receiver, streams).await
 }
 
-/// Does what is to be done, and waits for the first of what comes back: an answer alone goes out as JSON, anything
-/// before it opens a stream, which may be taken up again where there are streams to keep it among.
+/// Does what is to be done, and waits for the first of what comes back: an answer alone goes out as JSON, all at once
+/// or as it comes; anything before it opens a stream, which may be taken up again where there are streams to keep it among.
 async fn respond(
     work: impl Future<Output = ()> + Send + 'static,
     due: usize,
@@ -620,6 +621,11 @@ async fn respond(
             end: sink::End::Last,
             status,
         }) => json(status, bytes),
+        Some(Outbound {
+            end: sink::End::Flowing(flow),
+            status,
+            ..
+        }) => answer::flowing(status, &flow),
         Some(first) => match streams() {
             Some(streams) => streams.begin(first, receiver),
             None => event_stream(first, receiver),

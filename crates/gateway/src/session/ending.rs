@@ -65,6 +65,8 @@ impl Session {
         self.remember(key, &pending, sent);
         let refusal = refusal(reason, text);
         match pending.target {
+            // What has gone out is broken off, and says nothing.
+            Target::Passing => {}
             Target::Own(sender) => {
                 let _ = sender.send(OwnAnswer::Failed(reason));
             }

@@ -39,12 +39,12 @@ impl Session {
 
     /// As [`Session::tell`], of a request of the client's own.
     pub(crate) fn tell_client(&self, key: &IdKey, end: End) {
-        let state = self.lock();
+        let mut state = self.lock();
         let pending = state
             .pending
-            .get(key)
+            .get_mut(key)
             .filter(|pending| pending.kind != Purpose::Initialize);
-        if let Some(Target::Client { sink, .. }) = pending.map(|pending| &pending.target) {
+        if let Some(sink) = pending.and_then(Pending::speak) {
             sink.tell(end);
         }
     }
@@ -57,7 +57,7 @@ impl Session {
         }
         let sink = match &self.lock().pending.get(key).map(|pending| &pending.target) {
             Some(Target::Client { sink, .. }) => Some(sink.clone()),
-            Some(Target::Own(_) | Target::Relay(_)) | None => None,
+            Some(Target::Passing | Target::Own(_) | Target::Relay(_)) | None => None,
         };
         match sink {
             Some(sink) => sink.closed().await,
@@ -70,7 +70,7 @@ impl Session {
         let state = self.lock();
         let is_left = |pending: &Pending| match &pending.target {
             Target::Client { sink, .. } => pending.era == Era::Modern && sink.is_closed(),
-            Target::Own(_) | Target::Relay(_) => false,
+            Target::Passing | Target::Own(_) | Target::Relay(_) => false,
         };
         state
             .pending

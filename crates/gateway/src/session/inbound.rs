@@ -1,6 +1,6 @@
 //! From the client: decode, tell requests from the rest, and have calls judged.
 
-use super::pending::{Clock, Departure, Pending, Purpose, Target};
+use super::pending::{Clock, Departure, Pending, Purpose, Target, Voice};
 use super::release::Ready;
 use super::{Ids, LEGACY_ONLY, ServerEra, Session, era_of};
 use crate::answer;
@@ -192,10 +192,12 @@ impl Session {
             .filter(|message| matches!(message.kind(), Kind::Request(_)))
             .count();
         let sink = match sink {
-            Sink::Direct(sender) | Sink::Shared(sender) if due > 0 => {
+            Sink::Direct(sender) | Sink::Alone(sender) | Sink::Shared(sender) if due > 0 => {
                 Sink::Batch(Arc::new(BatchJoin::new(sender.clone(), due)))
             }
-            Sink::Direct(_) | Sink::Shared(_) | Sink::Batch(_) | Sink::Part(_) => sink.clone(),
+            Sink::Direct(_) | Sink::Alone(_) | Sink::Shared(_) | Sink::Batch(_) | Sink::Part(_) => {
+                sink.clone()
+            }
         };
         for message in messages {
             self.accept_message(unit, message, &sink, entry, intake);
@@ -354,6 +356,7 @@ impl Session {
                 key: own,
             },
             kind,
+            voice: Voice::Silent,
             ticket: None,
             era,
             departure: departure.clone(),

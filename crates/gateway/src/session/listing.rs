@@ -1,7 +1,7 @@
 //! The server's tools as Callgate itself lists them: what a call may name, and what it is judged against.
 
 use super::inbound::style_of;
-use super::pending::{Clock, Departure, OwnAnswer, Pending, Purpose, Target};
+use super::pending::{Clock, Departure, OwnAnswer, Pending, Purpose, Target, Voice};
 use super::{Session, era_of};
 use crate::link::Passage;
 use crate::recorder::ListSeen;
@@ -239,6 +239,7 @@ impl Session {
         let pending = Pending {
             target: Target::Own(sender),
             kind: Purpose::Other,
+            voice: Voice::Silent,
             ticket: None,
             era,
             departure: departure.clone(),

@@ -6,7 +6,7 @@ use super::{GivenUp, Ids, ServerEra, Session};
 use crate::answer;
 use crate::bridge::Original;
 use crate::link::{Link, Passage};
-use crate::recorder::{Peer, Sent};
+use crate::recorder::Peer;
 use crate::sink::{Offered, Sink};
 use bytes::Bytes;
 use callgate_ledger::record::Status;
@@ -177,7 +177,7 @@ impl Session {
             }) => {
                 self.gate
                     .recorder()
-                    .late(call, inspect(response), since.elapsed());
+                    .late(call, inspect(response.payload), since.elapsed());
             }
             Some(GivenUp { ticket: None, .. }) => {}
             None => self.record_drop(Peer::Server, message.raw().len()),
@@ -194,21 +194,8 @@ impl Session {
         arrival: Arrival<'_>,
     ) {
         let status = arrival.status();
-        let ended = inspect(response);
-        if let (Status::Accepted, Payload::Result(result), Some(tasks)) =
-            (ended, &response.payload, self.gate.tasks())
-        {
-            tasks.note(&self.gate.caller.grant, *result);
-        }
         let took = arrival.at.saturating_duration_since(pending.started);
-        self.settle_after(took, &pending, ended, None, Sent::Perhaps);
-        let meter = self.gate.meter().filter(|_| pending.kind == Purpose::Call);
-        if let Some(meter) = meter {
-            meter.served(took);
-        }
-        if pending.kind != Purpose::Call {
-            self.lock().was_answered = true;
-        }
+        let meter = self.settle_answer(&pending, response.payload, took);
         let (sink, id, own) = match pending.target {
             Target::Own(sender) => {
                 let _ = sender.send(OwnAnswer::Response(unit.slice_ref(message.raw())));
@@ -219,6 +206,8 @@ impl Session {
                 let _ = sender.send(Relayed::Answer { bytes, status });
                 return;
             }
+            // The server has answered twice at once. What its client has of the other answer is broken off.
+            Target::Passing => return,
             Target::Client { sink, id, key: own } => (sink, id, own),
         };
         let bytes = match pending.kind {
@@ -378,24 +367,22 @@ impl Session {
             Ids::Keep => None,
             Ids::Mint => Some(Rename::Token(pending.client_token.clone()?)),
         };
-        match &pending.target {
-            Target::Client { sink, .. } => Some((sink.clone(), rename)),
-            Target::Own(_) | Target::Relay(_) => None,
-        }
+        Some((pending.speak()?, rename))
     }
 
     /// Where the stream of a subscription goes: its id is that of the request which opened it.
     fn subscriber(&self, notification: &Notification<'_>) -> Option<(Sink, Option<Rename>)> {
         let meta = notification.params.as_ref()?.get("_meta")?.as_object()?;
         let key = IdKey::of(meta.get(META_SUBSCRIPTION_ID)?)?;
-        let state = self.lock();
-        match &state.pending.get(&key)?.target {
-            Target::Client { sink, key: own, .. } => {
-                let rename = (self.ids == Ids::Mint).then(|| Rename::Subscription(own.clone()));
-                Some((sink.clone(), rename))
+        let mut state = self.lock();
+        let pending = state.pending.get_mut(&key)?;
+        let rename = match &pending.target {
+            Target::Client { key: own, .. } if self.ids == Ids::Mint => {
+                Some(Rename::Subscription(own.clone()))
             }
-            Target::Own(_) | Target::Relay(_) => None,
-        }
+            Target::Client { .. } | Target::Passing | Target::Own(_) | Target::Relay(_) => None,
+        };
+        Some((pending.speak()?, rename))
     }
 
     fn renamed(&self, message: &Message<'_>, rename: &Rename) -> Option<Bytes> {
@@ -413,10 +400,7 @@ impl Session {
     }
 
     fn sink_of(&self, key: &IdKey) -> Option<Sink> {
-        match &self.lock().pending.get(key)?.target {
-            Target::Client { sink, .. } => Some(sink.clone()),
-            Target::Own(_) | Target::Relay(_) => None,
-        }
+        self.lock().pending.get_mut(key)?.speak()
     }
 
     /// Where the server's own messages go that belong to no request: the standing stream, or else the
@@ -426,19 +410,18 @@ impl Session {
         if self.ids == Ids::Mint {
             return None;
         }
-        let state = self.lock();
+        let mut state = self.lock();
         if let Some(standing) = state.standing.as_ref().filter(|sink| !sink.is_closed()) {
             return Some(standing.clone());
         }
         let open = state
             .pending
-            .values()
-            .filter_map(|pending| match &pending.target {
-                Target::Client { sink, .. } if !sink.is_closed() => Some((pending.started, sink)),
-                Target::Client { .. } | Target::Own(_) | Target::Relay(_) => None,
+            .values_mut()
+            .filter(|pending| match &pending.target {
+                Target::Client { sink, .. } => !sink.is_closed(),
+                Target::Passing | Target::Own(_) | Target::Relay(_) => false,
             });
-        open.max_by_key(|(started, _)| *started)
-            .map(|(_, sink)| sink.clone())
+        open.max_by_key(|pending| pending.started)?.speak()
     }
 
     /// The server asks the client: sampling, elicitation, roots, ping.
@@ -481,8 +464,8 @@ enum Rename {
 }
 
 /// What a response says of its call.
-fn inspect(response: &Response<'_>) -> Status {
-    let result = match response.payload {
+pub(super) fn inspect(payload: Payload<'_>) -> Status {
+    let result = match payload {
         Payload::Error(_) => return Status::ProtocolError,
         Payload::Result(result) => result,
     };

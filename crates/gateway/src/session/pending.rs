@@ -18,6 +18,7 @@ use tokio::time::Instant;
 pub(crate) struct Pending {
     pub(crate) target: Target,
     pub(crate) kind: Purpose,
+    pub(crate) voice: Voice,
     /// What it was admitted as: its outcome is owed.
     pub(crate) ticket: Option<CallId>,
     /// The era in which the request was made: its answers are worded for it.
@@ -36,6 +37,17 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
+    /// Where a message goes that is not its answer.
+    pub(crate) fn speak(&mut self) -> Option<Sink> {
+        match &self.target {
+            Target::Client { sink, .. } => {
+                self.voice = Voice::Heard;
+                Some(sink.clone())
+            }
+            Target::Passing | Target::Own(_) | Target::Relay(_) => None,
+        }
+    }
+
     /// Gives up on sending it, and says whether any of it has left before.
     pub(crate) fn sent(&self) -> Sent {
         if self.departure.call_back() {
@@ -62,10 +74,20 @@ pub(crate) struct Clock {
 pub(crate) enum Target {
     /// The client, under its own id (raw JSON).
     Client { sink: Sink, id: Box<str>, key: IdKey },
+    /// The client, whose answer is on its way in pieces: there is nothing else to tell it any more.
+    Passing,
     /// Callgate itself.
     Own(oneshot::Sender<OwnAnswer>),
     /// Another request of this table or of another session's, for which this one stands in the other era.
     Relay(oneshot::Sender<Relayed>),
+}
+
+/// Whether a client has been told anything before the answer to its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Voice {
+    Silent,
+    /// What has begun is a stream of messages.
+    Heard,
 }
 
 /// The answer to a request of Callgate's own.

@@ -3,7 +3,7 @@
 use super::Session;
 use super::exchange::cancellation;
 use super::inbound::refusal;
-use super::pending::{Clock, Departure, OwnAnswer, Pending, Purpose, Target};
+use super::pending::{Clock, Departure, OwnAnswer, Pending, Purpose, Target, Voice};
 use crate::answer;
 use crate::link::{Passage, Style};
 use crate::recorder::{Refused, Sent};
@@ -102,6 +102,7 @@ impl Session {
         Pending {
             target,
             kind: Purpose::Other,
+            voice: Voice::Silent,
             ticket: None,
             era,
             departure: departure.clone(),

@@ -83,12 +83,47 @@ impl Stream {
             let (name, value) = line.split_once(':')?;
             Some((name.to_ascii_lowercase(), value.trim().to_owned()))
         };
-        let headers = head.lines().skip(1).filter_map(header).collect();
+        let headers: Vec<(String, String)> = head.lines().skip(1).filter_map(header).collect();
+        let length: Option<usize> = headers
+            .iter()
+            .find(|(name, _)| name == "content-length")
+            .and_then(|(_, length)| length.parse().ok());
+        let (_, body) = self.split().unwrap_or_default();
+        let is_whole = match length {
+            Some(length) => body.len() == length,
+            None => !is_chunked(head.as_bytes()) || unchunked(body).1,
+        };
         Reply {
             status: status_of(&head),
             headers,
             body: self.body(),
+            is_whole,
         }
+    }
+
+    /// Waits until the body is so long, and gives what has come of it.
+    ///
+    /// # Panics
+    /// When it does not get so long.
+    pub fn first(&mut self, bytes: usize) -> String {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let body = self.body();
+            if body.len() >= bytes {
+                return body;
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            assert!(
+                !left.is_zero() && (self.read(left) || !self.is_closed),
+                "only {} bytes of a body came",
+                body.len()
+            );
+        }
+    }
+
+    /// Whether nothing more comes for so long.
+    pub fn is_silent_for(&mut self, time: Duration) -> bool {
+        !self.read(time) && !self.is_closed
     }
 
     /// Reads what is there; false if nothing came.
@@ -134,11 +169,8 @@ impl Stream {
         let Some((head, body)) = self.split() else {
             return String::new();
         };
-        let is_chunked = String::from_utf8_lossy(head)
-            .to_ascii_lowercase()
-            .contains("transfer-encoding: chunked");
-        let body = if is_chunked {
-            unchunked(body)
+        let body = if is_chunked(head) {
+            unchunked(body).0
         } else {
             body.to_vec()
         };
@@ -153,19 +185,27 @@ fn status_of(head: &str) -> u16 {
         .unwrap_or(0)
 }
 
-fn unchunked(mut body: &[u8]) -> Vec<u8> {
+fn is_chunked(head: &[u8]) -> bool {
+    String::from_utf8_lossy(head)
+        .to_ascii_lowercase()
+        .contains("transfer-encoding: chunked")
+}
+
+/// What is in the chunks, and whether the last of them is there.
+fn unchunked(mut body: &[u8]) -> (Vec<u8>, bool) {
     let mut out = Vec::new();
     while let Some(end) = body.windows(2).position(|window| window == b"\r\n") {
         let size = body.get(..end).and_then(|size| std::str::from_utf8(size).ok());
         let size = size.and_then(|size| usize::from_str_radix(size.split(';').next()?.trim(), 16).ok());
         let rest = body.get(end + 2..).unwrap_or_default();
-        let Some(size) = size.filter(|size| *size > 0) else {
-            break;
-        };
+        let Some(size) = size else { break };
+        if size == 0 {
+            return (out, rest == b"\r\n");
+        }
         out.extend(rest.iter().take(size));
         body = rest.get(size + 2..).unwrap_or_default();
     }
-    out
+    (out, false)
 }
 
 /// The data of each complete event, without those that have none.

@@ -1,7 +1,8 @@
 //! One message by POST, and what comes back for it.
 
+use super::passing::HELD_BACK_BYTES;
 use super::pool::{Reply, SendError};
-use super::{HttpLink, SESSION_ID, standing};
+use super::{HttpLink, SESSION_ID, passing, standing};
 use crate::link::{Link, Passage, PassageKind, Style};
 use crate::session::{Departure, Origin, Seen, Session};
 use crate::sink::End;
@@ -24,9 +25,11 @@ const RESUME_DELAY: Duration = Duration::from_secs(1);
 /// The longest that a server may ask to wait.
 const RESUME_DELAY_MAX: Duration = Duration::from_secs(30);
 /// What the agent is told of an answer beyond the bound.
-const TOO_LARGE: &str = "the server's answer was larger than a message may be; the call has run";
+pub(super) const TOO_LARGE: &str = "the server's answer was larger than a message may be; the call has run";
+/// What the agent is told of what is no answer.
+pub(super) const NO_ANSWER: &str = "the server's answer is no answer to this request";
 /// What the agent is told where the connection did not last.
-const BROKE_OFF: &str = "the connection to the server broke before it answered; the call may have run, so look before you start it again";
+pub(super) const BROKE_OFF: &str = "the connection to the server broke before it answered; the call may have run, so look before you start it again";
 
 /// Posts a message and hands over what comes back. A request is answered in any case.
 pub(super) fn run(session: Arc<Session>, passage: Passage) -> BoxFuture<'static, ()> {
@@ -156,9 +159,9 @@ fn mirrored_headers(session: &Session, passage: &Passage) -> Vec<(HeaderName, He
 
 /// A request whose answer is awaited.
 pub(super) struct Asked<'a> {
-    key: &'a IdKey,
-    era: Era,
-    departure: &'a Departure,
+    pub(super) key: &'a IdKey,
+    pub(super) era: Era,
+    pub(super) departure: &'a Departure,
 }
 
 impl Asked<'_> {
@@ -256,23 +259,39 @@ pub(super) fn failure_of(status: StatusCode, headers: &HeaderMap) -> Option<(Rea
     }
 }
 
-async fn receive_json(session: &Arc<Session>, reply: Reply, asked: &Asked<'_>, status: StatusCode) {
-    let key = asked.key;
-    let bytes_max = session.gate().settings.bounds.message_bytes_max;
-    let collected = tokio::select! {
-        biased;
-        collected = collect(reply, bytes_max) => collected,
-        () = asked.left(session) => return session.abandon(key),
+async fn receive_json(session: &Arc<Session>, mut reply: Reply, asked: &Asked<'_>, status: StatusCode) {
+    let mut body = Body::default();
+    let mut long = Long::Stop;
+    let gathered = loop {
+        let gathered = tokio::select! {
+            biased;
+            gathered = gather(session, &mut reply, &mut body, long) => gathered,
+            () = asked.left(session) => return session.abandon(asked.key),
+        };
+        if !matches!(gathered, Ok(Gathered::Long)) {
+            break gathered;
+        }
+        // Of what is known to be too large, nothing goes out: its client is told.
+        if is_beyond(session, &reply, &body) {
+            break Err(BodyError::TooLarge);
+        }
+        body = body.joined();
+        if let Some(begun) = passing::begin(session, asked, &body.first, status.as_u16()) {
+            // Apart, as it is large: what most answers need is kept small.
+            return Box::pin(begun.run(reply)).await;
+        }
+        long = Long::GoOn;
     };
-    match collected {
-        Ok(body) => {
+    let key = asked.key;
+    match gathered {
+        Ok(_) => {
             let origin = Origin::Reply {
                 to: key,
                 status: status.as_u16(),
             };
-            if session.on_server(body, origin).await != Seen::Answered {
+            if session.on_server(body.joined().first, origin).await != Seen::Answered {
                 let text = if status.is_success() {
-                    "the server's answer is no answer to this request".to_owned()
+                    NO_ANSWER.to_owned()
                 } else {
                     format!("the server answered with HTTP {}", status.as_u16())
                 };
@@ -289,23 +308,79 @@ enum BodyError {
     Broke,
 }
 
-/// The whole body; one that came in one piece is not copied.
-async fn collect(mut reply: Reply, bytes_max: usize) -> Result<Bytes, BodyError> {
-    let mut first = Bytes::new();
-    let mut all = BytesMut::new();
+/// What to do once so much of a body has come that it may be passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Long {
+    Stop,
+    GoOn,
+}
+
+/// How far a body has come.
+enum Gathered {
+    Whole,
+    Long,
+}
+
+/// What has come of a body; one that came in one piece is not copied.
+#[derive(Default)]
+struct Body {
+    first: Bytes,
+    more: BytesMut,
+}
+
+impl Body {
+    fn len(&self) -> usize {
+        self.first.len().saturating_add(self.more.len())
+    }
+
+    fn push(&mut self, data: Bytes) {
+        if self.len() == 0 {
+            self.first = data;
+            return;
+        }
+        if self.more.is_empty() {
+            self.more.extend_from_slice(&std::mem::take(&mut self.first));
+        }
+        self.more.extend_from_slice(&data);
+    }
+
+    /// All of it as the first piece.
+    fn joined(self) -> Self {
+        if self.more.is_empty() {
+            return self;
+        }
+        Self {
+            first: self.more.freeze(),
+            more: BytesMut::new(),
+        }
+    }
+}
+
+/// Whether the server has said that a body is larger than a message may be.
+fn is_beyond(session: &Session, reply: &Reply, body: &Body) -> bool {
+    let to_come = usize::try_from(reply.bytes_to_come()).unwrap_or(usize::MAX);
+    body.len().saturating_add(to_come) > session.gate().settings.bounds.message_bytes_max
+}
+
+/// Reads a body to its end, or until it is long.
+async fn gather(
+    session: &Session,
+    reply: &mut Reply,
+    body: &mut Body,
+    long: Long,
+) -> Result<Gathered, BodyError> {
+    let bytes_max = session.gate().settings.bounds.message_bytes_max;
     while let Some(data) = reply.data().await {
         let data = data.map_err(|_| BodyError::Broke)?;
-        if first.len().saturating_add(all.len()).saturating_add(data.len()) > bytes_max {
+        if body.len().saturating_add(data.len()) > bytes_max {
             return Err(BodyError::TooLarge);
         }
-        if first.is_empty() && all.is_empty() {
-            first = data;
-            continue;
+        body.push(data);
+        if long == Long::Stop && body.len() > HELD_BACK_BYTES && !reply.is_over() {
+            return Ok(Gathered::Long);
         }
-        all.extend_from_slice(&std::mem::take(&mut first));
-        all.extend_from_slice(&data);
     }
-    Ok(if all.is_empty() { first } else { all.freeze() })
+    Ok(Gathered::Whole)
 }
 
 /// Reads a stream of events until it has answered; one that breaks off is taken up again where it can be.

@@ -279,6 +279,16 @@ impl Reply {
         }
     }
 
+    /// Whether all of the body has been read.
+    pub(super) const fn is_over(&self) -> bool {
+        self.line.is_none()
+    }
+
+    /// How many bytes are still to come at least, as far as the server has told.
+    pub(super) fn bytes_to_come(&self) -> u64 {
+        self.body.size_hint().lower()
+    }
+
     /// The connection is free for the next request; whether the server keeps it open is seen then.
     fn ended(&mut self) {
         if let Some(line) = self.line.take() {

@@ -1,5 +1,7 @@
 //! Responses: one JSON value, a stream of events, or a plain refusal.
 
+use super::flowing::Flowing;
+use crate::flow::Flow;
 use crate::sink::{End, Outbound};
 use bytes::Bytes;
 use callgate_wire::sse::write_data;
@@ -17,8 +19,8 @@ use tokio::time::Instant;
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// The body of a response: whole, or a stream.
-pub(super) type Body = Either<Full<Bytes>, UnsyncBoxBody<Bytes, Infallible>>;
+/// The body of a response: whole, or a stream of events, or a message as it comes.
+pub(super) type Body = Either<Full<Bytes>, Either<UnsyncBoxBody<Bytes, Infallible>, Flowing>>;
 
 pub(super) fn full(bytes: Bytes) -> Body {
     Either::Left(Full::new(bytes))
@@ -83,6 +85,15 @@ pub(super) fn json(status: u16, bytes: Bytes) -> Response<Body> {
         StatusCode::from_u16(status).unwrap_or(StatusCode::OK),
         "application/json",
         full(bytes),
+    )
+}
+
+/// One message, as it comes.
+pub(super) fn flowing(status: u16, flow: &Flow) -> Response<Body> {
+    with(
+        StatusCode::from_u16(status).unwrap_or(StatusCode::OK),
+        "application/json",
+        Either::Right(Either::Right(Flowing::new(flow))),
     )
 }
 
@@ -170,20 +181,21 @@ impl<H> Feed<H> {
             let message = self.receiver.recv().await?;
             match message.end {
                 End::More | End::Last => return Some(message),
-                End::Opened | End::Paused => {}
+                End::Opened | End::Paused | End::Flowing(_) => {}
             }
         }
     }
 }
 
-/// The same response; one that is a stream ends then.
+/// The same response; one that is a stream ends then, and a message that has not all come is broken off.
 pub(super) fn ending_at(response: Response<Body>, end: Instant) -> Response<Body> {
     response.map(|body| match body {
         Either::Left(whole) => Either::Left(whole),
-        Either::Right(stream) => {
+        Either::Right(Either::Left(stream)) => {
             let frames = BodyStream::new(stream).take_until(tokio::time::sleep_until(end));
-            Either::Right(StreamBody::new(frames).boxed_unsync())
+            Either::Right(Either::Left(StreamBody::new(frames).boxed_unsync()))
         }
+        Either::Right(Either::Right(message)) => Either::Right(Either::Right(message.until(end))),
     })
 }
 
@@ -214,7 +226,7 @@ pub(super) fn event_stream_of(
     let mut response = with(
         StatusCode::OK,
         "text/event-stream",
-        Either::Right(StreamBody::new(frames).boxed_unsync()),
+        Either::Right(Either::Left(StreamBody::new(frames).boxed_unsync())),
     );
     response
         .headers_mut()

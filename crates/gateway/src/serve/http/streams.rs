@@ -150,7 +150,7 @@ impl State {
     /// Takes a message over from the session; what is no message is not kept.
     fn take(&mut self, message: Outbound) {
         match message.end {
-            End::Opened | End::Paused => return,
+            End::Opened | End::Paused | End::Flowing(_) => return,
             End::More => {}
             End::Last => {
                 self.has_answered = true;
