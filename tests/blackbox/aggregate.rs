@@ -30,7 +30,7 @@ fn words(server: &StdioServer) -> Vec<String> {
 }
 
 /// A server in Python that answers by these lines: to a request `m` of method `k` with parameters `p`.
-fn scripted(room: &Room, name: &str, lines: &str) -> Value {
+pub(crate) fn scripted(room: &Room, name: &str, lines: &str) -> Value {
     let body: String = lines.lines().map(|line| format!("    {line}\n")).collect();
     let script = format!("{PREAMBLE}{body}");
     let path = room.write(&format!("{name}.py"), &script);

@@ -41,21 +41,6 @@ fn words(server: &StdioServer) -> Vec<String> {
     server.words().iter().map(word).collect()
 }
 
-/// Serves with more flags.
-fn serve_with(stage: &Stage, flags: &[&str]) -> Team {
-    let config = stage.room.write("callgate.yaml", &stage.config.to_string());
-    let mut command = Command::new(env!("CARGO_BIN_EXE_callgate"));
-    command.args(["serve", "-c"]).arg(config).args(flags);
-    let mut process = Process::start(&mut command);
-    process.lives_in(&stage.room);
-    let line = process.stderr_line("listening on");
-    let url = line.split_whitespace().find(|word| word.contains("://")).unwrap();
-    Team {
-        url: url.trim_end_matches("/mcp/SERVER").to_owned(),
-        process,
-    }
-}
-
 #[track_caller]
 fn echoes(client: &mut Http, text: &str) {
     let answer = client.call("echo", json!({"text": text}));
@@ -294,7 +279,7 @@ fn what_takes_a_restart_is_refused_as_a_whole() {
 fn with_tighten_all_of_a_looser_configuration_waits() {
     let mut stage = Stage::new();
     let ana = stage.grant("ana", &["notes=echo-only", "mail=open", "later=open"]);
-    let team = serve_with(&stage, &["--reload", "tighten"]);
+    let team = stage.serve_with(&["--reload", "tighten"]);
     let mut notes = team.begun("notes", &ana);
     // A tighter policy and a new server.
     stage.room.write("echo-only.yaml", NOTHING);
@@ -322,7 +307,7 @@ fn with_reload_off_no_file_is_looked_at() {
     let ana = stage.grant("ana", &["notes=echo-only"]);
     stage.room.write("admin-token", &"f".repeat(32));
     stage.config["admin"] = json!({"listen": "127.0.0.1:0", "token": "${file:admin-token}"});
-    let team = serve_with(&stage, &["--reload", "off"]);
+    let team = stage.serve_with(&["--reload", "off"]);
     let mut client = team.begun("notes", &ana);
     stage.room.write("echo-only.yaml", NOTHING);
     stage.config["servers"].as_object_mut().unwrap().remove("notes");

@@ -54,7 +54,7 @@ use legacy::Place;
 use probe::Phase;
 use room::Room;
 use sessions::{Children, OpenError, Opened, Sessions, Untold};
-use stall::{Requests, Watched};
+use stall::{Patience, Requests, Watched};
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
@@ -138,9 +138,13 @@ pub async fn serve(
 ) -> io::Result<()> {
     let desk = Arc::new(Desk {
         wire,
+        bodies: Room::default(),
+        patience: Patience {
+            headers: HEADER_TIMEOUT,
+            taking: doors.client_time(),
+        },
         doors,
         guard,
-        bodies: Room::default(),
         is_closing: AtomicBool::new(false),
     });
     let workers = Workers::start()?;
@@ -183,6 +187,7 @@ struct Desk {
     doors: Doors,
     guard: Guard,
     bodies: Room,
+    patience: Patience,
     is_closing: AtomicBool,
 }
 
@@ -198,21 +203,21 @@ async fn begin<S>(stream: S, peer: Whence, desk: Arc<Desk>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let requests = Arc::<Requests>::default();
+    let stream = Watched::new(stream, Arc::clone(&requests), desk.patience);
     match &desk.wire {
-        Wire::Plain => converse(stream, peer, desk).await,
+        Wire::Plain => converse(stream, requests, peer, desk).await,
         Wire::Tls(certificate) => match certificate.accept(stream).await {
-            Ok(stream) => converse(stream, peer, desk).await,
+            Ok(stream) => converse(stream, requests, peer, desk).await,
             Err(cause) => tracing::debug!(%cause, "a client did not shake hands"),
         },
     }
 }
 
-async fn converse<S>(stream: S, peer: Whence, desk: Arc<Desk>)
+async fn converse<S>(stream: S, requests: Arc<Requests>, peer: Whence, desk: Arc<Desk>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let requests = Arc::<Requests>::default();
-    let stream = Watched::new(stream, Arc::clone(&requests), HEADER_TIMEOUT);
     let service = service_fn(move |request| {
         let (desk, open) = (Arc::clone(&desk), requests.begin());
         async move {
@@ -377,6 +382,14 @@ impl Doors {
         }
     }
 
+    /// How long a client may hold things up.
+    fn client_time(&self) -> Duration {
+        match self {
+            Self::One(one) => one.sessions.gate().settings.client_time,
+            Self::Team(team) => team.client_time(),
+        }
+    }
+
     fn close_idle(&self) {
         match self {
             Self::One(one) => one.sessions.close_idle(),
@@ -428,7 +441,7 @@ impl Visit<'_> {
     async fn body(&self, request: Request<Incoming>) -> Result<(Parts, Bytes), Box<Response<Body>>> {
         let gate = self.sessions.gate();
         let bytes_max = gate.settings.bounds.message_bytes_max;
-        read_body(request, self.bodies, bytes_max)
+        read_body(request, self.bodies, &gate.settings)
             .await
             .map_err(|unread| match unread {
                 Unread::Refused(refused) => refused,
