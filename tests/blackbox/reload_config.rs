@@ -10,6 +10,7 @@ use std::os::unix::fs::symlink;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 const NOTHING: &str = "version: \"1\"\ndefault: deny\ntools: {}\n";
@@ -466,10 +467,10 @@ struct Seen {
 }
 
 /// Calls without a pause until it is over; a call without its own answer ends the test.
-fn keep_calling(mut client: Http, seen: &Seen) {
+fn keep_calling(mut client: Http, tool: &str, seen: &Seen) {
     while !seen.over.load(Ordering::Acquire) {
         let text = format!("call {}", seen.calls.fetch_add(1, Ordering::AcqRel));
-        let reply = client.reply("tools/call", json!({"name": "echo", "arguments": {"text": text}}));
+        let reply = client.reply("tools/call", json!({"name": tool, "arguments": {"text": text}}));
         assert_eq!(reply.status, 200, "{reply:?}");
         assert_eq!(reply.answer().text(), text, "{reply:?}");
     }
@@ -480,7 +481,7 @@ fn reloads_while_everybody_calls_cost_no_call() {
     let mut stage = Stage::new();
     let ana = stage.grant("ana", &["notes=open", "mail=open", "other=open"]);
     stage.config["servers"]["other"] = json!({"url": stage.mail.url()});
-    let mut team = stage.serve();
+    let team = stage.serve();
     let seen = Arc::new(Seen::default());
     // Sessions with servers that stay, and requests of their own to one that becomes another each time.
     let mut clients: Vec<Http> = ["notes", "mail"]
@@ -492,9 +493,15 @@ fn reloads_while_everybody_calls_cost_no_call() {
         .into_iter()
         .map(|client| {
             let seen = Arc::clone(&seen);
-            std::thread::spawn(move || keep_calling(client, &seen))
+            std::thread::spawn(move || keep_calling(client, "echo", &seen))
         })
         .collect();
+    reload_and_count(stage, team, &seen, callers);
+}
+
+/// Reloads twenty times while callers call, and looks whether each of their calls was answered, settled as `ok` and
+/// met by what was in force.
+fn reload_and_count(mut stage: Stage, mut team: Team, seen: &Seen, callers: Vec<JoinHandle<()>>) {
     for round in 0..20 {
         stage.config["servers"]["other"]["headers"] = json!({"X-Round": format!("round-{round}.")});
         stage.config["policies"]["more"] = json!(["open.yaml", "nothing.yaml"][round % 2]);
@@ -503,10 +510,13 @@ fn reloads_while_everybody_calls_cost_no_call() {
             Some(_) => {}
             None => drop(servers.insert("fourth".to_owned(), json!({"url": stage.mail.url()}))),
         }
-        stage.room.write("open.yaml", &format!("{OPEN}# {round}\n"));
+        let hidden = ["[]", "[boom]"][round % 2];
+        stage.room.write("open.yaml", &format!("{OPEN}hide: {hidden}\n"));
         change(&stage, &team);
         let before = seen.calls.load(Ordering::Acquire);
         until("calls go on", || {
+            let has_failed = callers.iter().any(JoinHandle::is_finished);
+            assert!(!has_failed, "a call failed in round {round}");
             (seen.calls.load(Ordering::Acquire) > before + 4).then_some(())
         });
     }
@@ -523,6 +533,36 @@ fn reloads_while_everybody_calls_cost_no_call() {
     record.assert_one_outcome_each();
     let ok = record.statuses().iter().filter(|status| **status == "ok").count();
     assert_eq!(u64::try_from(ok).unwrap(), seen.calls.load(Ordering::Acquire));
+}
+
+#[test]
+fn reloads_while_everybody_calls_all_servers_as_one_cost_no_call() {
+    let mut stage = Stage::new();
+    let ana = stage.grant("ana", &["notes=open", "mail=open", "other=open", "fourth=open"]);
+    stage.config["servers"]["other"] = json!({"url": stage.mail.url()});
+    let team = stage.serve();
+    let seen = Arc::new(Seen::default());
+    let everything =
+        || Http::to(&format!("{}/mcp", team.url)).header("authorization", &format!("Bearer {ana}"));
+    let begun = || {
+        let mut client = everything();
+        client.initialize("2025-11-25");
+        client
+    };
+    // With servers that stay, and with one that becomes another each time, in sessions and without.
+    let clients = [
+        (begun(), "notes__echo"),
+        (begun(), "mail__echo"),
+        (begun(), "other__echo"),
+        (everything().modern(), "mail__echo"),
+        (everything().modern(), "other__echo"),
+    ];
+    let callers = clients.into_iter().map(|(client, tool)| {
+        let seen = Arc::clone(&seen);
+        std::thread::spawn(move || keep_calling(client, tool, &seen))
+    });
+    let callers = callers.collect();
+    reload_and_count(stage, team, &seen, callers);
 }
 
 #[test]

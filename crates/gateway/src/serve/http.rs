@@ -81,6 +81,9 @@ const DRAIN_GRACE: Duration = Duration::from_secs(5);
 const FLUSH_GRACE: Duration = Duration::from_millis(500);
 /// Connections open at once.
 const CONNECTIONS_MAX: usize = 4_096;
+/// What the one that is too many is told.
+const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\n\
+retry-after: 1\r\nconnection: close\r\ncontent-length: 32\r\n\r\ntoo many connections; try later\n";
 /// How often sessions are looked through for those that nobody uses.
 const TIDY_PERIOD: Duration = Duration::from_secs(30);
 /// How long children may take to be gone, once each has had its own time to end.
@@ -151,17 +154,28 @@ pub async fn serve(
     let mut connections = JoinSet::new();
     let over = wanted(&mut end);
     tokio::pin!(over);
+    let mut is_full = false;
     let mut tidying = tokio::time::interval(TIDY_PERIOD);
     loop {
-        while connections.try_join_next().is_some() {}
         tokio::select! {
             () = &mut over => break,
-            _ = tidying.tick() => desk.doors.close_idle(),
+            _ = tidying.tick() => {
+                clear(&mut connections);
+                desk.doors.close_idle();
+            }
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) if connections.len() < CONNECTIONS_MAX => {
+                Ok((stream, peer)) if clear(&mut connections) < CONNECTIONS_MAX => {
+                    is_full = false;
                     workers.spawn(&mut connections, connection(stream, peer, Arc::clone(&desk)));
                 }
-                Ok(_) => tracing::warn!("too many connections, one was closed"),
+                Ok((stream, _)) => {
+                    // Once for all that come meanwhile: what is refused at no cost must not fill a log.
+                    if !is_full {
+                        tracing::warn!("too many connections are open; others are refused");
+                    }
+                    is_full = true;
+                    desk.turn_away(&stream);
+                }
                 Err(cause) => {
                     // Out of descriptors, mostly: pausing lets some be given back.
                     tracing::warn!(%cause, "cannot accept a connection");
@@ -179,6 +193,12 @@ pub async fn serve(
     let flushed = async { while connections.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(FLUSH_GRACE, flushed).await;
     Ok(())
+}
+
+/// Lets go of connections that have ended, and gives how many are left.
+fn clear(connections: &mut JoinSet<()>) -> usize {
+    while connections.try_join_next().is_some() {}
+    connections.len()
 }
 
 #[derive(Debug)]
@@ -236,6 +256,15 @@ where
 }
 
 impl Desk {
+    /// Refuses a connection before anything of it is read.
+    fn turn_away(&self, stream: &Accepted) {
+        match &self.wire {
+            Wire::Plain => stream.tell(TOO_MANY),
+            // There is no answer before the handshake.
+            Wire::Tls(_) => {}
+        }
+    }
+
     async fn answer(&self, request: Request<Incoming>, peer: Whence) -> Response<Body> {
         let is_closing = self.is_closing.load(Ordering::Acquire);
         let phase = if is_closing { Phase::Ending } else { Phase::Serving };
