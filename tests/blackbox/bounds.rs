@@ -148,7 +148,7 @@ fn a_connection_too_many_is_told_so_and_those_that_say_nothing_leave_room_again(
     while silent.len() < MAX - 1 {
         silent.extend((silent.len()..MAX - 1).take(100).map(|_| connect(&team)));
         until("they are accepted", || {
-            (connections(&team) == silent.len() + 1).then_some(())
+            (connections(&team.url) == silent.len() + 1).then_some(())
         });
     }
     for _ in 0..3 {
@@ -163,11 +163,13 @@ fn a_connection_too_many_is_told_so_and_those_that_say_nothing_leave_room_again(
     assert_eq!(refused.status, 503, "{refused:?}");
     // One that closes leaves its place to another.
     silent.truncate(MAX - 4);
-    until("there is room", || (connections(&team) == MAX - 3).then_some(()));
+    until("there is room", || {
+        (connections(&team.url) == MAX - 3).then_some(())
+    });
     assert_eq!(client.call("echo", json!({"text": "hi"})).text(), "hi");
     // And those that say nothing are hung up on.
     let end = Instant::now() + 3 * PATIENCE;
-    while connections(&team) > 0 {
+    while connections(&team.url) > 0 {
         assert!(Instant::now() < end, "they are kept");
         std::thread::sleep(Duration::from_millis(50));
     }

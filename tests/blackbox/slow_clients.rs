@@ -17,9 +17,9 @@ const BIG: usize = 14_000_000;
 /// Gives a client one second, in place of a minute.
 const SHORT: [&str; 2] = ["--client-time", "1"];
 
-/// Connections of clients that the gateway holds.
-pub(crate) fn connections(team: &Team) -> usize {
-    let port: u16 = team.url.rsplit(':').next().unwrap().parse().unwrap();
+/// Connections of clients that the gateway at a URL holds.
+pub(crate) fn connections(url: &str) -> usize {
+    let port: u16 = url.rsplit(':').next().unwrap().parse().unwrap();
     let (local, listens) = (format!(":{port:04X}"), "0A");
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
     let is_held = |line: &&str| {
@@ -33,7 +33,7 @@ pub(crate) fn connections(team: &Team) -> usize {
 #[track_caller]
 fn all_are_cut_off(team: &Team) {
     until("all connections are closed", || {
-        (connections(team) == 0).then_some(())
+        (connections(&team.url) == 0).then_some(())
     });
 }
 
@@ -155,7 +155,7 @@ fn a_client_that_does_not_read_its_answer_is_cut_off_while_others_are_served() {
         let sockets: Vec<TcpStream> = (0..4).map(|_| unread(&team, &client, &ana, path, &big)).collect();
         until("others are served, until they are all cut off", || {
             answers(&mut other, "echo");
-            (connections(&team) == 0).then_some(())
+            (connections(&team.url) == 0).then_some(())
         });
         for socket in sockets {
             let read = left(socket).len();
@@ -217,7 +217,9 @@ fn a_stream_that_nobody_reads_is_cut_off_and_its_client_gets_the_answer_once_it_
         let mut talk = call(77, tool, &json!({}));
         talk["params"]["_meta"] = json!({"progressToken": "t"});
         let socket = unread(&team, &client, &ana, path, &talk);
-        until("it is listened to", || (connections(&team) == 1).then_some(()));
+        until("it is listened to", || {
+            (connections(&team.url) == 1).then_some(())
+        });
         all_are_cut_off(&team);
         answers(&mut other, "echo");
         let told = String::from_utf8(left(socket)).unwrap();
