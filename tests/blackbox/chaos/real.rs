@@ -119,6 +119,14 @@ fn real_servers_that_are_killed_stopped_and_started_again_answer_whoever_asked_o
     let port = free_port();
     let server = Some(everything_on(port, "streamableHttp"));
     let storm = storm(&format!("http://127.0.0.1:{port}/mcp"));
+    // One that is stopped when its session ends.
+    let mut session = storm.session("python");
+    let (tool, arguments, wanted) = call("python", PLACES.len(), 0);
+    assert_eq!(session.call_for(tool, &arguments, &wanted), Told::Answered);
+    for child in storm.children() {
+        signal(child, Signal::STOP);
+    }
+    session.end();
     let (is_over, done) = (AtomicBool::new(false), Done::default());
     let told: Mutex<BTreeMap<&str, Vec<Told>>> = Mutex::default();
     std::thread::scope(|scope| {
