@@ -47,7 +47,9 @@ const PREAMBLE: &str = r#"
 import json, sys
 log = open(sys.argv[1], 'a')
 def say(message):
-    print(json.dumps(message), flush=True)
+    # At once: another thread may be saying something too.
+    sys.stdout.buffer.write((json.dumps(message) + '\n').encode())
+    sys.stdout.buffer.flush()
 def answer(result):
     say({'jsonrpc': '2.0', 'id': m['id'], 'result': result})
 def tell(method, params):
