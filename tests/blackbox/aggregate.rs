@@ -30,7 +30,7 @@ fn words(server: &StdioServer) -> Vec<String> {
 }
 
 /// A server in Python that answers by these lines: to a request `m` of method `k` with parameters `p`.
-fn scripted(room: &Room, name: &str, lines: &str) -> Value {
+pub(crate) fn scripted(room: &Room, name: &str, lines: &str) -> Value {
     let body: String = lines.lines().map(|line| format!("    {line}\n")).collect();
     let script = format!("{PREAMBLE}{body}");
     let path = room.write(&format!("{name}.py"), &script);
@@ -47,7 +47,9 @@ const PREAMBLE: &str = r#"
 import json, sys
 log = open(sys.argv[1], 'a')
 def say(message):
-    print(json.dumps(message), flush=True)
+    # At once: another thread may be saying something too.
+    sys.stdout.buffer.write((json.dumps(message) + '\n').encode())
+    sys.stdout.buffer.flush()
 def answer(result):
     say({'jsonrpc': '2.0', 'id': m['id'], 'result': result})
 def tell(method, params):

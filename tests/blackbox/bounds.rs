@@ -1,5 +1,6 @@
 //! What clients of `callgate serve` can take up: headers, bodies and connections are bounded, whoever is slow.
 
+use crate::slow_clients::connections;
 use crate::support::until;
 use crate::team::{Stage, Team, initialize};
 use callgate_testkit::PATIENCE;
@@ -128,4 +129,92 @@ fn a_body_that_is_not_sent_holds_up_nobody() {
     last.write_all(first.as_bytes()).unwrap();
     last.write_all(rest.as_bytes()).unwrap();
     assert_eq!(status(last), "200");
+}
+
+#[test]
+fn a_connection_too_many_is_told_so_and_those_that_say_nothing_leave_room_again() {
+    const MAX: usize = 4_096;
+    let stage = Stage::new();
+    let ana = stage.grant("ana", &["notes=open"]);
+    let team = stage.serve();
+    let mut client = team.begun("notes", &ana);
+    // One has been answered before, and is kept open.
+    let mut kept = connect(&team);
+    let request = format!("{}content-length: 2\r\n\r\n{{}}", head(&team, &ana));
+    kept.write_all(request.as_bytes()).unwrap();
+    assert!(kept.read(&mut [0; 512]).unwrap() > 0);
+    // Not faster than they are accepted: what waits for that is kept waiting for a second by the system.
+    let mut silent = Vec::new();
+    while silent.len() < MAX - 1 {
+        silent.extend((silent.len()..MAX - 1).take(100).map(|_| connect(&team)));
+        until("they are accepted", || {
+            (connections(&team.url) == silent.len() + 1).then_some(())
+        });
+    }
+    for _ in 0..3 {
+        let mut answer = String::new();
+        let mut socket = connect(&team);
+        socket.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+        assert!(answer.contains("retry-after: "), "{answer}");
+        assert!(answer.contains("too many connections"), "{answer}");
+    }
+    let refused = client.reply("tools/call", json!({"name": "echo", "arguments": {"text": "hi"}}));
+    assert_eq!(refused.status, 503, "{refused:?}");
+    // One that closes leaves its place to another.
+    silent.truncate(MAX - 4);
+    until("there is room", || {
+        (connections(&team.url) == MAX - 3).then_some(())
+    });
+    assert_eq!(client.call("echo", json!({"text": "hi"})).text(), "hi");
+    // And those that say nothing are hung up on.
+    let end = Instant::now() + 3 * PATIENCE;
+    while connections(&team.url) > 0 {
+        assert!(Instant::now() < end, "they are kept");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(client.call("echo", json!({"text": "hi"})).text(), "hi");
+    let told = team.process.stderr();
+    assert!(told.contains("too many connections"), "{told}");
+    let lines = told.lines().filter(|line| line.contains("too many connections"));
+    assert!(lines.count() < 4, "a line for each: {told}");
+}
+
+#[test]
+fn a_session_too_many_is_refused_and_takes_nothing_from_another_grant_or_server() {
+    const MAX: usize = 1_024;
+    let stage = Stage::new();
+    let ana = stage.grant("ana", &["notes=open", "mail=open"]);
+    let bob = stage.grant("bob", &["mail=open"]);
+    let team = stage.serve_with(&["--sessions-per-minute", "5000"]);
+    let body = initialize();
+    let open = |token: &str| team.client("mail", token).post(&body);
+    let sessions: Vec<String> = (0..MAX)
+        .map(|number| {
+            let reply = open(&ana);
+            assert_eq!(reply.status, 200, "{number}: {reply:?}");
+            reply.header("mcp-session-id").unwrap().to_owned()
+        })
+        .collect();
+    for _ in 0..3 {
+        let refused = open(&ana);
+        assert_eq!(refused.status, 429);
+        assert_eq!(refused.body, "too many sessions are open; close some\n");
+    }
+    let mut one = team.client("mail", &ana);
+    one.set_session(sessions.last().map(String::as_str));
+    // Those that are open are served, and so are the same grant elsewhere, requests without a session, and others.
+    let mut modern = team.client("mail", &ana).modern();
+    for client in [
+        &mut one,
+        &mut team.begun("notes", &ana),
+        &mut modern,
+        &mut team.begun("mail", &bob),
+    ] {
+        assert_eq!(client.call("echo", json!({"text": "hi"})).text(), "hi");
+    }
+    assert_eq!(one.delete(), 202);
+    let mut again = team.begun("mail", &ana);
+    assert_eq!(again.call("echo", json!({"text": "hi"})).text(), "hi");
+    assert_eq!(open(&ana).status, 429);
 }

@@ -2,6 +2,7 @@
 
 mod all_servers;
 mod pairs;
+mod parked;
 mod real;
 mod to_legacy;
 mod to_modern;

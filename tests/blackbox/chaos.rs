@@ -1,11 +1,14 @@
 //! 200 sessions call at once, while servers are killed, stall, flood and lie: whoever asks gets its own answer or is
 //! told that there is none, and nothing of it is left afterwards.
 
+mod real;
+
+use crate::slow_clients::connections;
 use crate::support::{Record, state, until};
 use callgate_testkit::process::kill9;
 use callgate_testkit::{Http, HttpServer, PATIENCE, Process, Room, StdioServer};
 use rustix::process::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::process::Command;
 use std::sync::Mutex;
@@ -74,6 +77,16 @@ impl Storm {
             servers.insert(name.to_owned(), json!({"url": server.url()}));
             kept.push(server);
         }
+        Self::before(room, steady, &servers, kept)
+    }
+
+    /// A gateway before these servers, in a room with a policy for all of them.
+    fn before(
+        room: Room,
+        steady: HttpServer,
+        servers: &BTreeMap<String, Value>,
+        kept: Vec<HttpServer>,
+    ) -> Self {
         let local: BTreeMap<&str, &str> = servers.keys().map(|name| (name.as_str(), "policy")).collect();
         let config = json!({
             "version": 1,
@@ -185,31 +198,54 @@ impl Session {
     }
 
     fn call_tool(&mut self, tool: &str, text: &str) -> Told {
+        let (told, answered) = self.called(tool, &json!({"text": text}));
+        assert!(
+            told == Told::Refused || answered == text,
+            "an answer to another call: {answered:.500}"
+        );
+        told
+    }
+
+    /// Calls, and looks whether the answer holds what no other does.
+    fn call_for(&mut self, tool: &str, arguments: &Value, wanted: &str) -> Told {
+        let (told, answered) = self.called(tool, arguments);
+        assert!(
+            told == Told::Refused || answered.contains(wanted),
+            "no answer to {wanted}: {answered:.500}"
+        );
+        told
+    }
+
+    /// What a call was told, and the answer.
+    fn called(&mut self, tool: &str, arguments: &Value) -> (Told, String) {
+        let refused = (Told::Refused, String::new());
         if !self.has_begun {
             self.has_begun = self.begin();
         }
         if !self.has_begun {
-            return Told::Refused;
+            return refused;
         }
-        let params = json!({"name": tool, "arguments": {"text": text}});
+        let params = json!({"name": tool, "arguments": arguments});
         let reply = self.client.reply("tools/call", params);
         if reply.status == 404 {
             self.has_begun = false;
-            return Told::Refused;
+            return refused;
         }
         let Some(answer) = reply.messages().pop() else {
-            assert_ne!(reply.status, 200, "no answer to {text}");
-            return Told::Refused;
+            assert_ne!(reply.status, 200, "no answer to {arguments}");
+            return refused;
         };
         if answer.json["error"].is_object() || answer.is_tool_error() {
-            return Told::Refused;
+            return refused;
         }
-        assert!(
-            answer.text() == text,
-            "an answer to another call: {:.500}",
-            answer.raw
-        );
-        Told::Answered
+        (Told::Answered, answer.text())
+    }
+
+    /// Gives the session up, and opens another for the next call after a pause.
+    fn begin_anew_after(&mut self, pause: Duration) {
+        self.end();
+        self.has_begun = false;
+        std::thread::sleep(pause);
     }
 
     /// Ends the session, as a client does that has no more use for it.
@@ -361,6 +397,9 @@ fn nothing_is_left(mut storm: Storm, calls: usize) {
     });
     until("all children to have ended", || {
         storm.children().is_empty().then_some(())
+    });
+    until("all connections to have ended", || {
+        (connections(&storm.url) == 0).then_some(())
     });
     let received: Vec<String> = storm
         .steady

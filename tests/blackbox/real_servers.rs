@@ -192,6 +192,14 @@ fn everything_over_http() -> (Process, String) {
 /// server-everything as a server at a URL, in one of its modes.
 pub(crate) fn everything_at(mode: &str, path: &str) -> (Process, String) {
     let port = free_port();
+    (
+        everything_on(port, mode),
+        format!("http://127.0.0.1:{port}/{path}"),
+    )
+}
+
+/// The same, on a port.
+pub(crate) fn everything_on(port: u16, mode: &str) -> Process {
     let words = everything(mode);
     let mut command = Command::new(&words[0]);
     command
@@ -200,7 +208,7 @@ pub(crate) fn everything_at(mode: &str, path: &str) -> (Process, String) {
         .env_remove("NODE_OPTIONS");
     let server = Process::start(&mut command);
     let _ = server.stderr_line("on port");
-    (server, format!("http://127.0.0.1:{port}/{path}"))
+    server
 }
 
 /// A gateway with this configuration, which may name the policy `everything.yaml`; and its URL, in which `SERVER`

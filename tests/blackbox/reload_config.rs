@@ -10,6 +10,7 @@ use std::os::unix::fs::symlink;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 const NOTHING: &str = "version: \"1\"\ndefault: deny\ntools: {}\n";
@@ -39,21 +40,6 @@ fn replace(stage: &Stage) {
 fn words(server: &StdioServer) -> Vec<String> {
     let word = |word: &std::ffi::OsString| word.to_str().unwrap().to_owned();
     server.words().iter().map(word).collect()
-}
-
-/// Serves with more flags.
-fn serve_with(stage: &Stage, flags: &[&str]) -> Team {
-    let config = stage.room.write("callgate.yaml", &stage.config.to_string());
-    let mut command = Command::new(env!("CARGO_BIN_EXE_callgate"));
-    command.args(["serve", "-c"]).arg(config).args(flags);
-    let mut process = Process::start(&mut command);
-    process.lives_in(&stage.room);
-    let line = process.stderr_line("listening on");
-    let url = line.split_whitespace().find(|word| word.contains("://")).unwrap();
-    Team {
-        url: url.trim_end_matches("/mcp/SERVER").to_owned(),
-        process,
-    }
 }
 
 #[track_caller]
@@ -294,7 +280,7 @@ fn what_takes_a_restart_is_refused_as_a_whole() {
 fn with_tighten_all_of_a_looser_configuration_waits() {
     let mut stage = Stage::new();
     let ana = stage.grant("ana", &["notes=echo-only", "mail=open", "later=open"]);
-    let team = serve_with(&stage, &["--reload", "tighten"]);
+    let team = stage.serve_with(&["--reload", "tighten"]);
     let mut notes = team.begun("notes", &ana);
     // A tighter policy and a new server.
     stage.room.write("echo-only.yaml", NOTHING);
@@ -322,7 +308,7 @@ fn with_reload_off_no_file_is_looked_at() {
     let ana = stage.grant("ana", &["notes=echo-only"]);
     stage.room.write("admin-token", &"f".repeat(32));
     stage.config["admin"] = json!({"listen": "127.0.0.1:0", "token": "${file:admin-token}"});
-    let team = serve_with(&stage, &["--reload", "off"]);
+    let team = stage.serve_with(&["--reload", "off"]);
     let mut client = team.begun("notes", &ana);
     stage.room.write("echo-only.yaml", NOTHING);
     stage.config["servers"].as_object_mut().unwrap().remove("notes");
@@ -481,10 +467,10 @@ struct Seen {
 }
 
 /// Calls without a pause until it is over; a call without its own answer ends the test.
-fn keep_calling(mut client: Http, seen: &Seen) {
+fn keep_calling(mut client: Http, tool: &str, seen: &Seen) {
     while !seen.over.load(Ordering::Acquire) {
         let text = format!("call {}", seen.calls.fetch_add(1, Ordering::AcqRel));
-        let reply = client.reply("tools/call", json!({"name": "echo", "arguments": {"text": text}}));
+        let reply = client.reply("tools/call", json!({"name": tool, "arguments": {"text": text}}));
         assert_eq!(reply.status, 200, "{reply:?}");
         assert_eq!(reply.answer().text(), text, "{reply:?}");
     }
@@ -495,7 +481,7 @@ fn reloads_while_everybody_calls_cost_no_call() {
     let mut stage = Stage::new();
     let ana = stage.grant("ana", &["notes=open", "mail=open", "other=open"]);
     stage.config["servers"]["other"] = json!({"url": stage.mail.url()});
-    let mut team = stage.serve();
+    let team = stage.serve();
     let seen = Arc::new(Seen::default());
     // Sessions with servers that stay, and requests of their own to one that becomes another each time.
     let mut clients: Vec<Http> = ["notes", "mail"]
@@ -507,9 +493,15 @@ fn reloads_while_everybody_calls_cost_no_call() {
         .into_iter()
         .map(|client| {
             let seen = Arc::clone(&seen);
-            std::thread::spawn(move || keep_calling(client, &seen))
+            std::thread::spawn(move || keep_calling(client, "echo", &seen))
         })
         .collect();
+    reload_and_count(stage, team, &seen, callers);
+}
+
+/// Reloads twenty times while callers call, and looks whether each of their calls was answered, settled as `ok` and
+/// met by what was in force.
+fn reload_and_count(mut stage: Stage, mut team: Team, seen: &Seen, callers: Vec<JoinHandle<()>>) {
     for round in 0..20 {
         stage.config["servers"]["other"]["headers"] = json!({"X-Round": format!("round-{round}.")});
         stage.config["policies"]["more"] = json!(["open.yaml", "nothing.yaml"][round % 2]);
@@ -518,10 +510,13 @@ fn reloads_while_everybody_calls_cost_no_call() {
             Some(_) => {}
             None => drop(servers.insert("fourth".to_owned(), json!({"url": stage.mail.url()}))),
         }
-        stage.room.write("open.yaml", &format!("{OPEN}# {round}\n"));
+        let hidden = ["[]", "[boom]"][round % 2];
+        stage.room.write("open.yaml", &format!("{OPEN}hide: {hidden}\n"));
         change(&stage, &team);
         let before = seen.calls.load(Ordering::Acquire);
         until("calls go on", || {
+            let has_failed = callers.iter().any(JoinHandle::is_finished);
+            assert!(!has_failed, "a call failed in round {round}");
             (seen.calls.load(Ordering::Acquire) > before + 4).then_some(())
         });
     }
@@ -538,6 +533,36 @@ fn reloads_while_everybody_calls_cost_no_call() {
     record.assert_one_outcome_each();
     let ok = record.statuses().iter().filter(|status| **status == "ok").count();
     assert_eq!(u64::try_from(ok).unwrap(), seen.calls.load(Ordering::Acquire));
+}
+
+#[test]
+fn reloads_while_everybody_calls_all_servers_as_one_cost_no_call() {
+    let mut stage = Stage::new();
+    let ana = stage.grant("ana", &["notes=open", "mail=open", "other=open", "fourth=open"]);
+    stage.config["servers"]["other"] = json!({"url": stage.mail.url()});
+    let team = stage.serve();
+    let seen = Arc::new(Seen::default());
+    let everything =
+        || Http::to(&format!("{}/mcp", team.url)).header("authorization", &format!("Bearer {ana}"));
+    let begun = || {
+        let mut client = everything();
+        client.initialize("2025-11-25");
+        client
+    };
+    // With servers that stay, and with one that becomes another each time, in sessions and without.
+    let clients = [
+        (begun(), "notes__echo"),
+        (begun(), "mail__echo"),
+        (begun(), "other__echo"),
+        (everything().modern(), "mail__echo"),
+        (everything().modern(), "other__echo"),
+    ];
+    let callers = clients.into_iter().map(|(client, tool)| {
+        let seen = Arc::clone(&seen);
+        std::thread::spawn(move || keep_calling(client, tool, &seen))
+    });
+    let callers = callers.collect();
+    reload_and_count(stage, team, &seen, callers);
 }
 
 #[test]

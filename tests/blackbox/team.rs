@@ -63,13 +63,24 @@ impl Stage {
 
     /// Serves from a shell that has done this before.
     pub(crate) fn serve_after(&self, line: &str) -> Team {
-        let config = self.room.write("callgate.yaml", &self.config.to_string());
         let mut command = Command::new("/bin/sh");
         command
             .args(["-c", &format!("{line}; exec \"$@\""), "sh"])
-            .arg(env!("CARGO_BIN_EXE_callgate"))
+            .arg(env!("CARGO_BIN_EXE_callgate"));
+        self.serve_by(command, &[])
+    }
+
+    /// Serves with more flags.
+    pub(crate) fn serve_with(&self, flags: &[&str]) -> Team {
+        self.serve_by(Command::new(env!("CARGO_BIN_EXE_callgate")), flags)
+    }
+
+    fn serve_by(&self, mut command: Command, flags: &[&str]) -> Team {
+        let config = self.room.write("callgate.yaml", &self.config.to_string());
+        command
             .args(["serve", "-c"])
             .arg(config)
+            .args(flags)
             .current_dir("/");
         let mut process = Process::start(&mut command);
         process.lives_in(&self.room);

@@ -16,7 +16,7 @@ use std::time::Duration;
 const UNTRUSTED: &str = "untrusted";
 
 /// A certificate for 127.0.0.1 that signs itself, with its key, in PEM.
-fn certificate(room: &Room, name: &str) -> (String, String) {
+pub(crate) fn certificate(room: &Room, name: &str) -> (String, String) {
     let [key, certificate] = ["key", "pem"].map(|kind| room.at(&format!("{name}.{kind}")));
     let made = Command::new("openssl")
         .args([
@@ -42,9 +42,8 @@ fn certificate(room: &Room, name: &str) -> (String, String) {
     (certificate, key)
 }
 
-/// Posts `initialize` to a server of the gateway, trusting one certificate, and gives the status line; `untrusted`
-/// where the client refuses the certificate.
-fn status(authority: &str, trusted: &str, token: &str) -> String {
+/// A connection to the gateway, trusting one certificate.
+pub(crate) fn trusting(authority: &str, trusted: &str) -> StreamOwned<ClientConnection, TcpStream> {
     let mut roots = RootCertStore::empty();
     roots
         .add(CertificateDer::from_pem_slice(trusted.as_bytes()).unwrap())
@@ -59,7 +58,13 @@ fn status(authority: &str, trusted: &str, token: &str) -> String {
     let connection = ClientConnection::new(Arc::new(config), name).unwrap();
     let socket = TcpStream::connect(authority).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    let mut stream = StreamOwned::new(connection, socket);
+    StreamOwned::new(connection, socket)
+}
+
+/// Posts `initialize` to a server of the gateway, trusting one certificate, and gives the status line; `untrusted`
+/// where the client refuses the certificate.
+fn status(authority: &str, trusted: &str, token: &str) -> String {
+    let mut stream = trusting(authority, trusted);
     let body = initialize();
     let request = format!(
         "POST /mcp/notes HTTP/1.1\r\nhost: {authority}\r\nauthorization: Bearer {token}\r\n\

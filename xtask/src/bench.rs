@@ -7,9 +7,11 @@ mod extra;
 mod load;
 mod message;
 mod open;
+mod serving;
 mod stdio;
 mod subject;
 mod table;
+mod team;
 
 use crate::shell;
 use anyhow::{Context, bail};
@@ -18,6 +20,7 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 use subject::{Programs, Subject};
 use table::{Row, Table};
+use team::Grounds;
 
 /// How long and how often is measured.
 #[derive(Debug, Clone)]
@@ -66,13 +69,10 @@ pub(crate) fn run(flags: &[&str]) -> anyhow::Result<ExitCode> {
     let plan = plan(flags)?;
     let programs = Programs::built()?;
     let mut table = Table::default();
-    http(&plan, &programs, &mut table)?;
+    let mut grounds = Grounds::new()?;
+    http(&plan, &programs, &mut grounds, &mut table)?;
     over_stdio(&plan, &programs, &mut table)?;
-    let facts = if plan.case.is_none() {
-        extra::measure(&programs, plan.is_quick)?
-    } else {
-        Vec::new()
-    };
+    let facts = extra::measure(&plan, &programs, &mut grounds)?;
     table.print(&facts)?;
     if let Some(path) = &plan.json {
         let text = serde_json::to_string_pretty(&table.json(&facts))?;
@@ -131,16 +131,17 @@ fn plan(flags: &[&str]) -> anyhow::Result<Plan> {
     Ok(plan)
 }
 
-fn http(plan: &Plan, programs: &Programs, table: &mut Table) -> anyhow::Result<()> {
-    let room = tempfile::tempdir()?;
-    let server = subject::server(programs)?;
-    let mut subjects = subject::yardsticks(&server, room.path())?;
-    subjects.extend(subject::gates(
-        programs,
-        &server,
-        room.path(),
-        plan.only.as_deref(),
-    )?);
+/// The cases that are wanted of these loads, by size, load and name.
+fn cases(plan: &Plan, how: &str, loads: &[Load]) -> Vec<(usize, Load, String)> {
+    SIZES
+        .into_iter()
+        .flat_map(|(size, size_name)| loads.iter().map(move |&load| (size, size_name, load)))
+        .map(|(size, size_name, load)| (size, load, format!("{how} {size_name} {}", load.name())))
+        .filter(|(_, _, case)| plan.wants(case))
+        .collect()
+}
+
+fn http(plan: &Plan, programs: &Programs, grounds: &mut Grounds, table: &mut Table) -> anyhow::Result<()> {
     let loads: &[Load] = if plan.is_quick {
         &[Load::Closed(1), Load::Closed(64), Load::Open(2_000)]
     } else {
@@ -152,27 +153,30 @@ fn http(plan: &Plan, programs: &Programs, table: &mut Table) -> anyhow::Result<(
             Load::Open(2_000),
         ]
     };
-    for (size, size_name) in SIZES {
-        for &load in loads {
-            let case = format!("HTTP {size_name} {}", load.name());
-            if !plan.wants(&case) {
-                continue;
+    let cases = cases(plan, "HTTP", loads);
+    if cases.is_empty() {
+        return Ok(());
+    }
+    let room = tempfile::tempdir()?;
+    let server = subject::server(programs)?;
+    let mut subjects = subject::yardsticks(&server, room.path())?;
+    let only = plan.only.as_deref();
+    subjects.extend(subject::gates(programs, &server, room.path(), grounds, only)?);
+    for (size, load, case) in cases {
+        shell::say(&case);
+        let mut rows: Vec<Row> = subjects
+            .iter()
+            .map(|subject| Row::new(&case, &subject.name))
+            .collect();
+        for _ in 0..plan.rounds {
+            for (subject, row) in subjects.iter_mut().zip(&mut rows) {
+                row.add(&sample(subject, load, size, plan.sample).with_context(|| subject.name.clone())?);
             }
-            shell::say(&case);
-            let mut rows: Vec<Row> = subjects
-                .iter()
-                .map(|subject| Row::new(&case, &subject.name))
-                .collect();
-            for _ in 0..plan.rounds {
-                for (subject, row) in subjects.iter_mut().zip(&mut rows) {
-                    row.add(&sample(subject, load, size, plan.sample).with_context(|| subject.name.clone())?);
-                }
-            }
-            for (subject, row) in subjects.iter().zip(&mut rows) {
-                row.rss_kib = subject.watched.rss_kib();
-            }
-            table.extend(rows, load);
         }
+        for (subject, row) in subjects.iter().zip(&mut rows) {
+            row.rss_kib = subject.watched.rss_kib();
+        }
+        table.extend(rows, load);
     }
     Ok(())
 }
@@ -186,8 +190,6 @@ fn sample(subject: &mut Subject, load: Load, size: usize, time: Duration) -> any
 }
 
 fn over_stdio(plan: &Plan, programs: &Programs, table: &mut Table) -> anyhow::Result<()> {
-    let room = tempfile::tempdir()?;
-    let mut subjects = stdio::subjects(programs, room.path(), plan.only.as_deref())?;
     let loads: &[Load] = if plan.is_quick {
         &[Load::Closed(1), Load::Closed(64)]
     } else {
@@ -198,28 +200,28 @@ fn over_stdio(plan: &Plan, programs: &Programs, table: &mut Table) -> anyhow::Re
             Load::Open(2_000),
         ]
     };
-    for (size, size_name) in SIZES {
-        for &load in loads {
-            let case = format!("stdio {size_name} {}", load.name());
-            if !plan.wants(&case) {
-                continue;
+    let cases = cases(plan, "stdio", loads);
+    if cases.is_empty() {
+        return Ok(());
+    }
+    let room = tempfile::tempdir()?;
+    let mut subjects = stdio::subjects(programs, room.path(), plan.only.as_deref())?;
+    for (size, load, case) in cases {
+        shell::say(&case);
+        let mut rows: Vec<Row> = subjects
+            .iter()
+            .map(|subject| Row::new(&case, subject.name()))
+            .collect();
+        for _ in 0..plan.rounds {
+            for (subject, row) in subjects.iter_mut().zip(&mut rows) {
+                let sample = subject.sample(load, size, plan.sample);
+                row.add(&sample.with_context(|| subject.name().to_owned())?);
             }
-            shell::say(&case);
-            let mut rows: Vec<Row> = subjects
-                .iter()
-                .map(|subject| Row::new(&case, subject.name()))
-                .collect();
-            for _ in 0..plan.rounds {
-                for (subject, row) in subjects.iter_mut().zip(&mut rows) {
-                    let sample = subject.sample(load, size, plan.sample);
-                    row.add(&sample.with_context(|| subject.name().to_owned())?);
-                }
-            }
-            for (subject, row) in subjects.iter().zip(&mut rows) {
-                row.rss_kib = subject.watched().rss_kib();
-            }
-            table.extend(rows, load);
         }
+        for (subject, row) in subjects.iter().zip(&mut rows) {
+            row.rss_kib = subject.watched().rss_kib();
+        }
+        table.extend(rows, load);
     }
     Ok(())
 }

@@ -25,10 +25,10 @@ cargo xtask COMMAND
   conformance --quick    the two newest revisions, through `serve` alone
     --only SCENARIO one of its scenarios
   bench           what a call costs through the gate, beside the server alone and nginx
-  bench --quick   the same in half a minute, with less certainty
+  bench --quick   the same in a few minutes, with less certainty
     --json FILE     the numbers as JSON too
     --only WORD     only the rows of subjects whose name has this word, and their yardsticks
-    --case WORDS    only the cases whose name has these words, such as 'HTTP 200 B c=64'";
+    --case WORDS    only the cases whose name has these words, such as 'HTTP 200 B c=64' or 'reloads'";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -9,6 +9,9 @@ use std::time::Duration;
 /// What one tick of the kernel's accounting is: `USER_HZ` is 100 on every Linux.
 const TICK: Duration = Duration::from_millis(10);
 
+/// Lines that a process writes.
+pub(crate) type Heard = std::sync::mpsc::Receiver<String>;
+
 /// A process that ends with the value.
 #[derive(Debug)]
 pub(crate) struct Running {
@@ -26,6 +29,12 @@ impl Running {
 
     /// Starts a server and waits until it tells its URL, on stdout or on stderr.
     pub(crate) fn announced(command: &mut Command) -> anyhow::Result<(Self, String)> {
+        let (running, url, _) = Self::heard(command)?;
+        Ok((running, url))
+    }
+
+    /// The same, with the lines that it writes after that.
+    pub(crate) fn heard(command: &mut Command) -> anyhow::Result<(Self, String, Heard)> {
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -42,7 +51,8 @@ impl Running {
                 .split_whitespace()
                 .find(|word| word.starts_with("http://127.0.0.1"))
             {
-                return Ok((running, url.to_owned()));
+                let url = url.to_owned();
+                return Ok((running, url, told));
             }
             said.push(line);
         }

@@ -218,6 +218,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = Settings::ANSWER_SECONDS, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub(crate) answer_time: u32,
 
+    /// Seconds that a client may take to send a body, or may take nothing of what is written to it, with --transport http
+    #[arg(long, value_name = "SECONDS", help_heading = "HTTP", default_value_t = Settings::CLIENT_SECONDS, value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    pub(crate) client_time: u32,
+
     #[command(flatten)]
     pub(crate) state: StateArgs,
 

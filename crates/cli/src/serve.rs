@@ -71,6 +71,9 @@ pub(crate) struct ServeArgs {
     /// Seconds that a client may take to answer what its server asks, where they are of different eras
     #[arg(long, value_name = "SECONDS", default_value_t = Settings::ANSWER_SECONDS, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     answer_time: u32,
+    /// Seconds that a client may take to send a body, or may take nothing of what is written to it
+    #[arg(long, value_name = "SECONDS", default_value_t = Settings::CLIENT_SECONDS, value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    client_time: u32,
     /// What is told on stderr, in place of the configuration's [default: info]
     #[arg(long, value_enum)]
     log_level: Option<args::LogLevel>,
@@ -456,6 +459,7 @@ fn team(args: &ServeArgs, plan: &Plan, metrics: Option<&Arc<Metrics>>) -> anyhow
     let settings = Settings {
         sessions_per_minute_max: args.sessions_per_minute,
         answer_time: Duration::from_secs(u64::from(args.answer_time)),
+        client_time: Duration::from_secs(u64::from(args.client_time)),
         ..Settings::default()
     };
     let oauth = plan.config.oauth.as_ref().map(config::OAuth::accept);

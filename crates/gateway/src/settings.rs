@@ -38,6 +38,8 @@ pub struct Settings {
     pub sessions_per_minute_max: u32,
     /// How long a client may take to answer what its server asks, where the two are of different eras.
     pub answer_time: Duration,
+    /// How long a client over HTTP may take to send a body, and may take nothing of what is written to it.
+    pub client_time: Duration,
 }
 
 impl Settings {
@@ -45,6 +47,8 @@ impl Settings {
     pub const SESSIONS_PER_MINUTE: u32 = 30;
     /// The default of [`Settings::answer_time`], in seconds.
     pub const ANSWER_SECONDS: u32 = 600;
+    /// The default of [`Settings::client_time`], in seconds.
+    pub const CLIENT_SECONDS: u32 = 60;
 }
 
 impl Default for Settings {
@@ -65,6 +69,7 @@ impl Default for Settings {
             sessions_max: 1_024,
             sessions_per_minute_max: Self::SESSIONS_PER_MINUTE,
             answer_time: Duration::from_secs(u64::from(Self::ANSWER_SECONDS)),
+            client_time: Duration::from_secs(u64::from(Self::CLIENT_SECONDS)),
         }
     }
 }

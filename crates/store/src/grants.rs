@@ -47,6 +47,9 @@ pub enum GrantError {
         /// Whose it is.
         id: GrantId,
     },
+    /// Two of those that were to be made at once have one label.
+    #[error("two of the grants that were to be made are called `{0}`")]
+    Twice(GrantLabel),
     /// The grant was revoked, which is for good.
     #[error("the grant {0} was revoked; make another with `callgate grants create`")]
     Revoked(GrantId),

@@ -5,6 +5,8 @@ use super::message::Call;
 use super::open::{Schedule, exchange};
 use super::stdio::{Piped, before_echo, direct};
 use super::subject::{Kind, Programs, Subject, gate, gate_command, server, yardsticks};
+use super::team::Grounds;
+use super::{Plan, serving};
 use crate::process::Running;
 use anyhow::Context;
 use hdrhistogram::Histogram;
@@ -29,7 +31,7 @@ pub(super) struct Fact {
 }
 
 impl Fact {
-    fn new(name: &str, value: f64, unit: &'static str, goal: &'static str) -> Self {
+    pub(super) fn new(name: &str, value: f64, unit: &'static str, goal: &'static str) -> Self {
         Self {
             name: name.to_owned(),
             value,
@@ -39,15 +41,27 @@ impl Fact {
     }
 }
 
-/// Measures all of it.
-pub(super) fn measure(programs: &Programs, is_quick: bool) -> anyhow::Result<Vec<Fact>> {
+/// Measures all of it that is wanted.
+pub(super) fn measure(plan: &Plan, programs: &Programs, grounds: &mut Grounds) -> anyhow::Result<Vec<Fact>> {
+    let is_quick = plan.is_quick;
     let times = if is_quick { 5 } else { 20 };
-    let mut facts = at_rest_and_start(programs, times)?;
-    facts.extend(lists(programs, times)?);
-    facts.extend(shared(
-        programs,
-        Duration::from_secs(if is_quick { 2 } else { 10 }),
-    )?);
+    let mut facts = Vec::new();
+    if plan.wants("at rest") {
+        facts.extend(at_rest_and_start(programs, times)?);
+    }
+    if plan.wants("lists") {
+        facts.extend(lists(programs, times)?);
+    }
+    if plan.wants("sharing") {
+        let time = Duration::from_secs(if is_quick { 2 } else { 10 });
+        facts.extend(shared(programs, time)?);
+    }
+    if plan.wants("idle sessions") {
+        facts.extend(serving::idle_sessions(programs, grounds, is_quick)?);
+    }
+    if plan.wants("reloads") {
+        facts.extend(serving::reloads(programs, grounds, is_quick)?);
+    }
     Ok(facts)
 }
 
@@ -244,6 +258,6 @@ fn millis(latency: &Histogram<u64>, quantile: f64) -> f64 {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for people to read")]
-fn kib_as_mib(kib: u64) -> f64 {
+pub(super) fn kib_as_mib(kib: u64) -> f64 {
     kib as f64 / 1024.0
 }

@@ -6,7 +6,7 @@ use super::message::{Call, Reply};
 use crate::process::Watched;
 use anyhow::{Context, bail};
 use hdrhistogram::Histogram;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -111,7 +111,11 @@ pub(super) fn read_reply(socket: &mut TcpStream, received: &mut Vec<u8>) -> anyh
     received.clear();
     let mut buffer = [0; 1 << 16];
     loop {
-        let read = socket.read(&mut buffer)?;
+        let read = match socket.read(&mut buffer) {
+            // The bench was stopped for a while, and goes on.
+            Err(cause) if cause.kind() == ErrorKind::Interrupted => continue,
+            read => read?,
+        };
         if read == 0 {
             bail!("the connection was closed after {} bytes", received.len());
         }

@@ -22,7 +22,7 @@ const SLOTS: u64 = 1 << 14;
 /// A server, or a gate before it, on pipes.
 #[derive(Debug)]
 pub(super) struct Piped {
-    name: &'static str,
+    name: String,
     running: Running,
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
@@ -50,7 +50,7 @@ pub(super) fn direct(programs: &Programs) -> anyhow::Result<Piped> {
 /// One gate before a server of its own.
 pub(super) fn gate(programs: &Programs, room: &Path, kind: Kind) -> anyhow::Result<Piped> {
     Piped::start(
-        kind.name(),
+        &kind.name(),
         before_echo(&mut gate_command(programs, room, kind)?, programs),
     )
 }
@@ -65,10 +65,10 @@ pub(super) fn before_echo<'a>(command: &'a mut Command, programs: &Programs) -> 
 
 impl Piped {
     /// Starts it and shakes hands.
-    pub(super) fn start(name: &'static str, command: &mut Command) -> anyhow::Result<Self> {
+    pub(super) fn start(name: &str, command: &mut Command) -> anyhow::Result<Self> {
         let (running, stdin, stdout) = Running::piped(command)?;
         let mut piped = Self {
-            name,
+            name: name.to_owned(),
             running,
             stdin,
             stdout: BufReader::with_capacity(1 << 17, stdout),
@@ -90,8 +90,8 @@ impl Piped {
     }
 
     /// Its name in the table.
-    pub(super) const fn name(&self) -> &str {
-        self.name
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Its process, without those it has started.

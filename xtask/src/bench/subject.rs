@@ -2,12 +2,10 @@
 
 use super::message::{Address, Asked, Call};
 use super::open::read_reply;
+use super::team::{Gateway, Grounds, Size};
 use crate::process::{Running, Watched};
 use crate::shell;
 use anyhow::{Context, bail};
-use callgate_core::name::ServerName;
-use callgate_store::{GrantLabel, Grants, NewGrant, PolicyName};
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
@@ -30,9 +28,10 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    /// The release builds; the bench has made them just before.
+    /// Those that were built with the running program; the bench has made them just before.
     pub(super) fn built() -> anyhow::Result<Self> {
-        let folder = Self::folder()?;
+        let exe = std::env::current_exe()?;
+        let folder = exe.parent().context("xtask runs out of a target folder")?;
         Ok(Self {
             callgate: folder.join("callgate"),
             http: folder.join("testkit-http"),
@@ -66,48 +65,42 @@ pub(super) enum Kind {
     Limits,
     /// The same, with each intent on the disk before its call goes out.
     Disk,
-    /// As `Limits`, under `serve`, with one server and one grant.
-    Team,
-    /// The same with 10 servers and 100 grants.
-    Teams,
-    /// The same with 50 servers and 10,000 grants, which are as many as there may be.
-    Company,
-    /// What is no tool call, with one server and one grant.
+    /// As `Limits`, under `serve`, for a team of a size.
+    Team(Size),
+    /// What is no tool call, for the smallest team.
     TeamPassThrough,
-    /// As `Teams`, over the address of all servers as one.
+    /// As `Team` with 10 servers and 100 grants, over the address of all servers as one.
     AllAsOne,
 }
 
 impl Kind {
     /// Every kind.
-    pub(super) const ALL: [Self; 11] = [
-        Self::PassThrough,
-        Self::NoRules,
-        Self::OneRule,
-        Self::ThousandRules,
-        Self::Limits,
-        Self::Disk,
-        Self::Team,
-        Self::Teams,
-        Self::Company,
-        Self::TeamPassThrough,
-        Self::AllAsOne,
-    ];
+    pub(super) fn all() -> Vec<Self> {
+        let mut all = vec![
+            Self::PassThrough,
+            Self::NoRules,
+            Self::OneRule,
+            Self::ThousandRules,
+            Self::Limits,
+            Self::Disk,
+        ];
+        all.extend(Size::all().map(Self::Team));
+        all.extend([Self::TeamPassThrough, Self::AllAsOne]);
+        all
+    }
 
     /// Its name in the table.
-    pub(super) const fn name(self) -> &'static str {
+    pub(super) fn name(self) -> String {
         match self {
-            Self::PassThrough => "callgate, not a tool call",
-            Self::NoRules => "callgate, no rules, ledger",
-            Self::OneRule => "callgate, 1 rule, ledger",
-            Self::ThousandRules => "callgate, 1,000 rules, ledger",
-            Self::Limits => "callgate, limits, ledger",
-            Self::Disk => "callgate, limits, ledger on disk",
-            Self::Team => "serve, limits, 1 server, 1 grant",
-            Self::Teams => "serve, limits, 10 servers, 100 grants",
-            Self::Company => "serve, limits, 50 servers, 10,000 grants",
-            Self::TeamPassThrough => "serve, not a tool call",
-            Self::AllAsOne => "serve, 10 servers as one, 100 grants",
+            Self::PassThrough => "callgate, not a tool call".to_owned(),
+            Self::NoRules => "callgate, no rules, ledger".to_owned(),
+            Self::OneRule => "callgate, 1 rule, ledger".to_owned(),
+            Self::ThousandRules => "callgate, 1,000 rules, ledger".to_owned(),
+            Self::Limits => "callgate, limits, ledger".to_owned(),
+            Self::Disk => "callgate, limits, ledger on disk".to_owned(),
+            Self::Team(size) => format!("serve, limits, {size}"),
+            Self::TeamPassThrough => "serve, not a tool call".to_owned(),
+            Self::AllAsOne => "serve, 10 servers as one, 100 grants".to_owned(),
         }
     }
 
@@ -119,7 +112,7 @@ impl Kind {
             }
             Self::OneRule => rules(500..501, ""),
             Self::ThousandRules => rules(0..TOOLS, ""),
-            Self::Limits | Self::Disk | Self::Team | Self::Teams | Self::Company | Self::AllAsOne => rules(
+            Self::Limits | Self::Disk | Self::Team(_) | Self::AllAsOne => rules(
                 500..501,
                 "      - { name: hourly, rate_limit: 1000000000/hour }\n      - { name: daily, rate_limit: 1000000000/day }\n",
             ),
@@ -135,9 +128,7 @@ impl Kind {
             | Self::OneRule
             | Self::ThousandRules
             | Self::Limits
-            | Self::Team
-            | Self::Teams
-            | Self::Company
+            | Self::Team(_)
             | Self::TeamPassThrough
             | Self::AllAsOne => "process",
         }
@@ -151,19 +142,17 @@ impl Kind {
             | Self::ThousandRules
             | Self::Limits
             | Self::Disk
-            | Self::Team
-            | Self::Teams
-            | Self::Company => Asked::Tool,
+            | Self::Team(_) => Asked::Tool,
             Self::AllAsOne => Asked::ToolOfLast,
         }
     }
 
-    /// How many servers and grants the team has; none for a gate of `run`.
-    const fn team(self) -> Option<(usize, usize)> {
+    /// How large the team is; none for a gate of `run`.
+    const fn team(self) -> Option<Size> {
         match self {
-            Self::Team | Self::TeamPassThrough => Some((1, 1)),
-            Self::Teams | Self::AllAsOne => Some((10, 100)),
-            Self::Company => Some((50, 10_000)),
+            Self::Team(size) => Some(size),
+            Self::TeamPassThrough => Some(Size::SMALLEST),
+            Self::AllAsOne => Some(Size::MIDDLE),
             Self::PassThrough
             | Self::NoRules
             | Self::OneRule
@@ -240,7 +229,7 @@ impl Subject {
 }
 
 /// Shakes hands, and gives the id of the session.
-fn handshake(address: &Address) -> anyhow::Result<Option<String>> {
+pub(super) fn handshake(address: &Address) -> anyhow::Result<Option<String>> {
     let mut socket = TcpStream::connect(address.authority())?;
     socket.set_read_timeout(Some(Duration::from_secs(20)))?;
     let hello = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"bench","version":"1"}}}"#;
@@ -301,21 +290,22 @@ pub(super) fn gates(
     programs: &Programs,
     server: &Server,
     room: &Path,
+    grounds: &mut Grounds,
     only: Option<&str>,
 ) -> anyhow::Result<Vec<Subject>> {
     let wanted = |kind: &Kind| only.is_none_or(|word| kind.name().contains(word));
-    Kind::ALL
+    Kind::all()
         .into_iter()
         .filter(wanted)
-        .map(|kind| gate(programs, server, room, kind))
+        .map(|kind| match kind.team() {
+            Some(size) => team(programs, server, room, grounds, kind, size),
+            None => gate(programs, server, room, kind),
+        })
         .collect()
 }
 
 /// One gate over HTTP.
 pub(super) fn gate(programs: &Programs, server: &Server, room: &Path, kind: Kind) -> anyhow::Result<Subject> {
-    if let Some((servers, grants)) = kind.team() {
-        return team(programs, server, room, kind, servers, grants);
-    }
     let mut command = gate_command(programs, room, kind)?;
     command.args([
         "--transport",
@@ -329,7 +319,7 @@ pub(super) fn gate(programs: &Programs, server: &Server, room: &Path, kind: Kind
     ]);
     let (running, url) = Running::announced(&mut command)?;
     Subject::open(
-        kind.name(),
+        &kind.name(),
         Address::of(&url),
         kind.asked(),
         running.watched(),
@@ -342,68 +332,26 @@ fn team(
     programs: &Programs,
     server: &Server,
     room: &Path,
+    grounds: &mut Grounds,
     kind: Kind,
-    servers: usize,
-    grants: usize,
+    size: Size,
 ) -> anyhow::Result<Subject> {
-    let folder = tempfile::Builder::new().prefix("team-").tempdir_in(room)?.keep();
-    std::fs::write(folder.join("policy.yaml"), kind.policy())?;
-    let names: Vec<String> = (0..servers).map(|index| format!("server-{index}")).collect();
-    let entries: serde_json::Map<String, serde_json::Value> = names
-        .iter()
-        .map(|name| (name.clone(), serde_json::json!({"url": server.url})))
-        .collect();
-    let config = serde_json::json!({
-        "version": 1,
-        "listen": "127.0.0.1:0",
-        "state": {"dir": "state"},
-        "servers": entries,
-        "policies": {"all": "policy.yaml"},
-    });
-    let path = folder.join("callgate.yaml");
-    std::fs::write(&path, config.to_string())?;
-    let token = make_grants(&folder.join("state"), &names, grants)?;
-    let mut command = Command::new(&programs.callgate);
-    command
-        .arg("serve")
-        .arg("-c")
-        .arg(path)
-        .args(["--log-level", "error"]);
-    let (running, url) = Running::announced(&mut command)?;
-    let last = names.last().context("a team has a server")?;
-    let url = if kind == Kind::AllAsOne {
-        url.replace("/SERVER", "")
+    let policy = kind.policy();
+    let flags = ["--log-level", "error"];
+    let gateway = Gateway::start(programs, server, room, grounds, (size, &policy), &flags)?;
+    let token = gateway.tokens.last().context("a team has a grant")?;
+    let address = if kind == Kind::AllAsOne {
+        gateway.all(token)
     } else {
-        url.replace("SERVER", last)
+        gateway.one(size.servers - 1, token)
     };
-    let address = Address::of(&url).with_token(&token);
     Subject::open(
-        kind.name(),
+        &kind.name(),
         address,
         kind.asked(),
-        running.watched(),
-        Some(running),
+        gateway.running.watched(),
+        Some(gateway.running),
     )
-}
-
-/// Makes so many grants for all servers, and gives the token of the last.
-fn make_grants(state: &Path, servers: &[String], count: usize) -> anyhow::Result<String> {
-    let policy = PolicyName::new("all")?;
-    let mut access = BTreeMap::new();
-    for name in servers {
-        access.insert(ServerName::new(name)?, Some(policy.clone()));
-    }
-    let grants = Grants::of(state);
-    let mut token = None;
-    for index in 0..count {
-        let issued = grants.create(NewGrant {
-            label: GrantLabel::new(&format!("agent {index}"))?,
-            servers: access.clone(),
-            expires: None,
-        })?;
-        token = Some(issued.token.reveal().to_owned());
-    }
-    token.context("a team has a grant")
 }
 
 /// The command of a gate of a kind, with a state folder of its own, without its server.

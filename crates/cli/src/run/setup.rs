@@ -72,6 +72,7 @@ pub(super) fn plan(args: &RunArgs) -> anyhow::Result<Plan> {
                 Transport::Http | Transport::Sse => Company::Others,
             },
             answer_time: std::time::Duration::from_secs(u64::from(args.answer_time)),
+            client_time: std::time::Duration::from_secs(u64::from(args.client_time)),
             ..Settings::default()
         },
     ));

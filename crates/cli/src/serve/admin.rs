@@ -321,6 +321,7 @@ fn fault(error: &GrantError) -> Fault {
         }
         GrantError::NamedByToken | GrantError::Expired => Fault::Invalid(text),
         GrantError::Taken { .. }
+        | GrantError::Twice(_)
         | GrantError::Revoked(_)
         | GrantError::TooMany
         | GrantError::Claimed { .. }

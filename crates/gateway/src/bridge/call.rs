@@ -154,6 +154,8 @@ pub(super) struct Drive {
     was_parked: bool,
     /// The ticket by which the client comes back, where it is parked.
     ticket: Option<(String, Instant)>,
+    /// How it ended at the server, while nobody is there to be told.
+    ended: Option<Relayed>,
 }
 
 impl Drive {
@@ -170,6 +172,7 @@ impl Drive {
             count: 0,
             was_parked: false,
             ticket: None,
+            ended: None,
         }
     }
 
@@ -179,10 +182,9 @@ impl Drive {
         mut answer: oneshot::Receiver<Relayed>,
         mut happening: mpsc::Receiver<Event>,
     ) {
-        let mut ended: Option<Relayed> = None;
         loop {
             if self.call.client().is_some()
-                && let Some(relayed) = ended.take()
+                && let Some(relayed) = self.ended.take()
             {
                 self.finish(relayed).await;
                 break;
@@ -195,8 +197,12 @@ impl Drive {
                     Some(event) => self.on_event(event).await,
                     None => break,
                 },
-                relayed = &mut answer, if ended.is_none() => match relayed {
-                    Ok(relayed) => ended = Some(relayed),
+                relayed = &mut answer, if self.ended.is_none() => match relayed {
+                    Ok(relayed) => {
+                        // The server has ended without what it asked for: nobody has to answer that any more.
+                        self.questions.clear();
+                        self.ended = Some(relayed);
+                    }
                     Err(_) => {
                         self.lose().await;
                         break;
@@ -233,6 +239,7 @@ impl Drive {
 
     async fn on_event(&mut self, event: Event) {
         match event {
+            Event::Asked(_) if self.ended.is_some() => {}
             Event::Asked(question) => {
                 self.count = self.count.saturating_add(1);
                 let key = format!("{}-{}", name_of(&question.wanted), self.count);

@@ -55,7 +55,7 @@ use legacy::Place;
 use probe::Phase;
 use room::Room;
 use sessions::{Children, OpenError, Opened, Sessions, Untold};
-use stall::{Requests, Watched};
+use stall::{Patience, Requests, Watched};
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
@@ -82,6 +82,9 @@ const DRAIN_GRACE: Duration = Duration::from_secs(5);
 const FLUSH_GRACE: Duration = Duration::from_millis(500);
 /// Connections open at once.
 const CONNECTIONS_MAX: usize = 4_096;
+/// What the one that is too many is told.
+const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\n\
+retry-after: 1\r\nconnection: close\r\ncontent-length: 32\r\n\r\ntoo many connections; try later\n";
 /// How often sessions are looked through for those that nobody uses.
 const TIDY_PERIOD: Duration = Duration::from_secs(30);
 /// How long children may take to be gone, once each has had its own time to end.
@@ -139,26 +142,41 @@ pub async fn serve(
 ) -> io::Result<()> {
     let desk = Arc::new(Desk {
         wire,
+        bodies: Room::default(),
+        patience: Patience {
+            headers: HEADER_TIMEOUT,
+            taking: doors.client_time(),
+        },
         doors,
         guard,
-        bodies: Room::default(),
         is_closing: AtomicBool::new(false),
     });
     let workers = Workers::start()?;
     let mut connections = JoinSet::new();
     let over = wanted(&mut end);
     tokio::pin!(over);
+    let mut is_full = false;
     let mut tidying = tokio::time::interval(TIDY_PERIOD);
     loop {
-        while connections.try_join_next().is_some() {}
         tokio::select! {
             () = &mut over => break,
-            _ = tidying.tick() => desk.doors.close_idle(),
+            _ = tidying.tick() => {
+                clear(&mut connections);
+                desk.doors.close_idle();
+            }
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) if connections.len() < CONNECTIONS_MAX => {
+                Ok((stream, peer)) if clear(&mut connections) < CONNECTIONS_MAX => {
+                    is_full = false;
                     workers.spawn(&mut connections, connection(stream, peer, Arc::clone(&desk)));
                 }
-                Ok(_) => tracing::warn!("too many connections, one was closed"),
+                Ok((stream, _)) => {
+                    // Once for all that come meanwhile: what is refused at no cost must not fill a log.
+                    if !is_full {
+                        tracing::warn!("too many connections are open; others are refused");
+                    }
+                    is_full = true;
+                    desk.turn_away(&stream);
+                }
                 Err(cause) => {
                     // Out of descriptors, mostly: pausing lets some be given back.
                     tracing::warn!(%cause, "cannot accept a connection");
@@ -178,12 +196,19 @@ pub async fn serve(
     Ok(())
 }
 
+/// Lets go of connections that have ended, and gives how many are left.
+fn clear(connections: &mut JoinSet<()>) -> usize {
+    while connections.try_join_next().is_some() {}
+    connections.len()
+}
+
 #[derive(Debug)]
 struct Desk {
     wire: Wire,
     doors: Doors,
     guard: Guard,
     bodies: Room,
+    patience: Patience,
     is_closing: AtomicBool,
 }
 
@@ -199,21 +224,21 @@ async fn begin<S>(stream: S, peer: Whence, desk: Arc<Desk>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let requests = Arc::<Requests>::default();
+    let stream = Watched::new(stream, Arc::clone(&requests), desk.patience);
     match &desk.wire {
-        Wire::Plain => converse(stream, peer, desk).await,
+        Wire::Plain => converse(stream, requests, peer, desk).await,
         Wire::Tls(certificate) => match certificate.accept(stream).await {
-            Ok(stream) => converse(stream, peer, desk).await,
+            Ok(stream) => converse(stream, requests, peer, desk).await,
             Err(cause) => tracing::debug!(%cause, "a client did not shake hands"),
         },
     }
 }
 
-async fn converse<S>(stream: S, peer: Whence, desk: Arc<Desk>)
+async fn converse<S>(stream: S, requests: Arc<Requests>, peer: Whence, desk: Arc<Desk>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let requests = Arc::<Requests>::default();
-    let stream = Watched::new(stream, Arc::clone(&requests), HEADER_TIMEOUT);
     let service = service_fn(move |request| {
         let (desk, open) = (Arc::clone(&desk), requests.begin());
         async move {
@@ -232,6 +257,15 @@ where
 }
 
 impl Desk {
+    /// Refuses a connection before anything of it is read.
+    fn turn_away(&self, stream: &Accepted) {
+        match &self.wire {
+            Wire::Plain => stream.tell(TOO_MANY),
+            // There is no answer before the handshake.
+            Wire::Tls(_) => {}
+        }
+    }
+
     async fn answer(&self, request: Request<Incoming>, peer: Whence) -> Response<Body> {
         let is_closing = self.is_closing.load(Ordering::Acquire);
         let phase = if is_closing { Phase::Ending } else { Phase::Serving };
@@ -378,6 +412,14 @@ impl Doors {
         }
     }
 
+    /// How long a client may hold things up.
+    fn client_time(&self) -> Duration {
+        match self {
+            Self::One(one) => one.sessions.gate().settings.client_time,
+            Self::Team(team) => team.client_time(),
+        }
+    }
+
     fn close_idle(&self) {
         match self {
             Self::One(one) => one.sessions.close_idle(),
@@ -429,7 +471,7 @@ impl Visit<'_> {
     async fn body(&self, request: Request<Incoming>) -> Result<(Parts, Bytes), Box<Response<Body>>> {
         let gate = self.sessions.gate();
         let bytes_max = gate.settings.bounds.message_bytes_max;
-        read_body(request, self.bodies, bytes_max)
+        read_body(request, self.bodies, &gate.settings)
             .await
             .map_err(|unread| match unread {
                 Unread::Refused(refused) => refused,

@@ -18,13 +18,13 @@ use callgate_core::name::{GrantId, ServerName};
 use callgate_ledger::Uint53;
 use callgate_ledger::record::{GrantAction, GrantChange};
 use rusqlite::{OptionalExtension as _, params};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How many grants there are at most that are not revoked.
-pub(super) const GRANTS_MAX: u32 = 10_000;
+pub(super) const GRANTS_MAX: usize = 10_000;
 /// How many subjects and claims of OAuth issuers are let in at most, by all grants together.
 pub(super) const IDENTITIES_MAX: u32 = 50_000;
 
@@ -125,45 +125,36 @@ impl Grants {
     /// [`GrantError`] where the label is taken, the time of its end is past, or it cannot be written.
     pub fn create(&self, new: NewGrant) -> Result<Issued, GrantError> {
         self.change(|batch, key| {
-            let created = batch.at()?;
-            let expires = new.expires.map(|expiry| expiry.after(created)).transpose()?;
-            let taken: Option<String> = batch
-                .conn
-                .prepare_cached("SELECT id FROM caller_grant WHERE label = ?1 AND revoked IS NULL")?
-                .query_row([new.label.as_str()], |row| row.get(0))
-                .optional()?;
-            if let Some(id) = taken {
-                let (label, id) = (new.label, id_of(&id)?);
-                return Err(GrantError::Taken { label, id }.into());
-            }
-            let known: u32 = batch
-                .conn
-                .prepare_cached("SELECT count(*) FROM caller_grant WHERE revoked IS NULL")?
-                .query_row([], |row| row.get(0))?;
-            if known >= GRANTS_MAX {
-                return Err(GrantError::TooMany.into());
-            }
-            let name: [u8; 8] = random()?;
-            let id = id_of(&format!("{ID_PREFIX}{:016x}", u64::from_be_bytes(name)))?;
-            let token = Token::new()?;
-            batch
-                .conn
-                .prepare_cached("INSERT INTO caller_grant VALUES (?1, ?2, ?3, ?4, ?5, NULL)")?
-                .execute(params![
-                    id.as_str(),
-                    new.label.as_str(),
-                    TokenHash::new(key, token.reveal()).as_bytes(),
-                    created,
-                    expires,
-                ])?;
-            let mut grant = find(batch.conn, id.as_str())?;
-            record(batch, GrantAction::Create, &grant, About::Grant)?;
-            for (server, policy) in &new.servers {
-                put_server(batch, &grant, server, policy.as_ref())?;
-            }
-            grant.servers = new.servers;
+            let expires = may_be(batch, &new)?;
+            leave_room(batch, 1)?;
+            let issued = make(batch, key, new, expires)?;
             raise(batch)?;
-            Ok(Issued { grant, token })
+            Ok(issued)
+        })
+    }
+
+    /// Makes several at once, or none of them.
+    ///
+    /// # Errors
+    /// As [`Grants::create`], for any of them, or where two have one label.
+    pub fn create_all(&self, new: Vec<NewGrant>) -> Result<Vec<Issued>, GrantError> {
+        self.change(|batch, key| {
+            let mut labels = BTreeSet::new();
+            if let Some(twice) = new.iter().find(|new| !labels.insert(&new.label)) {
+                return Err(GrantError::Twice(twice.label.clone()).into());
+            }
+            leave_room(batch, new.len())?;
+            let expires: Vec<Option<i64>> = new
+                .iter()
+                .map(|new| may_be(batch, new))
+                .collect::<Result<_, _>>()?;
+            let issued = new
+                .into_iter()
+                .zip(expires)
+                .map(|(new, expires)| make(batch, key, new, expires))
+                .collect::<Result<_, _>>()?;
+            raise(batch)?;
+            Ok(issued)
         })
     }
 
@@ -355,6 +346,65 @@ impl Expiry {
         let latest = i64::try_from(Uint53::MAX.get()).unwrap_or(i64::MAX);
         Ok(at.min(latest))
     }
+}
+
+/// Refuses grants beyond those that there may be.
+fn leave_room(batch: &Batch<'_>, more: usize) -> Result<(), Stop> {
+    let known: u32 = batch
+        .conn
+        .prepare_cached("SELECT count(*) FROM caller_grant WHERE revoked IS NULL")?
+        .query_row([], |row| row.get(0))?;
+    let known = usize::try_from(known).unwrap_or(usize::MAX);
+    if known.saturating_add(more) > GRANTS_MAX {
+        return Err(GrantError::TooMany.into());
+    }
+    Ok(())
+}
+
+/// Refuses a grant that cannot be made, and gives when it is to end.
+fn may_be(batch: &Batch<'_>, new: &NewGrant) -> Result<Option<i64>, Stop> {
+    let created = batch.at()?;
+    let expires = new.expires.map(|expiry| expiry.after(created)).transpose()?;
+    let taken: Option<String> = batch
+        .conn
+        .prepare_cached("SELECT id FROM caller_grant WHERE label = ?1 AND revoked IS NULL")?
+        .query_row([new.label.as_str()], |row| row.get(0))
+        .optional()?;
+    if let Some(id) = taken {
+        let (label, id) = (new.label.clone(), id_of(&id)?);
+        return Err(GrantError::Taken { label, id }.into());
+    }
+    Ok(expires)
+}
+
+/// Writes a grant that may be.
+fn make(
+    batch: &mut Batch<'_>,
+    key: &FingerprintKey,
+    new: NewGrant,
+    expires: Option<i64>,
+) -> Result<Issued, Stop> {
+    let created = batch.at()?;
+    let name: [u8; 8] = random()?;
+    let id = id_of(&format!("{ID_PREFIX}{:016x}", u64::from_be_bytes(name)))?;
+    let token = Token::new()?;
+    batch
+        .conn
+        .prepare_cached("INSERT INTO caller_grant VALUES (?1, ?2, ?3, ?4, ?5, NULL)")?
+        .execute(params![
+            id.as_str(),
+            new.label.as_str(),
+            TokenHash::new(key, token.reveal()).as_bytes(),
+            created,
+            expires,
+        ])?;
+    let mut grant = find(batch.conn, id.as_str())?;
+    record(batch, GrantAction::Create, &grant, About::Grant)?;
+    for (server, policy) in &new.servers {
+        put_server(batch, &grant, server, policy.as_ref())?;
+    }
+    grant.servers = new.servers;
+    Ok(Issued { grant, token })
 }
 
 fn id_of(text: &str) -> Result<GrantId, Failure> {

@@ -66,6 +66,44 @@ fn changes(dir: &Path) -> Vec<GrantChange> {
 }
 
 #[test]
+fn several_are_made_at_once_or_none() {
+    let (_outer, dir) = folder();
+    let grants = Grants::of(&dir);
+    let servers = [("github", Some("reviewers")), ("mail", None)];
+    let made = grants
+        .create_all(["a", "b", "c"].map(|label| new(label, &servers)).into())
+        .unwrap();
+    let listed: Vec<Grant> = made.iter().map(|issued| issued.grant.clone()).collect();
+    // They were made at one moment, so their ids order them.
+    let mut found = grants.list().unwrap();
+    found.sort_by(|one, other| one.label.cmp(&other.label));
+    assert_eq!(found, listed);
+    let store = open(&dir);
+    let snapshot = store.grants().unwrap();
+    for issued in &made {
+        let found = of_token(&store, &snapshot, issued.token.reveal());
+        assert_eq!(found, Some(&issued.grant));
+    }
+    let before = changes(&dir).len();
+    assert_eq!(before, 3 * (1 + servers.len()), "each has its records");
+    let ended = NewGrant {
+        expires: Some(Expiry::In(Duration::ZERO)),
+        ..new("e", &[])
+    };
+    let many = (0..10_000).map(|number| new(&number.to_string(), &[])).collect();
+    for (what, wrong) in [
+        ("a label is taken", vec![new("d", &servers), new("b", &servers)]),
+        ("a label comes twice", vec![new("d", &[]), new("d", &[])]),
+        ("one has ended", vec![new("d", &servers), ended]),
+        ("there is no room for all", many),
+    ] {
+        assert!(grants.create_all(wrong).is_err(), "{what}");
+        assert_eq!(grants.list().unwrap().len(), 3, "{what}");
+        assert_eq!(changes(&dir).len(), before, "{what}");
+    }
+}
+
+#[test]
 fn what_is_granted_is_read_back_by_a_gateway() {
     let (_outer, dir) = folder();
     let grants = Grants::of(&dir);

@@ -144,7 +144,9 @@ impl Stream {
             Err(error) => {
                 self.is_closed |= !matches!(
                     error.kind(),
-                    std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
+                    std::io::ErrorKind::WouldBlock
+                        | std::io::ErrorKind::TimedOut
+                        | std::io::ErrorKind::Interrupted
                 );
                 false
             }

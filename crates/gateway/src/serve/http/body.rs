@@ -2,6 +2,7 @@
 
 use super::answer::{Body, later, plain};
 use super::room::{NotTaken, Room};
+use crate::settings::Settings;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode};
@@ -10,9 +11,6 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
-
-/// How long a client may take to send a body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A body that is not read, and the answer to it.
 pub(super) enum Unread {
@@ -24,7 +22,7 @@ pub(super) enum Unread {
 pub(super) async fn read_body(
     request: Request<Incoming>,
     room: &Room,
-    bytes_max: usize,
+    settings: &Settings,
 ) -> Result<(Parts, Bytes), Unread> {
     let refused = |status, text| Err(Unread::Refused(Box::new(plain(status, text))));
     let (parts, body) = request.into_parts();
@@ -34,12 +32,12 @@ pub(super) async fn read_body(
             "the body has to be application/json",
         );
     }
-    let mut collected = pin!(room.take(body, bytes_max));
+    let mut collected = pin!(room.take(body, settings.bounds.message_bytes_max));
     // Most bodies came with their headers, and need no timer.
     let at_once = poll_fn(|context| Poll::Ready(collected.as_mut().poll(context))).await;
     let collected = match at_once {
         Poll::Ready(collected) => collected,
-        Poll::Pending => match tokio::time::timeout(BODY_TIMEOUT, collected).await {
+        Poll::Pending => match tokio::time::timeout(settings.client_time, collected).await {
             Ok(collected) => collected,
             Err(_) => return refused(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"),
         },

@@ -123,6 +123,14 @@ pub enum Accepted {
 }
 
 impl Accepted {
+    /// Tells the client something before it is hung up on, as far as the system takes it at once.
+    pub(super) fn tell(&self, answer: &[u8]) {
+        let _ = match self {
+            Self::Net(stream) => stream.try_write(answer),
+            Self::Unix(stream) => stream.try_write(answer),
+        };
+    }
+
     /// Moves it from the runtime that accepted it to the one that this is called on.
     pub(super) fn adopt(self) -> io::Result<Self> {
         Ok(match self {

@@ -3,7 +3,7 @@
 use super::answer::{Body, full, plain};
 use super::guard::Guard;
 use super::listen::{Accepted, Listener};
-use super::stall::{Requests, Watched};
+use super::stall::{Patience, Requests, Watched};
 use crate::metrics::Exposition;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -22,8 +22,11 @@ use tokio::sync::Semaphore;
 const CONNECTIONS_MAX: usize = 32;
 /// Bytes of a request's headers.
 const BUFFER_BYTES_MAX: usize = 16 * 1024;
-/// How long a connection may be idle, or take to send its headers.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(90);
+/// How long a client may be idle, or take to send its headers, and take nothing of what is written to it.
+const PATIENCE: Patience = Patience {
+    headers: Duration::from_secs(90),
+    taking: Duration::from_secs(60),
+};
 
 /// Tells whoever asks, for as long as the process lives.
 pub async fn serve_metrics(listener: Listener, exposition: Arc<Exposition>, guard: Guard) {
@@ -55,7 +58,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let requests = Arc::<Requests>::default();
-    let stream = Watched::new(stream, Arc::clone(&requests), HEADER_TIMEOUT);
+    let stream = Watched::new(stream, Arc::clone(&requests), PATIENCE);
     let service = service_fn(move |request| {
         let (exposition, guard, open) = (Arc::clone(&exposition), Arc::clone(&guard), requests.begin());
         async move {

@@ -11,8 +11,6 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
-/// How long a client may take nothing of what is written to it.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often a connection is looked at that may be waiting for a request's headers.
 const LOOK_PERIOD: Duration = Duration::from_secs(5);
 
@@ -77,15 +75,26 @@ impl<B: Body + Unpin> Body for Answer<B> {
     }
 }
 
+/// How long a client is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// Until a request's headers are there; up to [`LOOK_PERIOD`] longer.
+    pub(super) headers: Duration,
+    /// While it takes nothing of what is written to it.
+    pub(super) taking: Duration,
+}
+
 /// A stream whose reading fails once no request's headers have come for a while, and whose writing fails once the
-/// other side has taken nothing for [`WRITE_TIMEOUT`].
+/// other side has taken nothing for a while.
+///
+/// Under TLS it is what the records go through: above, what TLS keeps would count as taken.
 #[derive(Debug)]
 pub(super) struct Watched<S> {
     stream: S,
     /// Runs while something waits to be taken.
     stall: Option<Pin<Box<Sleep>>>,
     requests: Arc<Requests>,
-    patience: Duration,
+    patience: Patience,
     next_look: Pin<Box<Sleep>>,
     /// How many requests had begun at the last look.
     seen: u64,
@@ -94,8 +103,8 @@ pub(super) struct Watched<S> {
 }
 
 impl<S> Watched<S> {
-    /// Headers may take as long as `patience`, and up to [`LOOK_PERIOD`] longer.
-    pub(super) fn new(stream: S, requests: Arc<Requests>, patience: Duration) -> Self {
+    /// A client's stream, on which these requests come.
+    pub(super) fn new(stream: S, requests: Arc<Requests>, patience: Patience) -> Self {
         Self {
             stream,
             stall: None,
@@ -112,7 +121,8 @@ impl<S> Watched<S> {
             self.stall = None;
             return polled;
         }
-        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(WRITE_TIMEOUT)));
+        let time = self.patience.taking;
+        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(time)));
         match stall.as_mut().poll(context) {
             Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
             Poll::Pending => Poll::Pending,
@@ -133,7 +143,7 @@ impl<S> Watched<S> {
             self.seen = begun;
             if self
                 .waiting_since
-                .is_some_and(|since| now.duration_since(since) >= self.patience)
+                .is_some_and(|since| now.duration_since(since) >= self.patience.headers)
             {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
@@ -195,7 +205,10 @@ mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
-    const PATIENCE: Duration = Duration::from_secs(15);
+    const PATIENCE: Patience = Patience {
+        headers: Duration::from_secs(15),
+        taking: Duration::from_secs(60),
+    };
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_takes_nothing_is_given_up_and_one_that_is_slow_is_not() {
@@ -204,7 +217,7 @@ mod tests {
         let written = tokio::spawn(async move { (server.write_all(&[7; 12]).await, server) });
         // It takes a part just in time, twice.
         for _ in 0..2 {
-            tokio::time::sleep(WRITE_TIMEOUT - Duration::from_secs(1)).await;
+            tokio::time::sleep(PATIENCE.taking - Duration::from_secs(1)).await;
             client.read_exact(&mut [0; 4]).await.unwrap();
         }
         let (written, mut server) = written.await.unwrap();

@@ -433,6 +433,10 @@ impl Team {
         }
     }
 
+    pub(super) const fn client_time(&self) -> Duration {
+        self.settings.client_time
+    }
+
     pub(super) const fn children(&self) -> &Children {
         &self.children
     }

@@ -41,7 +41,7 @@ impl AllVisit<'_> {
     async fn post(&self, request: http::Request<Incoming>) -> Response<Body> {
         let house = &self.all.house;
         let bounds = house.settings.bounds;
-        let (parts, body) = match read_body(request, self.bodies, bounds.message_bytes_max).await {
+        let (parts, body) = match read_body(request, self.bodies, &house.settings).await {
             Ok(whole) => whole,
             Err(Unread::Refused(refused)) => return *refused,
             Err(Unread::TooLarge(refused)) => {

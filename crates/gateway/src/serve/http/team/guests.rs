@@ -192,7 +192,7 @@ impl Member {
             guest.put(&access, expires, &servers);
             guest
         });
-        drop(state);
+        // While no other right can be put in force: whoever does that no longer finds them among the guests.
         gone.iter().for_each(|gone| gone.leave());
         guest
     }
@@ -300,5 +300,88 @@ impl Team {
     fn token_time(&self) -> Duration {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         wall.max(Duration::from_nanos(self.recorder.store().now().0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Servers;
+    use super::*;
+    use crate::gate::PolicySlot;
+    use callgate_core::json::Json;
+    use callgate_core::name::GrantId;
+    use callgate_core::program::Program;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    fn access() -> Access {
+        let policy = PolicySlot::new(Arc::new(Program::deny_all()));
+        Access::from([(ServerName::new("notes").unwrap(), policy)])
+    }
+
+    fn is(one: &Access, other: &Access) -> bool {
+        one.values()
+            .zip(other.values())
+            .all(|(one, other)| Arc::ptr_eq(one, other))
+            && one.len() == other.len()
+    }
+
+    fn holder(claims: u8) -> Holder {
+        Holder {
+            issuer: "https://login.example.com".into(),
+            subject: "ana".into(),
+            claims: Json::Null,
+            digest: [claims; 32],
+            expires: 0,
+        }
+    }
+
+    fn host(access: &Access, servers: &Arc<Servers>) -> Arc<Member> {
+        let caller = super::super::caller(GrantId::new("g").unwrap(), "label".into());
+        let host = Arc::new(Member::new(caller, None));
+        host.put(access, None, servers);
+        host
+    }
+
+    #[test]
+    fn whoever_is_pushed_out_while_its_right_changes_keeps_no_right_of_before() {
+        let servers = Arc::default();
+        let (before, after) = (access(), access());
+        let host = host(&before, &servers);
+        let first = host.guest(&holder(0));
+        for claims in 1..CLAIM_SETS_MAX {
+            host.guest(&holder(u8::try_from(claims).unwrap()));
+        }
+        assert!(is(&first.state().access, &before));
+        let is_in_force = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            // Whoever pushes it out has to wait for it, as where a request of it is just being let in.
+            let held = first.state();
+            scope.spawn(|| host.guest(&holder(u8::MAX)));
+            let is_among = |host: &Member| {
+                host.state
+                    .try_lock()
+                    .is_ok_and(|state| state.guests.all().iter().any(|guest| Arc::ptr_eq(guest, &first)))
+            };
+            while is_among(&host) {
+                std::thread::yield_now();
+            }
+            scope.spawn(|| {
+                host.put(&after, None, &servers);
+                is_in_force.store(true, Ordering::Release);
+            });
+            std::thread::sleep(Duration::from_millis(200));
+            assert!(
+                !(is(&held.access, &before) && is_in_force.load(Ordering::Acquire)),
+                "the new right is in force, and it still has that of before"
+            );
+            drop(held);
+        });
+        assert!(first.state().access.is_empty());
+        // Whoever has found it among the guests before it was pushed out gives it nothing either.
+        first.put(&after, None, &servers);
+        assert!(first.state().access.is_empty());
+        for guest in host.state().guests.all() {
+            assert!(is(&guest.state().access, &after));
+        }
     }
 }
