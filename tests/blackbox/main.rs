@@ -55,6 +55,8 @@ mod seeds_and_attacks;
 #[cfg(test)]
 mod seen_is_callable;
 #[cfg(test)]
+mod shared;
+#[cfg(test)]
 mod sockets;
 #[cfg(test)]
 mod stdio_kinds;

@@ -447,7 +447,7 @@ fn callers_that_come_through_a_proxy_are_not_taken_for_callers_on_this_machine()
 }
 
 /// A stream of 2024-11-05, once it has named its address.
-fn stream_of_2024(team: &Team, server: &str, token: &str) -> (BufReader<TcpStream>, String) {
+pub(crate) fn stream_of_2024(team: &Team, server: &str, token: &str) -> (BufReader<TcpStream>, String) {
     let authority = team.url.strip_prefix("http://").unwrap();
     let mut socket = TcpStream::connect(authority).unwrap();
     let head = format!(

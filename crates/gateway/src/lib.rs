@@ -8,6 +8,7 @@ pub mod answer;
 mod bridge;
 pub mod gate;
 mod gather;
+mod gravity;
 pub mod health;
 mod lines;
 pub mod link;
