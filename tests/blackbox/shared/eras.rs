@@ -186,6 +186,30 @@ fn subscriptions_of_a_modern_child_are_told_to_whom_they_belong_under_their_own_
 }
 
 #[test]
+fn a_change_of_tools_that_one_client_listens_for_outdates_the_lists_of_all() {
+    let house = House::with("modern", OPEN);
+    let team = house.serve();
+    let mut ana = team.client("desk", &house.ana).modern();
+    let mut bob = team.client("desk", &house.bob).modern();
+    let mut stream = ana.open(
+        "subscriptions/listen",
+        json!({"notifications": {"toolsListChanged": true}}),
+    );
+    stream.event();
+    let echo = |client: &mut Http| assert_eq!(client.call("echo", json!({"text": "x"})).text(), "x");
+    echo(&mut bob);
+    echo(&mut bob);
+    let listed = house.log.of_method("tools/list").len();
+    let change = format!(
+        r#"{{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{{"_meta":{{"{SUBSCRIPTION}":{{id:listen}}}}}}}}"#
+    );
+    done(&mut bob, "emit", json!({"lines": [change]}));
+    assert_eq!(stream.event().json["method"], "notifications/tools/list_changed");
+    echo(&mut bob);
+    assert_eq!(house.log.of_method("tools/list").len(), listed + 1);
+}
+
+#[test]
 fn a_modern_child_s_task_is_not_found_by_another_caller() {
     let house = House::with("modern", OPEN);
     let team = house.serve();

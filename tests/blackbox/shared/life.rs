@@ -127,6 +127,42 @@ for line in sys.stdin:
 }
 
 #[test]
+fn a_child_that_stops_reading_is_ended_and_the_next_session_starts_another() {
+    let mut house = House::new();
+    let script = r##"
+import json, os, sys, time
+print(f"# pid {os.getpid()}", file=open(sys.argv[1], "a"), flush=True)
+for line in sys.stdin:
+    message = json.loads(line)
+    if "id" not in message:
+        continue
+    result = {"tools": [{"name": "close", "inputSchema": {"type": "object"}}]}
+    if message["method"] == "initialize":
+        result = {"protocolVersion": "2025-06-18", "capabilities": {}, "serverInfo": {"name": "x", "version": "1"}}
+    if message["method"] == "tools/call":
+        result = {"content": [{"type": "text", "text": "closed"}]}
+        os.close(0)
+    print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}), flush=True)
+    if message["method"] == "tools/call":
+        time.sleep(300)
+"##;
+    house.stage.config["servers"]["desk"]["command"] = json!(["python3", "-c", script, house.log.path()]);
+    let team = house.serve();
+    let mut ana = team.begun("desk", &house.ana);
+    assert_eq!(ana.call("close", json!({})).text(), "closed");
+    // That it reads no more is seen by what it is sent.
+    let mut bob = until("another is started", || {
+        let mut bob = team.client("desk", &house.bob);
+        let begun = bob.post(&initialize());
+        bob.set_session(begun.header("mcp-session-id"));
+        (begun.status == 200 && bob.reply("tools/list", json!({})).status == 200 && house.pids().len() == 2)
+            .then_some(bob)
+    });
+    assert_eq!(bob.call("close", json!({})).text(), "closed");
+    assert!(is_gone_within(house.pids()[0], PATIENCE));
+}
+
+#[test]
 fn a_session_that_ends_takes_its_own_calls_with_it_and_no_others() {
     let house = House::new();
     let team = house.serve();

@@ -15,6 +15,7 @@ const TOLD_MAX: usize = 1_024;
 /// Where a session is handed what is meant for it.
 #[derive(Debug)]
 pub(super) struct Inbox {
+    session: Weak<Session>,
     items: mpsc::UnboundedSender<Item>,
     /// Notifications that wait.
     told: Arc<AtomicUsize>,
@@ -51,8 +52,17 @@ impl Inbox {
     pub(super) fn new(session: &Arc<Session>) -> Self {
         let (items, receiver) = mpsc::unbounded_channel();
         let told = Arc::new(AtomicUsize::new(0));
-        tokio::spawn(hand_over(Arc::downgrade(session), receiver, Arc::clone(&told)));
-        Self { items, told }
+        let session = Arc::downgrade(session);
+        tokio::spawn(hand_over(Weak::clone(&session), receiver, Arc::clone(&told)));
+        Self { session, items, told }
+    }
+
+    /// The child's tools have changed: the session's calls are judged by a list that is read anew, whether its client
+    /// is told of it or not.
+    pub(super) fn outdate_list(&self) {
+        if let Some(session) = self.session.upgrade() {
+            session.forget_list();
+        }
     }
 
     /// Hands something over. A notification is dropped where too many wait.

@@ -143,6 +143,9 @@ impl Process {
     }
 
     fn on_notification(&self, line: &Bytes, message: &Message<'_>, notification: &Notification<'_>) {
+        if notification.method == method::NOTIFICATIONS_TOOLS_LIST_CHANGED {
+            self.lock().outdate_lists();
+        }
         if let Some(id) = subscription(notification) {
             return self.on_subscribed(message, &id);
         }

@@ -52,6 +52,8 @@ impl Process {
             let Some(passage) = passage else { break };
             room.send(passage);
         }
+        // One that reads nothing any more is of use to nobody, and the next session starts another.
+        self.give_up();
         self.turn_away().await;
     }
 

@@ -353,6 +353,13 @@ impl State {
         }
     }
 
+    /// The child's tools have changed.
+    pub(super) fn outdate_lists(&self) {
+        for view in self.views.values() {
+            view.inbox.outdate_list();
+        }
+    }
+
     /// Tells a session of a request that gets no answer.
     pub(super) fn fail(&self, view: ViewId, asked: Asked, text: &'static str) {
         let reason = Reason::UpstreamUnreachable;
