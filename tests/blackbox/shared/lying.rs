@@ -41,7 +41,7 @@ fn shuffled(mut lines: Vec<String>, seed: usize) -> Vec<String> {
 }
 
 #[test]
-fn whatever_a_child_says_under_whatever_name_nobody_gets_what_is_anothers() {
+fn whatever_a_child_says_under_whatever_name_nobody_gets_what_is_for_another() {
     let house = House::new();
     let team = house.serve();
     let mut liar = team.begun("desk", &house.ana);
