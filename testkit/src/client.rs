@@ -12,12 +12,15 @@ fn handshake(version: &str) -> Value {
         "clientInfo": {"name": "testkit", "version": "1.0.0"}})
 }
 
-/// The parameters of a request of the modern era: those given, with the `_meta` that it needs.
+/// The parameters of a request of the modern era: those given, with what it needs in `_meta`.
 #[must_use]
 pub fn modern(mut params: Value) -> Value {
-    let meta = json!({"io.modelcontextprotocol/protocolVersion": crate::protocol::MODERN,
+    let mut meta = json!({"io.modelcontextprotocol/protocolVersion": crate::protocol::MODERN,
         "io.modelcontextprotocol/clientCapabilities": {"roots": {}, "sampling": {}, "elicitation": {}},
         "io.modelcontextprotocol/clientInfo": {"name": "testkit", "version": "1.0.0"}});
+    if let (Some(meta), Some(given)) = (meta.as_object_mut(), params["_meta"].as_object()) {
+        meta.extend(given.clone());
+    }
     params["_meta"] = meta;
     params
 }

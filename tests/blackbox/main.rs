@@ -57,6 +57,8 @@ mod seeds_and_attacks;
 #[cfg(test)]
 mod seen_is_callable;
 #[cfg(test)]
+mod shared;
+#[cfg(test)]
 mod slow_clients;
 #[cfg(test)]
 mod sockets;

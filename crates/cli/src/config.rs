@@ -20,7 +20,7 @@ pub(crate) use client::{Client, Flow, Identity};
 pub(crate) use name::{HostName, PolicyName, ServerName};
 pub(crate) use oauth::OAuth;
 pub(crate) use policies::LoadedPolicy;
-pub(crate) use server::{RemoteTransport, Server, Sharing};
+pub(crate) use server::{Command, RemoteTransport, Server, Sharing};
 pub(crate) use vocabulary::json_schema;
 
 use crate::args::{LogFormat, LogLevel};

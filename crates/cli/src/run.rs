@@ -146,6 +146,11 @@ async fn serve_stdio(
             let (link, process) = child::spawn(&command)?;
             (Link::Child(link), Some(process))
         }
+        // One session has nobody to share it with.
+        Upstream::Shared(hub) => {
+            let (link, process) = child::spawn(hub.command())?;
+            (Link::Child(link), Some(process))
+        }
         Upstream::Url(endpoint) => (Link::Http(Box::new(HttpLink::new(*endpoint))), None),
         Upstream::Legacy(endpoint) => (Link::Legacy(Box::new(LegacyLink::new(*endpoint))), None),
     };
@@ -192,7 +197,7 @@ async fn serve_stdio(
             end.send_if_modified(|end| std::mem::replace(end, (*end).max(End::Wanted)) == End::NotYet);
             match session.link() {
                 Link::Child(_) => Ended { reason: StopReason::Exit, ..by_server(server_ended.await?) },
-                Link::Http(_) | Link::Legacy(_) => Ended { code: ExitCode::SUCCESS, reason: StopReason::Exit },
+                Link::Http(_) | Link::Legacy(_) | Link::Shared(_) => Ended { code: ExitCode::SUCCESS, reason: StopReason::Exit },
             }
         }
     };

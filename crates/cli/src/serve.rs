@@ -9,7 +9,7 @@ mod reload;
 
 use crate::admin::Notice;
 use crate::args::{self, Reload};
-use crate::config::{self, Config, HostName, Loading, RemoteTransport, Server};
+use crate::config::{self, Config, HostName, Loading, RemoteTransport, Server, Sharing};
 use crate::log;
 use crate::run::{self, Ended};
 use crate::upstream::{self, Tokens};
@@ -22,6 +22,7 @@ use callgate_gateway::Settings;
 use callgate_gateway::gate::PolicySlot;
 use callgate_gateway::link::child::{End, Environment, ServerCommand};
 use callgate_gateway::link::http::Endpoint;
+use callgate_gateway::link::shared::Hub;
 use callgate_gateway::metrics::{Exposition, Metrics};
 use callgate_gateway::recorder::Recorder;
 use callgate_gateway::serve::http::{
@@ -473,23 +474,31 @@ fn team(args: &ServeArgs, plan: &Plan, metrics: Option<&Arc<Metrics>>) -> anyhow
     )?)
 }
 
+/// What a server's process is started by.
+fn child(command: &config::Command) -> ServerCommand {
+    ServerCommand {
+        words: std::iter::once(&command.program)
+            .chain(&command.arguments)
+            .map(OsString::from)
+            .collect(),
+        environment: Environment::Only(
+            command
+                .env
+                .iter()
+                .map(|(name, value)| (name.into(), value.reveal().into()))
+                .collect(),
+        ),
+        dir: command.dir.clone(),
+        stderr: log::stderr_of_servers(),
+    }
+}
+
 fn upstream(name: &config::ServerName, server: &Server, dir: &Path) -> anyhow::Result<Upstream> {
     Ok(match server {
-        Server::Command(command) => Upstream::Command(Box::new(ServerCommand {
-            words: std::iter::once(&command.program)
-                .chain(&command.arguments)
-                .map(OsString::from)
-                .collect(),
-            environment: Environment::Only(
-                command
-                    .env
-                    .iter()
-                    .map(|(name, value)| (name.into(), value.reveal().into()))
-                    .collect(),
-            ),
-            dir: command.dir.clone(),
-            stderr: log::stderr_of_servers(),
-        })),
+        Server::Command(command) => match command.sharing {
+            Sharing::PerSession => Upstream::Command(Box::new(child(command))),
+            Sharing::Shared => Upstream::Shared(Arc::new(Hub::new(child(command)))),
+        },
         Server::Remote(remote) => {
             let mut endpoint = Endpoint::new(remote.url.as_str(), remote.headers.clone())?;
             if let Some(client) = &remote.oauth {

@@ -9,6 +9,7 @@ mod bridge;
 mod flow;
 pub mod gate;
 mod gather;
+mod gravity;
 pub mod health;
 mod lines;
 pub mod link;

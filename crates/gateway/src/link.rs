@@ -2,12 +2,14 @@
 
 pub mod child;
 pub mod http;
+pub mod shared;
 
 use crate::session::{Departure, Session};
 use bytes::Bytes;
 use callgate_wire::IdKey;
 use child::ChildLink;
 use http::{HttpLink, LegacyLink};
+use shared::SharedLink;
 use std::sync::Arc;
 
 /// One message on its way to a server: exactly the bytes that were judged.
@@ -110,6 +112,8 @@ impl Passage {
 pub enum Link {
     /// A child process, by lines.
     Child(ChildLink),
+    /// A child process that other sessions use too.
+    Shared(Box<SharedLink>),
     /// Streamable HTTP.
     Http(Box<HttpLink>),
     /// HTTP with a stream of events, as of 2024-11-05.
@@ -121,7 +125,7 @@ impl Link {
     #[must_use]
     pub const fn needs_lines(&self) -> bool {
         match self {
-            Self::Child(_) => true,
+            Self::Child(_) | Self::Shared(_) => true,
             Self::Http(_) | Self::Legacy(_) => false,
         }
     }
@@ -131,7 +135,7 @@ impl Link {
     pub const fn shows_departure(&self) -> bool {
         match self {
             Self::Http(_) => true,
-            Self::Child(_) | Self::Legacy(_) => false,
+            Self::Child(_) | Self::Shared(_) | Self::Legacy(_) => false,
         }
     }
 
@@ -140,6 +144,7 @@ impl Link {
     pub(crate) fn sibling(&self) -> Option<Self> {
         match self {
             Self::Child(_) => None,
+            Self::Shared(shared) => Some(Self::Shared(Box::new(shared.sibling()))),
             Self::Http(http) => Some(Self::Http(Box::new(http.sibling()))),
             Self::Legacy(legacy) => Some(Self::Legacy(Box::new(legacy.sibling()))),
         }
@@ -149,6 +154,7 @@ impl Link {
     pub async fn close(&self) {
         match self {
             Self::Child(_) => {}
+            Self::Shared(shared) => shared.close(),
             Self::Http(http) => http.close().await,
             Self::Legacy(legacy) => legacy.close(),
         }
@@ -159,6 +165,7 @@ impl Link {
     pub async fn carry(&self, session: &Arc<Session>, passage: Passage) {
         match self {
             Self::Child(child) => child.send(session, passage).await,
+            Self::Shared(shared) => shared.send(session, passage).await,
             Self::Http(http) => http.carry(session, passage).await,
             Self::Legacy(legacy) => legacy.carry(session, passage).await,
         }
@@ -168,6 +175,7 @@ impl Link {
     pub async fn send(&self, session: &Arc<Session>, passage: Passage) {
         match self {
             Self::Child(child) => child.send(session, passage).await,
+            Self::Shared(shared) => shared.send(session, passage).await,
             Self::Http(http) => http.send(session, passage).await,
             Self::Legacy(legacy) => legacy.send(session, passage).await,
         }

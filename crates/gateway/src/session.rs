@@ -14,8 +14,10 @@ mod passing;
 mod pending;
 mod relay;
 mod release;
+mod sharing;
 mod sweep;
 
+pub(crate) use exchange::cancellation;
 pub(crate) use inbound::refusal;
 pub use inbound::{Due, Entry, Intake, Work};
 pub use outbound::Origin;
@@ -303,7 +305,7 @@ fn era_of(version: Option<&str>) -> Era {
         .map_or(Era::Legacy, Version::era)
 }
 
-fn nonce() -> String {
+pub(crate) fn nonce() -> String {
     let mut bytes = [0_u8; 8];
     // Without randomness the ids are guessable by the client alone, whose own requests they would collide with.
     let _ = getrandom::fill(&mut bytes);

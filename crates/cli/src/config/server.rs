@@ -116,12 +116,10 @@ impl Reader<'_> {
             }
             (None, Some(_)) => {
                 let hint = "remove it; what is sent to a URL stands under `headers`";
-                self.refuse(
-                    fields,
-                    &["env", "dir", "shared"],
-                    "a server that has a command",
-                    hint,
-                );
+                let kind = "a server that has a command";
+                self.refuse(fields, &["env", "dir"], kind, hint);
+                let hint = "remove it; at a URL there is no child to share, and each session has one of its own there";
+                self.refuse(fields, &["shared"], kind, hint);
                 self.remote(fields).map(Server::Remote)
             }
             (Some(one), Some(other)) => {
@@ -248,17 +246,7 @@ impl Reader<'_> {
             return Sharing::default();
         };
         match &node.value {
-            Value::Bool(true) => {
-                self.findings
-                    .warn(
-                        Code::NotInForce,
-                        node.span,
-                        &join(fields.pointer, "shared"),
-                        "`shared: true` is kept, but not in force: each session gets a process of its own",
-                    )
-                    .hint("leave it out until it is");
-                Sharing::Shared
-            }
+            Value::Bool(true) => Sharing::Shared,
             Value::Bool(false) => Sharing::PerSession,
             Value::Null | Value::Number(_) | Value::String(_) | Value::List(_) | Value::Map(_) => {
                 let pointer = join(fields.pointer, "shared");

@@ -86,12 +86,21 @@ fn of_server(lines: &str) -> String {
 }
 
 #[test]
-fn a_process_for_all_sessions_is_asked_for_in_vain_and_that_is_said() {
-    let told = shown(&GOOD.replace("shared: false", "shared: true"));
+fn a_process_for_all_sessions_is_had_where_it_is_asked_for_and_at_a_url_there_is_none() {
+    let dir = folder(&GOOD.replace("shared: false", "shared: true"));
+    let loading = loading(dir.path());
+    assert_eq!(loading.shown(&Style::PLAIN), Vec::<String>::new());
+    let config = loading.config.unwrap();
+    let Some(Server::Command(mistral)) = config.servers.get(&ServerName::new("mistral").unwrap()) else {
+        panic!("{config:?}");
+    };
+    assert_eq!(mistral.sharing, Sharing::Shared);
+    let told = of_server("    url: https://host\n    shared: true\n");
     assert!(
-        told.starts_with("warning[not-in-force]: `shared: true`"),
+        told.starts_with("error[conflict]: `shared` is a key of a server that has a command"),
         "{told}"
     );
+    assert!(told.contains("each session has one of its own there"), "{told}");
 }
 
 #[test]

@@ -271,7 +271,7 @@ pub(super) static SERVER: Table = Table {
         word(
             "shared",
             Boolean,
-            "`false`, the default: one child a session. `true`, one for all, is kept, but not in force.",
+            "`false`, the default: one child a session. `true`: one for all sessions of all callers, which the server takes for one client.",
         ),
         word(
             "url",

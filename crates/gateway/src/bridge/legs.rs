@@ -5,6 +5,7 @@ use super::call::{Call, Event, Question};
 use super::to_legacy::ToLegacy;
 use super::{Bridge, Crossing};
 use crate::answer;
+use crate::gravity::Gravity;
 use crate::link::{Link, Passage, Style};
 use crate::session::{Origin, OwnAnswer, Relayed, Session};
 use callgate_wire::bridge::{Hello, Server, Wanted, initialize_request};
@@ -276,7 +277,7 @@ impl Leg {
                 let wants = |call: &Call| {
                     let from = call.client().and_then(|client| client.log_level);
                     from.is_some_and(|from| {
-                        severity(level.as_deref()) >= severity(Some(from.trim_matches('"')))
+                        Gravity::of(level.as_deref()) >= Gravity::of(Some(from.trim_matches('"')))
                     })
                 };
                 self.pass_on(outer, message, origin, wants).await;
@@ -384,24 +385,6 @@ impl Leg {
             .is_some_and(|call| call.tell(Event::Asked(question)));
         (!is_taken).then(|| answer::error(id, -32_603, "the client cannot be asked now"))
     }
-}
-
-/// How grave a level of RFC 5424 is; one that is not known is grave.
-fn severity(level: Option<&str>) -> usize {
-    const LEVELS: [&str; 8] = [
-        "debug",
-        "info",
-        "notice",
-        "warning",
-        "error",
-        "critical",
-        "alert",
-        "emergency",
-    ];
-    LEVELS
-        .iter()
-        .position(|known| Some(*known) == level)
-        .unwrap_or(LEVELS.len())
 }
 
 impl ToLegacy {

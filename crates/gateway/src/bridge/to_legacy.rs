@@ -160,7 +160,7 @@ impl ToLegacy {
                     }
                 }
             }
-            let has_own = matches!(session.link(), Link::Child(_));
+            let has_own = matches!(session.link(), Link::Child(_) | Link::Shared(_));
             let leg = if has_own && legs.iter().all(|leg| !leg.is_own()) {
                 Leg::own(capabilities.clone())
             } else {

@@ -4,6 +4,7 @@ use super::{Passage, PassageKind};
 use crate::lines::{Line, Lines};
 use crate::session::{Origin, Session};
 use crate::settings::Settings;
+use bytes::Bytes;
 use callgate_core::name::ServerName;
 use callgate_core::refusal::Reason;
 use callgate_wire::Malformed;
@@ -146,6 +147,14 @@ impl std::fmt::Debug for ServerCommand {
 /// # Errors
 /// [`SpawnError`] where the program cannot be started.
 pub fn spawn(server: &ServerCommand) -> Result<(ChildLink, ChildProcess), SpawnError> {
+    spawn_with(server, QUEUE_MAX)
+}
+
+/// As [`spawn`], with so many messages that may wait for the child to read them.
+pub(super) fn spawn_with(
+    server: &ServerCommand,
+    queue_max: usize,
+) -> Result<(ChildLink, ChildProcess), SpawnError> {
     let (program, arguments) = server.words.split_first().ok_or_else(|| SpawnError {
         program: String::new(),
         cause: io::Error::new(io::ErrorKind::InvalidInput, "no command was given"),
@@ -182,7 +191,7 @@ pub fn spawn(server: &ServerCommand) -> Result<(ChildLink, ChildProcess), SpawnE
         .id()
         .and_then(|id| i32::try_from(id).ok())
         .and_then(rustix::process::Pid::from_raw);
-    let (queue, passages) = mpsc::channel(QUEUE_MAX);
+    let (queue, passages) = mpsc::channel(queue_max);
     let (close, closing) = watch::channel(Closing::No);
     tokio::spawn(write(input, passages, closing));
     Ok((
@@ -219,6 +228,16 @@ impl ChildLink {
             }
         }
     }
+
+    /// Waits until there is room for one more message; `None` once the child takes none any more.
+    pub(super) async fn room(&self) -> Option<mpsc::Permit<'_, Passage>> {
+        self.queue.reserve().await.ok()
+    }
+
+    /// Resolves once the child takes no message any more.
+    pub(super) async fn closed(&self) {
+        self.queue.closed().await;
+    }
 }
 
 async fn drain(closing: &mut watch::Receiver<Closing>) {
@@ -254,12 +273,57 @@ async fn write(
     }
 }
 
+/// Whoever hears what a child says: the one session that has it, or what its sessions share.
+pub trait Audience: Clone + Send + Sync + 'static {
+    /// The server that the child is.
+    fn server(&self) -> &ServerName;
+
+    /// Bounds and deadlines.
+    fn settings(&self) -> &Settings;
+
+    /// The child has said something.
+    fn hear(&self, line: Bytes) -> impl Future<Output = ()> + Send;
+
+    /// It has said more on one line than a message may have.
+    fn hear_too_much(&self) -> impl Future<Output = ()> + Send;
+
+    /// It says no more.
+    fn lose(&self) -> impl Future<Output = ()> + Send;
+}
+
+impl Audience for Arc<Session> {
+    fn server(&self) -> &ServerName {
+        &self.gate().server
+    }
+
+    fn settings(&self) -> &Settings {
+        &self.gate().settings
+    }
+
+    async fn hear(&self, line: Bytes) {
+        self.on_server(line, Origin::Shared).await;
+    }
+
+    async fn hear_too_much(&self) {
+        self.too_large(self.gate().settings.bounds.message_bytes_max)
+            .await;
+    }
+
+    async fn lose(&self) {
+        self.server_gone().await;
+    }
+}
+
 impl ChildProcess {
     /// Hands over what the child says until it ends, and returns how it ended.
     ///
     /// # Errors
     /// Where the child cannot be waited for.
-    pub async fn serve(self, session: Arc<Session>, mut end: watch::Receiver<End>) -> io::Result<ExitStatus> {
+    pub async fn serve(
+        self,
+        audience: impl Audience,
+        mut end: watch::Receiver<End>,
+    ) -> io::Result<ExitStatus> {
         let Self {
             mut child,
             output,
@@ -267,18 +331,18 @@ impl ChildProcess {
             close,
             group,
         } = self;
-        let reader = tokio::spawn(read(output, Arc::clone(&session)));
-        let errors = errors.map(|errors| tokio::spawn(tell(errors, session.gate().server.clone())));
+        let reader = tokio::spawn(read(output, audience.clone()));
+        let errors = errors.map(|errors| tokio::spawn(tell(errors, audience.server().clone())));
         let status = tokio::select! {
             status = child.wait() => status,
             () = wanted(&mut end) => {
-                close_down(&mut child, &close, group, &mut end, &session.gate().settings).await
+                close_down(&mut child, &close, group, &mut end, audience.settings()).await
             }
         };
         // What it said before it ended is still read, unless something it started holds its output open.
-        let _ = timeout(session.gate().settings.kill_grace, reader).await;
+        let _ = timeout(audience.settings().kill_grace, reader).await;
         signal(group, rustix::process::Signal::KILL);
-        session.server_gone().await;
+        audience.lose().await;
         if let Some(mut errors) = errors {
             // Something that left its group may hold it open.
             let _ = timeout(TELL_GRACE, &mut errors).await;
@@ -356,18 +420,14 @@ async fn tell(errors: ChildStderr, server: ServerName) {
     }
 }
 
-async fn read(output: ChildStdout, session: Arc<Session>) {
-    let bytes_max = session.gate().settings.bounds.message_bytes_max;
+async fn read(output: ChildStdout, audience: impl Audience) {
+    let bytes_max = audience.settings().bounds.message_bytes_max;
     let mut lines = Lines::new(BufReader::with_capacity(READ_BYTES, output), bytes_max);
     loop {
         match lines.next().await {
             Ok(Some(Line::Text(text))) if text.iter().all(u8::is_ascii_whitespace) => {}
-            Ok(Some(Line::Text(text))) => {
-                session.on_server(text, Origin::Shared).await;
-            }
-            Ok(Some(Line::TooLong)) => {
-                session.too_large(bytes_max).await;
-            }
+            Ok(Some(Line::Text(text))) => audience.hear(text).await,
+            Ok(Some(Line::TooLong)) => audience.hear_too_much().await,
             Ok(None) => return,
             Err(cause) => {
                 tracing::warn!(%cause, "cannot read from the server");

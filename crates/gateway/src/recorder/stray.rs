@@ -1,8 +1,9 @@
-//! Records of what came to all servers of a caller, and cannot be told to be for one of them.
+//! Records of what came to all servers of a caller, and cannot be told to be for one of them; and of what came from a
+//! child that several callers share, and cannot be told to be for one of those.
 
 use super::{Peer, Recorder, Refused, uint};
 use callgate_core::call::Caller;
-use callgate_core::name::SessionId;
+use callgate_core::name::{ServerName, SessionId};
 use callgate_core::refusal::Refusal;
 use callgate_ledger::{Text, record};
 use callgate_store::Event;
@@ -55,6 +56,30 @@ impl Recorder {
             reason: reason.into(),
             server: None,
             session: sender.session.map(|session| session.as_str().into()),
+        }));
+    }
+
+    /// Records what a shared child has said that is no message.
+    pub(crate) fn unread_of(&self, server: &ServerName, cause: &Malformed, length: usize) {
+        self.store.record(Event::Malformed(record::Malformed {
+            bytes: uint(length),
+            grant: None,
+            peer: Peer::Server,
+            reason: cause.code().into(),
+            server: Some(server.as_str().into()),
+            session: None,
+        }));
+    }
+
+    /// Records an answer of a shared child's that no request waits for.
+    pub(crate) fn unmatched_of(&self, server: &ServerName, length: usize) {
+        self.store.record(Event::Drop(record::Drop {
+            bytes: uint(length),
+            grant: None,
+            peer: Peer::Server,
+            reason: "unmatched".into(),
+            server: server.as_str().into(),
+            session: None,
         }));
     }
 }

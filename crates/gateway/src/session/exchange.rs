@@ -171,7 +171,7 @@ impl Session {
 }
 
 /// The notification by which a server is told that an answer is not wanted any more.
-pub(super) fn cancellation(key: &IdKey, reason: &str) -> bytes::Bytes {
+pub(crate) fn cancellation(key: &IdKey, reason: &str) -> bytes::Bytes {
     let (id, reason) = (key.to_json(), callgate_wire::quoted(reason));
     format!(
         r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id},"reason":{reason}}}}}"#

@@ -168,7 +168,7 @@ impl Session {
     }
 
     /// A response that nobody waits for: told as late where its call was given up, else dropped.
-    fn unmatched(&self, message: &Message<'_>, response: &Response<'_>, key: Option<&IdKey>) {
+    pub(super) fn unmatched(&self, message: &Message<'_>, response: &Response<'_>, key: Option<&IdKey>) {
         let given_up = key.and_then(|key| self.lock().given_up.remove(key));
         match given_up {
             Some(GivenUp {

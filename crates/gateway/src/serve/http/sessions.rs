@@ -7,6 +7,7 @@ use crate::gate::Gate;
 use crate::link::Link;
 use crate::link::child::{self, End, ServerCommand, SpawnError};
 use crate::link::http::{Endpoint, HttpLink, LegacyLink};
+use crate::link::shared::{Hub, JoinError};
 use crate::session::{Ids, Session};
 use crate::settings::Settings;
 use callgate_core::name::SessionId;
@@ -29,6 +30,8 @@ const CHILDREN_MAX: u32 = 4_096;
 pub enum Upstream {
     /// A command, started once a session.
     Command(Box<ServerCommand>),
+    /// A command, started once for all sessions.
+    Shared(Arc<Hub>),
     /// A URL.
     Url(Box<Endpoint>),
     /// A URL that speaks the transport of 2024-11-05.
@@ -42,7 +45,7 @@ impl Upstream {
             (Self::Url(one), Self::Url(other)) | (Self::Legacy(one), Self::Legacy(other)) => {
                 one.is_where(other)
             }
-            (Self::Command(_) | Self::Url(_) | Self::Legacy(_), _) => false,
+            (Self::Command(_) | Self::Shared(_) | Self::Url(_) | Self::Legacy(_), _) => false,
         }
     }
 }
@@ -63,6 +66,17 @@ pub(super) enum OpenError {
     /// What it is that cannot be started is the operator's to know.
     #[error("the server could not be started; the gate's log says why")]
     Spawn(#[from] SpawnError),
+}
+
+impl From<JoinError> for OpenError {
+    fn from(cause: JoinError) -> Self {
+        match cause {
+            JoinError::Ended => Self::Ended,
+            JoinError::NoPlace => Self::TooManyChildren,
+            JoinError::Failing(pause) => Self::Failing(pause),
+            JoinError::Spawn(cause) => Self::Spawn(cause),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -377,12 +391,27 @@ impl Sessions {
                 let endpoint = Endpoint::clone(endpoint);
                 let link = match &self.upstream {
                     Upstream::Legacy(_) => Link::Legacy(Box::new(LegacyLink::new(endpoint))),
-                    Upstream::Url(_) | Upstream::Command(_) => Link::Http(Box::new(HttpLink::new(endpoint))),
+                    Upstream::Url(_) | Upstream::Command(_) | Upstream::Shared(_) => {
+                        Link::Http(Box::new(HttpLink::new(endpoint)))
+                    }
                 };
                 // Requests over HTTP do not share a stream, so ids of different clients cannot meet there; in
                 // the table of the session they can.
                 Ok(Held {
                     session: Session::new(Arc::clone(&self.gate), id, ids, link),
+                    streams: Arc::default(),
+                    used: Instant::now(),
+                    child: None,
+                })
+            }
+            Upstream::Shared(hub) => {
+                let link = hub.join(&self.gate, || self.children.place())?;
+                let session = Session::new(Arc::clone(&self.gate), id, ids, Link::Shared(Box::new(link)));
+                if let Link::Shared(link) = session.link() {
+                    link.attach(&session);
+                }
+                Ok(Held {
+                    session,
                     streams: Arc::default(),
                     used: Instant::now(),
                     child: None,

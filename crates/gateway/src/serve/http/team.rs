@@ -285,7 +285,7 @@ impl Team {
             self.settings.clone(),
         )
         .under(Weak::clone(&self.this) as Weak<dyn Grants>);
-        // A child is the caller's own, and so are its tasks, and what its failures cost.
+        // A child that is not shared is the caller's own, and so are its tasks, and what its failures cost.
         if !matches!(behind.upstream, Upstream::Command(_)) {
             let tasks = match &member.tasks {
                 Some(own) => own.at(name),
@@ -463,6 +463,12 @@ impl Team {
         futures_util::future::join_all(all.iter().map(|all| all.close_all())).await;
         let mounts = self.mounts();
         futures_util::future::join_all(mounts.iter().map(|mount| mount.close_all())).await;
+        let servers = self.servers.load_full();
+        let hubs = servers.values().filter_map(|behind| match &behind.upstream {
+            Upstream::Shared(hub) => Some(hub),
+            Upstream::Command(_) | Upstream::Url(_) | Upstream::Legacy(_) => None,
+        });
+        futures_util::future::join_all(hubs.map(|hub| hub.close())).await;
     }
 }
 

@@ -81,7 +81,7 @@ impl Team {
             let behind = current.get(&name)?;
             Some(ServerSeen {
                 kind: match behind.upstream {
-                    Upstream::Command(_) => ServerKind::Command,
+                    Upstream::Command(_) | Upstream::Shared(_) => ServerKind::Command,
                     Upstream::Url(_) => ServerKind::Url,
                     Upstream::Legacy(_) => ServerKind::Legacy,
                 },
