@@ -76,3 +76,5 @@ mod team_floods;
 mod team_workflows;
 #[cfg(test)]
 mod tls;
+#[cfg(test)]
+mod traces;

@@ -15,7 +15,9 @@ mod pending;
 mod relay;
 mod release;
 mod sweep;
+mod traced;
 
+pub(crate) use inbound::Lineage;
 pub(crate) use inbound::refusal;
 pub use inbound::{Due, Entry, Intake, Work};
 pub use outbound::Origin;
@@ -290,6 +292,7 @@ impl Session {
         let taken = self.lock().pending.remove(key);
         if let Some(pending) = &taken {
             pending.departure.end();
+            self.confirm(pending);
             self.settled.notify_waiters();
         }
         taken
