@@ -116,6 +116,7 @@ const ODD: &[(Place, Run)] = &[
         ("docs/serve-config.md", "error[reference]"),
         odd::an_unset_variable,
     ),
+    (("docs/traces.md", "version: 1\n"), odd::a_valid_configuration),
 ];
 
 /// Why blocks about images and clusters are not run; the page says so too.
@@ -226,6 +227,7 @@ pages! {
     the_examples_of_serving_work: "docs/serve.md",
     the_examples_of_configurations_work: "docs/serve-config.md",
     the_examples_of_testing_policies_work: "docs/testing-policies.md",
+    the_examples_of_traces_work: "docs/traces.md",
 }
 
 #[test]

@@ -78,3 +78,5 @@ mod team_floods;
 mod team_workflows;
 #[cfg(test)]
 mod tls;
+#[cfg(test)]
+mod traces;

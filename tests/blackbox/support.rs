@@ -1,6 +1,7 @@
 //! What the tests share beside the testkit.
 
 pub(crate) mod authority;
+pub(crate) mod collector;
 pub(crate) mod deps;
 pub(crate) mod record;
 pub(crate) mod upstream;

@@ -26,7 +26,11 @@ Examples:
   Serve it over HTTP instead:
     callgate run -c policy.yaml --upstream https://host/mcp --transport http --port 8080
 
-  `run` may be left out: callgate -c policy.yaml -- npx -y mistral-mcp";
+  `run` may be left out: callgate -c policy.yaml -- npx -y mistral-mcp
+
+Environment:
+  OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_HEADERS, OTEL_TRACES_SAMPLER, …
+    Where OpenTelemetry traces of calls go, such as http://127.0.0.1:4318; nowhere if not set";
 
 /// The call gate between AI agents and MCP servers: judges every tool call by policy before it reaches the
 /// server, and records it.

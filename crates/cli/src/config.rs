@@ -13,6 +13,7 @@ mod secret;
 mod server;
 #[cfg(test)]
 mod tests;
+mod traces;
 mod veil;
 mod vocabulary;
 
@@ -26,6 +27,7 @@ pub(crate) use vocabulary::json_schema;
 use crate::args::{LogFormat, LogLevel};
 use crate::commands::validate::load::{Checked, Source};
 use crate::reference::Variables;
+use crate::traces::Traces;
 use anyhow::Context;
 use callgate_gateway::serve::http::{Address, Certificate, SocketMode};
 use callgate_policy::document::Findings;
@@ -68,6 +70,8 @@ pub(crate) struct Config {
     pub(crate) tls: Option<Tls>,
     /// Whose access tokens let callers in; none where only those of grants do.
     pub(crate) oauth: Option<OAuth>,
+    /// Where traces go; where the environment says, if at all, where there is none.
+    pub(crate) traces: Option<Traces>,
     /// Where limits and ledger are kept.
     pub(crate) state: StateFolder,
     /// The servers behind the gateway.

@@ -8,6 +8,7 @@ mod log;
 mod reference;
 mod run;
 mod serve;
+mod traces;
 mod upstream;
 mod words;
 

@@ -10,6 +10,7 @@ pub(crate) use setup::{local, state_dir};
 
 use crate::args::{RunArgs, Transport};
 use crate::log;
+use crate::traces;
 use crate::words::{say, warn};
 use anyhow::Context;
 use callgate_gateway::link::Link;
@@ -103,6 +104,7 @@ async fn serve(args: &RunArgs, plan: setup::Plan) -> anyhow::Result<Ended> {
         }
         Transport::Stdio => serve_stdio(gate, plan.upstream, &end, wanted, signalled).await,
     };
+    traces::close(plan.tracer.as_ref()).await;
     drop(plan.store);
     served
 }

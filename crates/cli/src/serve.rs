@@ -12,6 +12,7 @@ use crate::args::{self, Reload};
 use crate::config::{self, Config, HostName, Loading, RemoteTransport, Server, Sharing};
 use crate::log;
 use crate::run::{self, Ended};
+use crate::traces::{self, Traces};
 use crate::upstream::{self, Tokens};
 use crate::words::{say, say_finding};
 use admin::{Admin, Open};
@@ -28,6 +29,7 @@ use callgate_gateway::recorder::Recorder;
 use callgate_gateway::serve::http::{
     self, Access, Address, Doors, Guard, Listener, SocketFile, SocketMode, Team, Token, Upstream, Wire,
 };
+use callgate_gateway::traces::Tracer;
 use callgate_ledger::record;
 use callgate_store::{Durability, PolicyInForce, PolicyName, RunInfo, StopReason, Store, StoreOptions};
 use clap::Args;
@@ -53,7 +55,11 @@ Examples:
     callgate serve -c callgate.yaml
 
   A client reaches each server under a path of its own, with its grant's token:
-    http://127.0.0.1:8700/mcp/mistral";
+    http://127.0.0.1:8700/mcp/mistral
+
+Environment:
+  OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_HEADERS, OTEL_TRACES_SAMPLER, …
+    Where OpenTelemetry traces of calls go, unless the configuration has `traces`; nowhere if not set";
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
@@ -249,7 +255,8 @@ async fn serve(args: &ServeArgs, plan: Plan) -> anyhow::Result<Ended> {
     tokio::task::yield_now().await;
     let config = &plan.config;
     let metrics = config.metrics.as_ref().map(|_| Metrics::new(names(config)));
-    let team = team(args, &plan, metrics.as_ref())?;
+    let tracer = tracer(config)?;
+    let team = team(args, &plan, metrics.as_ref(), tracer.as_ref())?;
     if !team.has_grants() {
         refuse_without_grants(config)?;
     }
@@ -294,6 +301,7 @@ async fn serve(args: &ServeArgs, plan: Plan) -> anyhow::Result<Ended> {
         guards,
         certificate,
         admin: token,
+        tracer: tracer.clone(),
         dir: plan.dir,
     };
     reloader.follow(asked);
@@ -303,6 +311,7 @@ async fn serve(args: &ServeArgs, plan: Plan) -> anyhow::Result<Ended> {
     });
     http::serve(listener, wire, Doors::Team(team), guard, wanted).await?;
     drop((files, open));
+    traces::close(tracer.as_ref()).await;
     Ok(run::by_signal(signalled.await.unwrap_or(15)))
 }
 
@@ -442,7 +451,19 @@ fn local(config: &Config, slots: &Slots) -> anyhow::Result<Access> {
     config.local.iter().map(access).collect()
 }
 
-fn team(args: &ServeArgs, plan: &Plan, metrics: Option<&Arc<Metrics>>) -> anyhow::Result<Arc<Team>> {
+/// What traces calls, where the configuration says so, or else the environment.
+fn tracer(config: &Config) -> anyhow::Result<Option<Arc<Tracer>>> {
+    let of_variables = || Traces::of_variables(&|name| std::env::var_os(name));
+    let traces = config.traces.clone().or_else(of_variables);
+    traces.map(|traces| traces.start()).transpose()
+}
+
+fn team(
+    args: &ServeArgs,
+    plan: &Plan,
+    metrics: Option<&Arc<Metrics>>,
+    tracer: Option<&Arc<Tracer>>,
+) -> anyhow::Result<Arc<Team>> {
     let mut servers = BTreeMap::new();
     for (name, server) in &plan.config.servers {
         servers.insert(name.core().clone(), upstream(name, server, &plan.dir)?);
@@ -455,6 +476,9 @@ fn team(args: &ServeArgs, plan: &Plan, metrics: Option<&Arc<Metrics>>) -> anyhow
     let mut recorder = Recorder::new(Arc::clone(&plan.store));
     if let Some(metrics) = metrics {
         recorder = recorder.watched(Arc::clone(metrics));
+    }
+    if let Some(tracer) = tracer {
+        recorder = recorder.traced(Arc::clone(tracer));
     }
     let local = (run::local()?, local(&plan.config, &plan.slots)?);
     let settings = Settings {

@@ -21,6 +21,7 @@ pub mod session;
 pub mod settings;
 pub mod sink;
 pub mod tasks;
+pub mod traces;
 mod workers;
 
 pub use gate::Gate;

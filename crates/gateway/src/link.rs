@@ -5,6 +5,7 @@ pub mod http;
 pub mod shared;
 
 use crate::session::{Departure, Session};
+use crate::traces::Outward;
 use bytes::Bytes;
 use callgate_wire::IdKey;
 use child::ChildLink;
@@ -26,6 +27,8 @@ pub struct Passage {
     /// What its headers have to say over HTTP.
     pub style: Style,
     pub(crate) departure: Departure,
+    /// What the server is told of the trace that it belongs to.
+    pub(crate) trace: Option<Arc<Outward>>,
 }
 
 /// How a request goes out over HTTP.
@@ -55,6 +58,15 @@ pub enum PassageKind {
 }
 
 impl Passage {
+    /// Asked by the writer right before the first byte; false where it was called back.
+    pub(crate) fn leave(&self) -> bool {
+        let leaves = self.departure.leave();
+        if let Some(trace) = self.trace.as_ref().filter(|_| leaves) {
+            trace.leave();
+        }
+        leaves
+    }
+
     pub(crate) fn request(bytes: Bytes, key: IdKey, departure: Departure) -> Self {
         Self {
             bytes,
@@ -63,6 +75,7 @@ impl Passage {
             mirrored: None,
             style: Style::Plain,
             departure,
+            trace: None,
         }
     }
 
@@ -79,6 +92,7 @@ impl Passage {
             mirrored: None,
             style: Style::Plain,
             departure: Departure::default(),
+            trace: None,
         }
     }
 
@@ -91,6 +105,7 @@ impl Passage {
             mirrored: None,
             style: Style::Plain,
             departure,
+            trace: None,
         }
     }
 
@@ -103,6 +118,7 @@ impl Passage {
             mirrored: None,
             style: Style::Plain,
             departure,
+            trace: None,
         }
     }
 }

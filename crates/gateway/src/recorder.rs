@@ -6,6 +6,7 @@ use crate::gate::Gate;
 use crate::metrics::Metrics;
 use crate::oauth;
 use crate::serve::http::Whence;
+use crate::traces::Tracer;
 use callgate_core::call::{Call, Caller};
 use callgate_core::decision::Admission as Admitted;
 use callgate_core::json::Json;
@@ -33,6 +34,8 @@ pub struct Recorder {
     store: Arc<Store>,
     /// Where somebody watches.
     metrics: Option<Arc<Metrics>>,
+    /// Where calls are traced.
+    tracer: Option<Arc<Tracer>>,
 }
 
 /// What a call is recorded as, owned, so that it outlives the message.
@@ -168,7 +171,11 @@ impl Recorder {
     /// Records in this store.
     #[must_use]
     pub const fn new(store: Arc<Store>) -> Self {
-        Self { store, metrics: None }
+        Self {
+            store,
+            metrics: None,
+            tracer: None,
+        }
     }
 
     /// The same, and counts for whoever watches.
@@ -178,6 +185,19 @@ impl Recorder {
             metrics: Some(metrics),
             ..self
         }
+    }
+
+    /// The same, and traces calls.
+    #[must_use]
+    pub fn traced(self, tracer: Arc<Tracer>) -> Self {
+        Self {
+            tracer: Some(tracer),
+            ..self
+        }
+    }
+
+    pub(crate) const fn tracer(&self) -> Option<&Arc<Tracer>> {
+        self.tracer.as_ref()
     }
 
     pub(crate) const fn metrics(&self) -> Option<&Arc<Metrics>> {

@@ -16,8 +16,10 @@ mod relay;
 mod release;
 mod sharing;
 mod sweep;
+mod traced;
 
 pub(crate) use exchange::cancellation;
+pub(crate) use inbound::Lineage;
 pub(crate) use inbound::refusal;
 pub use inbound::{Due, Entry, Intake, Work};
 pub use outbound::Origin;
@@ -292,6 +294,7 @@ impl Session {
         let taken = self.lock().pending.remove(key);
         if let Some(pending) = &taken {
             pending.departure.end();
+            self.confirm(pending);
             self.settled.notify_waiters();
         }
         taken

@@ -30,6 +30,7 @@ pub mod passing;
 mod scan;
 pub mod splice;
 pub mod sse;
+pub mod trace;
 
 pub use bounds::Bounds;
 pub use callgate_core::json::Json;

@@ -23,3 +23,7 @@ pub const META_SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 pub const META_LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 /// The key of `_meta` that ties a message to its `subscriptions/listen` request.
 pub const META_SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
+/// The key of `_meta` that names the span in which a request was made (2026-07-28, basic/index). It has no prefix.
+pub const META_TRACEPARENT: &str = "traceparent";
+/// The key of `_meta` for what systems of tracing note along a trace.
+pub const META_TRACESTATE: &str = "tracestate";

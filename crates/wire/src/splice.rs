@@ -16,6 +16,8 @@ use crate::envelope::{Decoded, Kind, Message, Payload, decode};
 use crate::id::IdKey;
 use crate::json::{Object, RawJson, quoted};
 use crate::malformed::Malformed;
+use crate::mcp::{META_TRACEPARENT, META_TRACESTATE};
+use crate::trace::Carried;
 
 /// Why a spliced message must not be sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -152,6 +154,16 @@ impl<'m, 'a> Splice<'m, 'a> {
     /// edited.
     pub fn protocol_meta(self, key: &'static str, value: Option<RawJson<'_>>) -> Result<Self, SpliceError> {
         self.meta(key, value.map(|value| value.text().to_owned()))
+    }
+
+    /// Puts the span that a request is made in into `_meta`, in place of any other.
+    ///
+    /// # Errors
+    /// As [`Splice::protocol_meta`].
+    pub fn trace(self, carried: &Carried) -> Result<Self, SpliceError> {
+        let state = carried.state.as_ref().map(|state| quoted(state.as_str()));
+        self.meta(META_TRACEPARENT, Some(quoted(&carried.context.to_string())))?
+            .meta(META_TRACESTATE, state)
     }
 
     /// Adds a parameter behind the others.

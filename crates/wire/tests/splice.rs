@@ -2,6 +2,7 @@
 #![expect(clippy::panic, reason = "a test says what is wrong by panicking")]
 
 use callgate_wire::splice::{Judged, Param, Splice, SpliceError, rescan_matches, to_line};
+use callgate_wire::trace::Carried;
 use callgate_wire::{Bounds, Decoded, IdKey, Message, RawJson, decode, mcp};
 use std::borrow::Cow;
 
@@ -243,4 +244,55 @@ fn a_request_with_very_many_members_is_spliced_in_linear_time() {
         "{:?}",
         begun.elapsed()
     );
+}
+
+#[test]
+fn the_span_of_a_request_is_put_into_its_meta_and_every_other_byte_stays() {
+    const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let with = |state| Carried::of(Some(PARENT), state).unwrap_or_else(|| panic!("{PARENT}"));
+    let own = r#""traceparent":"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01""#;
+    let request = |rest: &str| format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m"{rest}}}"#);
+    let params = |meta: &str| request(&format!(r#","params":{{"_meta":{meta},"a": 1.0}}"#));
+    for (before, state, after) in [
+        (
+            request(""),
+            None,
+            request(&format!(r#","params":{{"_meta":{{{own}}}}}"#)),
+        ),
+        (
+            request(r#","params":{ }"#),
+            None,
+            request(&format!(r#","params":{{"_meta":{{{own}}} }}"#)),
+        ),
+        (params("{}"), None, params(&format!("{{{own}}}"))),
+        (
+            params(r#"{"x" : 1.0}"#),
+            None,
+            params(&format!(r#"{{"x" : 1.0,{own}}}"#)),
+        ),
+        (
+            params(r#"{"tracestate":[1],"traceparent":{"a":1},"baggage":"b"}"#),
+            None,
+            params(&format!(r#"{{{own},"baggage":"b"}}"#)),
+        ),
+        (
+            params(r#"{"traceparent":7,"y":0}"#),
+            Some("a=1"),
+            params(&format!(r#"{{{own},"y":0,"tracestate":"a=1"}}"#)),
+        ),
+    ] {
+        let spliced = edited(&before, |splice| splice.trace(&with(state)));
+        assert_eq!(spliced.as_deref(), Ok(after.as_str()), "{before}");
+    }
+    for (no_place, error) in [
+        (params("7"), "_meta"),
+        (r#"{"jsonrpc":"2.0","id":1,"result":{}}"#.to_owned(), "_meta"),
+    ] {
+        let spliced = edited(&no_place, |splice| splice.trace(&with(None)));
+        assert_eq!(spliced, Err(SpliceError::NoPlace { member: error }), "{no_place}");
+    }
+    let alike = edited(&params(r#"{"TraceParent":1}"#), |splice| {
+        splice.trace(&with(None))
+    });
+    assert!(matches!(alike, Err(SpliceError::Malformed(_))), "{alike:?}");
 }

@@ -49,6 +49,7 @@ impl Reader<'_> {
         let hosts = self.hosts(fields);
         let tls = self.tls(fields);
         let oauth = self.oauth(fields);
+        let traces = self.traces(fields);
         let state = self.state(fields);
         let servers = self.servers(fields);
         let policies = self.policies(fields);
@@ -62,6 +63,7 @@ impl Reader<'_> {
             hosts,
             tls,
             oauth,
+            traces,
             state,
             servers,
             policies,

@@ -357,7 +357,8 @@ impl Reader<'_> {
         None
     }
 
-    fn headers(&mut self, fields: Fields<'_>) -> HeaderMap {
+    /// What is sent with each request, under `headers`.
+    pub(super) fn headers(&mut self, fields: Fields<'_>) -> HeaderMap {
         let mut headers = HeaderMap::new();
         let pointer = join(fields.pointer, "headers");
         let form = "write `headers: {Authorization: \"Bearer ${env:TOKEN}\"}`";

@@ -265,6 +265,11 @@ fn nothing_shows_a_secret() {
         "servers: {one: {url: \"https://h\", headers: {A: \"s3cret${\", B: \"${s3cret}\", C: \"${s3cret:x}\"}}}",
         "servers: {one: {url: \"https://h\", headers: {A: \"${env:s3cret-x}\", \"s3cret x\": a, s3cret}}}",
         "servers: {one: {url: \"https://h\", headers: {A: \"\\x73${x}3cret\", B: 5}}}",
+        "traces: s3cret",
+        "traces: {endpoint: \"https://me:s3cret@host/?key=s3cret\"}",
+        "traces: {endpoint: \"s3cret:s3cret@host\"}",
+        "traces: {endpoint: [s3cret], headers: [s3cret], more: s3cret}",
+        "traces: {endpoint: \"https://h?s3cret\", ratio: 7, headers: {A: s3cret, B: \"${s3cret}\"}}",
     ] {
         shown(&format!("version: 1\n{place}\n"));
     }
@@ -332,6 +337,63 @@ fn metrics_have_an_address_of_their_own() {
     insta::assert_snapshot!(all);
     let any = "version: 1\nlisten: 127.0.0.1:0\nmetrics: 127.0.0.1:0\nservers: {one: {command: [one]}}\n";
     assert_eq!(shown(any), "");
+}
+
+#[test]
+fn what_is_wrong_with_traces() {
+    let mut all = String::new();
+    for traces in [
+        "{}",
+        "http://c",
+        "{endpoint: collector:4318}",
+        "{endpoint: \"http://me:s3cret@c\"}",
+        "{endpoint: \"http://${env:TOKEN}/\"}",
+        "{endpoint: \"http://c\", sampler: always}",
+        "{endpoint: \"http://c\", sampler: always_on, ratio: 0.5}",
+        "{endpoint: \"http://c\", ratio: 1.5}",
+        "{endpoint: \"http://c\", ratio: half}",
+        "{endpoint: \"http://c\", service: \"\", timeout: 1h, heders: {}}",
+        "{endpoint: \"http://c\", headers: {Content-Type: x, A: \"${env:BREAKS}\"}}",
+    ] {
+        let text = format!("version: 1\ntraces: {traces}\nservers: {{one: {{command: [one]}}}}\n");
+        all.push_str(&shown(&text));
+        all.push('\n');
+    }
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn where_traces_go_is_taken_as_it_is_written() {
+    use crate::traces::{TIMEOUT_DEFAULT, Traces};
+    use callgate_gateway::traces::{Others, Ratio, Sampler, Share};
+    let traces = |lines: &str| -> Traces {
+        let text = format!(
+            "version: 1\ntraces: {{endpoint: \"https://c:1/x?y\"{lines}}}\nservers: {{one: {{command: [one]}}}}\n"
+        );
+        let dir = folder(&text);
+        loading(dir.path()).config.unwrap().traces.unwrap()
+    };
+    let least = traces("");
+    assert_eq!(least.endpoint.as_str(), "https://c:1/x?y");
+    assert_eq!(
+        (least.service.as_str(), least.timeout),
+        ("callgate", TIMEOUT_DEFAULT)
+    );
+    assert_eq!((least.sampler, least.headers.len()), (Sampler::default(), 0));
+    let more = traces(", headers: {A: \"${file:key}\"}, service: gate, timeout: 2s");
+    assert_eq!(more.headers["a"], "s3cret-key");
+    assert!(more.headers["a"].is_sensitive());
+    assert_eq!((more.service.as_str(), more.timeout.as_secs()), ("gate", 2));
+    let half = Share::Ratio(Ratio::new(0.5).unwrap());
+    for (lines, share, others) in [
+        (", ratio: 0.5", half, Others::Followed),
+        (", sampler: traceidratio, ratio: 0.5", half, Others::Chosen),
+        (", sampler: traceidratio", Share::All, Others::Chosen),
+        (", sampler: always_off", Share::None, Others::Chosen),
+        (", sampler: parentbased_always_off", Share::None, Others::Followed),
+    ] {
+        assert_eq!(traces(lines).sampler, Sampler { share, others }, "{lines}");
+    }
 }
 
 #[test]

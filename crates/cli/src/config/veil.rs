@@ -160,7 +160,9 @@ impl Finder<'_> {
                 (Some(_), "env" | "headers") => self.secrets(&entry.value),
                 (Some(_), "client_secret" | "token") => self.secret(entry),
                 (Some(_), "command") => self.command(&entry.value),
-                (Some(_), "url" | "issuer" | "jwks" | "client_metadata") => self.url(&entry.value),
+                (Some(_), "url" | "issuer" | "jwks" | "client_metadata" | "endpoint") => {
+                    self.url(&entry.value)
+                }
                 (Some(word), _) => self.value(&entry.value, &word.takes),
                 (None, _) => self.hide_all(&entry.value),
             }

@@ -2,7 +2,7 @@
 
 use super::name::{POLICY_PATTERN, SERVER_PATTERN};
 use callgate_policy::document::Takes::{
-    self, Boolean, Duration, List, Matching, NamedLike, OneOf, Text, Whole, Words,
+    self, Boolean, Duration, List, Matching, NamedLike, Number, OneOf, Text, Whole, Words,
 };
 use callgate_policy::document::{Genre, Table, Word, schema};
 use serde_json::{Value, json};
@@ -64,6 +64,11 @@ pub(super) static CONFIG: Table = Table {
             "oauth",
             Takes::Table(&OAUTH),
             "Whose access tokens let callers in, beside the tokens of grants.",
+        ),
+        word(
+            "traces",
+            Takes::Table(&TRACES),
+            "Where OpenTelemetry traces of calls go; where the environment says, if at all, if left out.",
         ),
         word(
             "state",
@@ -228,6 +233,52 @@ const ALGORITHMS: [&str; 9] = [
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA",
 ];
 
+/// Where traces go.
+pub(super) static TRACES: Table = Table {
+    called: "`traces`",
+    name: "traces",
+    about: "Where OpenTelemetry traces of calls go, over OTLP/HTTP in protocol buffers.",
+    keys: &[
+        word(
+            "endpoint",
+            Matching("^https?://"),
+            "The whole address of the collector: `http://127.0.0.1:4318/v1/traces`.",
+        ),
+        word(
+            "headers",
+            Takes::NamedLike("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", &Text),
+            "What the collector is sent with each request. `${env:NAME}` and `${file:PATH}` stand for values.",
+        ),
+        word(
+            "sampler",
+            Words(&[
+                "parentbased_always_on",
+                "parentbased_traceidratio",
+                "parentbased_always_off",
+                "always_on",
+                "traceidratio",
+                "always_off",
+            ]),
+            "Which traces are told, by OpenTelemetry's names; `parentbased_always_on` if left out, with a `ratio` `parentbased_traceidratio`.",
+        ),
+        word(
+            "ratio",
+            Number,
+            "How many of the traces a sampler by ratio takes, from 0 to 1.",
+        ),
+        word(
+            "service",
+            Text,
+            "The name of the service; `callgate` if left out.",
+        ),
+        word(
+            "timeout",
+            Duration,
+            "How long the collector may take to answer; 10s if left out.",
+        ),
+    ],
+};
+
 /// Where the state is.
 pub(super) static STATE: Table = Table {
     called: "`state`",
@@ -333,7 +384,9 @@ pub(crate) fn json_schema() -> Value {
     let mut schema = schema(
         "Callgate configuration",
         &CONFIG,
-        &[&ADMIN, &LOG, &TLS, &OAUTH, &ISSUER, &STATE, &SERVER, &CLIENT],
+        &[
+            &ADMIN, &LOG, &TLS, &OAUTH, &ISSUER, &TRACES, &STATE, &SERVER, &CLIENT,
+        ],
     );
     if let Value::Object(members) = &mut schema {
         members.insert("required".to_owned(), json!(["version", "servers"]));
@@ -348,6 +401,7 @@ pub(crate) fn json_schema() -> Value {
         ("/$defs/oauth", json!(["url", "issuers"])),
         ("/$defs/issuer", json!(["issuer"])),
         ("/$defs/client", json!(["issuer"])),
+        ("/$defs/traces", json!(["endpoint"])),
     ] {
         if let Some(Value::Object(members)) = schema.pointer_mut(pointer) {
             members.insert("required".to_owned(), required);

@@ -4,6 +4,7 @@ use super::headers;
 use super::policy::PolicyFile;
 use crate::args::{self, RunArgs, Transport};
 use crate::log;
+use crate::traces::Traces;
 use crate::words::warn;
 use anyhow::{Context, bail};
 use callgate_core::call::Caller;
@@ -15,6 +16,7 @@ use callgate_gateway::link::child::ServerCommand;
 use callgate_gateway::link::http::Endpoint;
 use callgate_gateway::recorder::{Company, Recorder};
 use callgate_gateway::serve::http::{Token, Upstream};
+use callgate_gateway::traces::Tracer;
 use callgate_gateway::{Gate, Settings};
 use callgate_ledger::record;
 use callgate_store::{Durability, PolicyInForce, RunInfo, Store, StoreOptions, keyed_hash};
@@ -31,6 +33,8 @@ pub(super) struct Plan {
     pub(super) upstream: Upstream,
     pub(super) token: Option<Token>,
     pub(super) policy: PolicyFile,
+    /// What traces calls, where the environment says so.
+    pub(super) tracer: Option<Arc<Tracer>>,
 }
 
 /// Makes a plan of the arguments, or says what is wrong with them.
@@ -58,7 +62,12 @@ pub(super) fn plan(args: &RunArgs) -> anyhow::Result<Plan> {
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
     })?);
-    let recorder = Recorder::new(Arc::clone(&store));
+    let traces = Traces::of_variables(&|name| std::env::var_os(name));
+    let tracer = traces.map(|traces| traces.start()).transpose()?;
+    let mut recorder = Recorder::new(Arc::clone(&store));
+    if let Some(tracer) = &tracer {
+        recorder = recorder.traced(Arc::clone(tracer));
+    }
     let slot = PolicySlot::new(Arc::new(policy.loaded.program.clone()));
     let gate = Arc::new(Gate::new(
         server,
@@ -83,6 +92,7 @@ pub(super) fn plan(args: &RunArgs) -> anyhow::Result<Plan> {
         upstream,
         token,
         policy,
+        tracer,
     })
 }
 

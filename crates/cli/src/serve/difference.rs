@@ -4,6 +4,7 @@
 //! under the same policy.
 
 use crate::config::{Admin, Config, LoadedPolicy, PolicyName, ServerName, Tls};
+use crate::traces::Traces;
 use callgate_core::looser::{Loosening, looser};
 use callgate_core::program::Program;
 use callgate_gateway::serve::http::Address;
@@ -48,6 +49,7 @@ impl Difference {
             hosts,
             tls,
             oauth,
+            traces,
             state,
             servers,
             policies,
@@ -62,6 +64,7 @@ impl Difference {
             ("log", *log != before.log),
             ("state", *state != before.state),
             ("oauth", *oauth != before.oauth),
+            ("traces", !is_told_alike(before.traces.as_ref(), traces.as_ref())),
             ("tls", tls.is_some() != before.tls.is_some()),
         ];
         let fixed = fixed.into_iter().filter(|(_, changed)| *changed);
@@ -70,6 +73,9 @@ impl Difference {
         difference.policies(&before.policies, policies);
         difference.local(before, local);
         difference.tls(before.tls.as_ref(), tls.as_ref());
+        if *traces != before.traces {
+            difference.changes.push("`traces` changed".to_owned());
+        }
         for host in hosts.difference(&before.hosts) {
             difference.looser.push(format!("the host `{host}` is let in"));
         }
@@ -196,6 +202,15 @@ fn listen_of(admin: &Option<Admin>) -> Option<&Address> {
     admin.as_ref().map(|admin| &admin.listen)
 }
 
+/// Whether traces are told as before, whatever is sent along with them.
+fn is_told_alike(before: Option<&Traces>, after: Option<&Traces>) -> bool {
+    match (before, after) {
+        (Some(before), Some(after)) => before.tells_as(after),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    }
+}
+
 /// Several things in one sentence.
 pub(super) fn joined(things: &[impl Display]) -> String {
     let words: Vec<String> = things.iter().map(ToString::to_string).collect();
@@ -277,11 +292,22 @@ mod tests {
     }
 
     #[test]
+    fn other_headers_for_traces_are_a_change_that_allows_no_more() {
+        let text = "{version: 1, traces: {endpoint: 'http://c/', headers: {K: '${env:T}'}}, servers: {a: {url: 'http://a/'}}}";
+        let [one, other] = ["one", "two"].map(|value| config_in(text, value));
+        let difference = Difference::between(&one, &other);
+        assert_eq!(difference.changes(), "`traces` changed");
+        assert!(difference.fixed.is_empty(), "{:?}", difference.fixed);
+        assert_eq!(difference.effect(), ReloadEffect::Tighter);
+    }
+
+    #[test]
     fn what_takes_a_restart_is_named() {
         for (key, value) in [
             ("listen", "'127.0.0.1:1'"),
             ("metrics", "'127.0.0.1:2'"),
             ("log", "{format: json}"),
+            ("traces", "{endpoint: 'http://c/v1/traces'}"),
             ("state", "{durability: disk}"),
         ] {
             let after = BASE.replacen("version: 1", &format!("version: 1, {key}: {value}"), 1);

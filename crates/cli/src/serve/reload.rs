@@ -10,12 +10,14 @@ use super::grants::{Slots, StoreGrants, nothing};
 use super::{guard, in_force, local, names, refuse_without_grants, say_findings, upstream};
 use crate::args::Reload;
 use crate::config::{Config, Loading};
+use crate::traces::Traces;
 use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
 use callgate_core::name::ServerName;
 use callgate_gateway::gate::PolicySlot;
 use callgate_gateway::metrics::Metrics;
 use callgate_gateway::serve::http::{Access, Address, Certificate, Change, Guard, Team, Token, Upstream};
+use callgate_gateway::traces::{Destination, Tracer};
 use callgate_ledger::record::{self, ReloadEffect};
 use callgate_ledger::{Digest, Text};
 use callgate_store::{Event, PolicyName, Store, StoreError};
@@ -44,6 +46,8 @@ pub(super) struct Reloader {
     pub(super) certificate: Option<Followed>,
     /// The token of the admin API, where there is one.
     pub(super) admin: Option<Arc<ArcSwap<Token>>>,
+    /// What traces calls, where the configuration says so.
+    pub(super) tracer: Option<Arc<Tracer>>,
     /// The state folder.
     pub(super) dir: PathBuf,
 }
@@ -67,6 +71,8 @@ struct Ready {
     local: Access,
     certificate: Option<Certificate>,
     admin: Option<Token>,
+    /// Where traces go.
+    destination: Option<Destination>,
 }
 
 impl Reloader {
@@ -155,7 +161,9 @@ impl Reloader {
         };
         let token = config.admin.as_ref().map(|admin| &admin.token);
         let admin = token.map(|token| Token::new(token.reveal())).transpose()?;
+        let destination = config.traces.as_ref().map(Traces::destination).transpose()?;
         let ready = Ready {
+            destination,
             config,
             slots,
             servers,
@@ -213,6 +221,9 @@ impl Reloader {
         }
         if let (Some(token), Some(new)) = (&self.admin, ready.admin) {
             token.store(Arc::new(new));
+        }
+        if let (Some(tracer), Some(destination)) = (&self.tracer, ready.destination) {
+            tracer.redirect(destination);
         }
         self.slots.store(ready.slots);
         self.config = ready.config;

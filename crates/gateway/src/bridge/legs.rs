@@ -8,6 +8,7 @@ use crate::answer;
 use crate::gravity::Gravity;
 use crate::link::{Link, Passage, Style};
 use crate::session::{Origin, OwnAnswer, Relayed, Session};
+use crate::traces::Outward;
 use callgate_wire::bridge::{Hello, Server, Wanted, initialize_request};
 use callgate_wire::mcp::{Era, method, progress_notification};
 use callgate_wire::splice::Splice;
@@ -211,10 +212,14 @@ impl Leg {
         outer: &Arc<Session>,
         relay: &IdKey,
         bytes: bytes::Bytes,
+        trace: Option<Arc<Outward>>,
     ) -> Option<tokio::sync::oneshot::Receiver<Relayed>> {
         let session = self.session(outer);
         let (departure, answer) = session.relay(relay, Era::Legacy)?;
-        let passage = Passage::request(bytes, relay.clone(), departure);
+        let passage = Passage {
+            trace,
+            ..Passage::request(bytes, relay.clone(), departure)
+        };
         session.link().send(session, passage).await;
         Some(answer)
     }

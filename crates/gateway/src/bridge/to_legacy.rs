@@ -9,6 +9,7 @@ use crate::answer;
 use crate::link::{Link, Passage, PassageKind, Style};
 use crate::session::{Origin, Session};
 use crate::sink::object;
+use crate::traces::Outward;
 use bytes::Bytes;
 use callgate_wire::bridge::{Hello, discover_result, request_for_legacy};
 use callgate_wire::mcp::{META_CLIENT_CAPABILITIES, Version, method, protocol_version};
@@ -134,7 +135,10 @@ impl ToLegacy {
                     Err(NoLeg(text)) => session.fail_unsent(&key, &text).await,
                 }
             }
-            _ => Self::call(this, session, client, message, request, &hello).await,
+            _ => {
+                let trace = passage.trace;
+                Self::call(this, session, client, message, request, &hello, trace).await;
+            }
         }
     }
 
@@ -183,6 +187,7 @@ impl ToLegacy {
         message: &Message<'_>,
         request: &Request<'_>,
         hello: &Hello,
+        trace: Option<Arc<Outward>>,
     ) {
         let key = client.key.clone();
         let bounds = &session.gate().settings.bounds;
@@ -208,7 +213,7 @@ impl ToLegacy {
         };
         let (call, happening) = Call::new(client, Self::may_ask(&request.method));
         leg.calls().insert(relay.clone(), call.clone());
-        let Some(answer) = leg.send(session, &relay, bytes.into()).await else {
+        let Some(answer) = leg.send(session, &relay, bytes.into(), trace).await else {
             leg.calls().remove(&relay);
             return session
                 .fail_unsent(&key, "the session at the server has ended")

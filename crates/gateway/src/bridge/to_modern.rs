@@ -268,6 +268,7 @@ impl ToModern {
         let (departure, mut answer) = session.relay(relay, Era::Modern).ok_or(Stop::Left)?;
         let sent = Passage {
             style: Style::Modern,
+            trace: passage.trace.clone(),
             ..Passage::request(bytes, relay.clone(), departure)
         };
         session.link().send(session, sent).await;

@@ -260,7 +260,7 @@ async fn write(
             }
         };
         let Some(passage) = passage else { return };
-        if !passage.departure.leave() {
+        if !passage.leave() {
             continue;
         }
         let mut line = Vec::with_capacity(passage.bytes.len().saturating_add(1));

@@ -2,6 +2,7 @@
 
 use super::Metrics;
 use crate::serve::http::Team;
+use crate::traces::SpanCounts;
 use callgate_core::name::ServerName;
 use callgate_store::{LedgerSizes, Stats};
 use prometheus_client::collector::Collector;
@@ -31,6 +32,7 @@ pub(crate) struct Census {
     pub(crate) store: Stats,
     /// `None` where it cannot be read.
     pub(crate) ledger: Option<LedgerSizes>,
+    pub(crate) spans: SpanCounts,
 }
 
 /// A server at one moment, over all its callers.
@@ -100,6 +102,7 @@ impl Collector for Present {
             "Grants in force here that are neither revoked nor expired",
             &count(census.grants_live),
         )?;
+        page.spans(census.spans)?;
         page.gauge(
             "process_start_time_seconds",
             "When this process began to serve, in seconds since 1970",
@@ -167,6 +170,19 @@ impl Page<'_> {
             "callgate_ledger_signed_records",
             "Records under the last signed checkpoint",
             &ledger.signed,
+        )
+    }
+
+    fn spans(&mut self, spans: SpanCounts) -> fmt::Result {
+        self.counter(
+            "callgate_trace_spans_exported",
+            "Spans that the collector has taken",
+            &spans.exported,
+        )?;
+        self.counter(
+            "callgate_trace_spans_dropped",
+            "Spans that it did not take in time, or for which there was no room",
+            &spans.dropped,
         )
     }
 

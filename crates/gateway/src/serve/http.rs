@@ -31,9 +31,10 @@ use crate::gate::Gate;
 use crate::gather::Gathered;
 use crate::link::PassageKind;
 use crate::link::child::{End, wanted};
-use crate::recorder::Peer;
-use crate::session::{Entry, Intake, Session, Work};
+use crate::recorder::{Peer, Recorder};
+use crate::session::{Entry, Intake, Lineage, Session, Work};
 use crate::sink::{self, Outbound, Sink};
+use crate::traces::Tracer;
 use crate::workers::Workers;
 use aggregate::{Aggregates, AllVisit};
 use answer::{Body, accepted, event_stream, json, later, plain, unauthorized};
@@ -524,6 +525,7 @@ impl Visit<'_> {
         let entry = Entry {
             headers: Some(mirrored(headers)),
             received,
+            lineage: lineage(self.sessions.gate().recorder(), headers),
         };
         let intake = opened
             .session
@@ -740,6 +742,11 @@ async fn carry_out(session: Arc<Session>, intake: Intake) {
 
 const SESSION_ID: http::HeaderName = http::HeaderName::from_static("mcp-session-id");
 const LAST_EVENT_ID: http::HeaderName = http::HeaderName::from_static("last-event-id");
+
+/// What the headers of a client's request say of a trace, where calls are traced.
+fn lineage(recorder: &Recorder, sent: &HeaderMap) -> Lineage {
+    Lineage::Client(recorder.tracer().map(|_| Tracer::heard(sent)))
+}
 
 /// The `Mcp-Param-*` headers, which are compared with the body and passed on.
 fn mirrored(sent: &HeaderMap) -> Vec<(String, String)> {

@@ -111,6 +111,7 @@ impl Session {
         };
         for (_, pending) in pending {
             pending.departure.end();
+            self.confirm(&pending);
             let sent = pending.sent();
             let status = if sent == Sent::Nothing {
                 Status::Cancelled

@@ -155,6 +155,9 @@ impl Session {
         reason: Option<&'static str>,
         sent: Sent,
     ) {
+        if let Some(trace) = &pending.trace {
+            trace.ended(status, reason);
+        }
         if let Some(call) = pending.ticket {
             self.gate.recorder().settle(
                 &self.gate,

@@ -7,6 +7,7 @@ use crate::answer;
 use crate::link::{Passage, Style};
 use crate::recorder::{Peer, Sent};
 use crate::sink::{BatchJoin, Sink};
+use crate::traces::{Begun, Heard, Trace};
 use bytes::Bytes;
 use callgate_core::name::RuleId;
 use callgate_core::refusal::{Reason, Refusal};
@@ -26,6 +27,27 @@ pub struct Entry {
     pub headers: Option<Vec<(String, String)>>,
     /// When all of it was there.
     pub received: Instant,
+    /// Whose it is.
+    pub(crate) lineage: Lineage,
+}
+
+/// Whose a message is, as far as traces tell it.
+#[derive(Debug, Clone)]
+pub(crate) enum Lineage {
+    /// A client's, with what its headers say of a trace, where that was looked at.
+    Client(Option<Heard>),
+    /// Callgate's own.
+    Own,
+}
+
+impl Entry {
+    /// What Callgate asks by itself.
+    pub(crate) fn own() -> Self {
+        Self {
+            lineage: Lineage::Own,
+            ..Self::default()
+        }
+    }
 }
 
 impl Default for Entry {
@@ -34,6 +56,7 @@ impl Default for Entry {
         Self {
             headers: None,
             received: Instant::now(),
+            lineage: Lineage::Client(None),
         }
     }
 }
@@ -216,25 +239,71 @@ impl Session {
         match message.kind() {
             Kind::Request(request) => {
                 intake.answers_due += 1;
-                self.accept_request(unit, message, request, sink, entry, intake);
+                let came = Came {
+                    unit,
+                    message,
+                    request,
+                };
+                match self.begin_trace(request, entry) {
+                    None => self.accept_request(came, None, sink, entry, intake),
+                    Some(begun) => self.accept_traced(came, begun, sink, entry, intake),
+                }
             }
             Kind::Notification(notification) => self.accept_notification(unit, message, notification, intake),
             Kind::Response(response) => self.accept_response(unit, message, response, intake),
         }
     }
 
-    fn accept_request(
+    /// A request that belongs to a trace: its server is told of the span that it is sent in. From here on it is the
+    /// request that says so which is judged, recorded and sent. One in which there is no place for it stays as it is.
+    fn accept_traced(
         self: &Arc<Self>,
-        unit: &Bytes,
-        message: &Message<'_>,
-        request: &Request<'_>,
+        came: Came<'_, '_>,
+        begun: Begun,
         sink: &Sink,
         entry: &Entry,
         intake: &mut Intake,
     ) {
+        let splice = Splice::new(came.message).trace(&begun.outward.carried);
+        let spliced = splice.and_then(Splice::apply).ok();
+        let spliced = spliced.map(|(bytes, check)| (Bytes::from(bytes), check));
+        let read = spliced
+            .as_ref()
+            .and_then(|(bytes, check)| Some((bytes, check.read(bytes, &self.gate.settings.bounds).ok()?)));
+        if let Some((unit, Decoded::Single(message))) = &read
+            && let Kind::Request(request) = message.kind()
+        {
+            let told = Came {
+                unit,
+                message,
+                request,
+            };
+            self.accept_request(told, Some(begun), sink, entry, intake);
+        } else {
+            self.accept_request(came, Some(begun), sink, entry, intake);
+        }
+    }
+
+    fn accept_request(
+        self: &Arc<Self>,
+        came: Came<'_, '_>,
+        begun: Option<Begun>,
+        sink: &Sink,
+        entry: &Entry,
+        intake: &mut Intake,
+    ) {
+        let Came {
+            unit,
+            message,
+            request,
+        } = came;
+        let (mut trace, outward) = begun.map_or((None, None), |begun| (begun.trace, Some(begun.outward)));
         let call = match ToolCall::from_request(request) {
             Ok(call) => call,
             Err(cause) => {
+                if let Some(trace) = &trace {
+                    trace.unfit(cause.code());
+                }
                 self.record_malformed(Peer::Client, &cause, message.raw().len());
                 intake.answer(sink, answer::error(request.id.raw(), -32_602, &cause.to_string()));
                 return;
@@ -251,6 +320,7 @@ impl Session {
             (None, _) => Purpose::Other,
         };
         if let Some(refusal) = self.era_refusal(era, &purpose) {
+            self.end_refused(trace, &refusal);
             self.record_refusal(
                 &refusal,
                 &request.method,
@@ -262,9 +332,10 @@ impl Session {
         if purpose == Purpose::Initialize {
             self.lock().initialize = Some(unit.slice_ref(message.raw()));
         }
-        let registered = match self.register(request, purpose, era, sink, entry.received) {
+        let registered = match self.register(request, purpose, era, sink, entry.received, &mut trace) {
             Ok(registered) => registered,
             Err(refusal) => {
+                self.end_refused(trace, &refusal);
                 self.record_refusal(
                     &refusal,
                     &request.method,
@@ -287,7 +358,10 @@ impl Session {
             }
         };
         let Some(line) = self.bytes_to_send(unit, message, &registered) else {
-            self.take(&registered.key);
+            let taken = self.take(&registered.key);
+            if let Some(trace) = taken.and_then(|pending| pending.trace) {
+                trace.unfit("internal");
+            }
             intake.answer(
                 sink,
                 answer::error(request.id.raw(), -32_603, "the message could not be re-addressed"),
@@ -297,6 +371,7 @@ impl Session {
         let passage = Passage {
             mirrored: entry.headers.clone(),
             style: style_of(era, &request.method),
+            trace: outward,
             ..Passage::request(line, registered.key, registered.departure)
         };
         match call {
@@ -327,6 +402,7 @@ impl Session {
         era: Era,
         sink: &Sink,
         received: Instant,
+        trace: &mut Option<Box<Trace>>,
     ) -> Result<Registered, Refusal> {
         let own = request.id.key().clone();
         let minted = match self.ids {
@@ -369,6 +445,7 @@ impl Session {
             },
             token: token.clone(),
             client_token,
+            trace: None,
         };
         let mut state = self.lock();
         if state.is_closed {
@@ -389,6 +466,10 @@ impl Session {
                 "a request with this id is still in flight",
             ));
         }
+        let pending = Pending {
+            trace: trace.take(),
+            ..pending
+        };
         state.pending.insert(key.clone(), pending);
         self.watch_deadlines(&mut state);
         Ok(Registered {
@@ -474,6 +555,14 @@ impl Session {
             self.record_drop(Peer::Client, message.raw().len());
         }
     }
+}
+
+/// A request as it came: the bytes that hold it, and what they say.
+#[derive(Clone, Copy)]
+struct Came<'m, 'a> {
+    unit: &'m Bytes,
+    message: &'m Message<'a>,
+    request: &'m Request<'a>,
 }
 
 /// A request that stands in the table.

@@ -252,6 +252,7 @@ impl Session {
             },
             token: None,
             client_token: None,
+            trace: None,
         };
         {
             let mut state = self.lock();

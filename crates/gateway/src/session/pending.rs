@@ -3,6 +3,7 @@
 use super::relay::Relayed;
 use crate::recorder::Sent;
 use crate::sink::Sink;
+use crate::traces::Trace;
 use bytes::Bytes;
 use callgate_core::refusal::Reason;
 use callgate_ledger::CallId;
@@ -34,6 +35,8 @@ pub(crate) struct Pending {
     pub(crate) token: Option<IdKey>,
     /// The client's own token, to put back where Callgate gave another.
     pub(crate) client_token: Option<IdKey>,
+    /// What is told of it, where it is traced.
+    pub(crate) trace: Option<Box<Trace>>,
 }
 
 impl Pending {

@@ -115,6 +115,7 @@ impl Session {
             },
             token: None,
             client_token: None,
+            trace: None,
         }
     }
 
@@ -165,6 +166,9 @@ impl Session {
             Some(refusal.reason.code()),
             Sent::Perhaps,
         );
+        if let Some(trace) = &pending.trace {
+            trace.denied(refusal);
+        }
         if let Target::Client { sink, id, .. } = pending.target {
             let bytes = if pending.kind == Purpose::Call {
                 answer::denial(&id, refusal, pending.era)

@@ -308,8 +308,9 @@ impl Session {
         match decision {
             Decision::Deny(refusal) => {
                 self.record_refusal(&refusal, &request.method, None);
-                if let Some(key) = &passage.key {
-                    self.take(key);
+                let taken = passage.key.as_ref().and_then(|key| self.take(key));
+                if let Some(trace) = taken.and_then(|pending| pending.trace) {
+                    trace.denied(&refusal);
                 }
                 let (bytes, status) = if refusal.reason == Reason::TaskNotFound {
                     task_error(request, &refusal, passage.style)
@@ -440,6 +441,9 @@ impl Session {
                 if let Some(pending) = self.take_own(&key, &passage.departure)
                     && let Target::Client { sink, id, .. } = pending.target
                 {
+                    if let Some(trace) = &pending.trace {
+                        trace.unfit("header_mismatch");
+                    }
                     let bytes = answer::error(&id, HEADER_MISMATCH, &mismatch.to_string());
                     sink.send(bytes, 400).await;
                 }
@@ -464,6 +468,9 @@ impl Session {
             .filter(|pending| pending.departure.is(departure));
         let Some(pending) = pending else { return false };
         pending.ticket = Some(call);
+        if let Some(trace) = &pending.trace {
+            trace.allowed(Some(call));
+        }
         start(pending, timeout, self.gate.settings.timeout_max);
         let took = pending.started.saturating_duration_since(pending.received);
         let is_call = pending.kind == Purpose::Call;
@@ -476,6 +483,9 @@ impl Session {
 
     fn start_clock(&self, key: &IdKey) {
         if let Some(pending) = self.lock().pending.get_mut(key) {
+            if let Some(trace) = &pending.trace {
+                trace.allowed(None);
+            }
             start(pending, None, self.gate.settings.timeout_max);
         }
     }
@@ -483,6 +493,9 @@ impl Session {
 
 impl Pending {
     async fn refuse(self, refusal: &Refusal, form: Form) {
+        if let Some(trace) = &self.trace {
+            trace.denied(refusal);
+        }
         let Target::Client { sink, id, .. } = self.target else {
             return;
         };

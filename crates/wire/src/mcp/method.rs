@@ -261,6 +261,12 @@ pub fn is_housekeeping(method: &str) -> bool {
         || find(method).is_some_and(|known| known.purpose == Use::Housekeeping)
 }
 
+/// A method's name in the program's own words, where some version defines it.
+#[must_use]
+pub fn known(method: &str) -> Option<&'static str> {
+    find(method).map(|known| known.name)
+}
+
 /// Whether a version defines a method (its extensions included).
 #[must_use]
 pub fn is_in_version(method: &str, version: Version) -> bool {

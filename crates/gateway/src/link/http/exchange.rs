@@ -38,7 +38,8 @@ pub(super) fn run(session: Arc<Session>, passage: Passage) -> BoxFuture<'static,
 
 async fn post(session: &Arc<Session>, passage: Passage) {
     let Link::Http(link) = session.link() else { return };
-    let (style, headers) = (passage.style, mirrored_headers(session, &passage));
+    let (style, mut headers) = (passage.style, mirrored_headers(session, &passage));
+    headers.extend(passage.trace.iter().flat_map(|trace| trace.headers()));
     let Some(key) = passage
         .key
         .clone()
@@ -55,7 +56,7 @@ async fn post(session: &Arc<Session>, passage: Passage) {
         );
         return session.fail_unsent(&key, &text).await;
     }
-    if !passage.departure.leave() {
+    if !passage.leave() {
         return;
     }
     let Ok(request) = link.request(Method::POST, passage.bytes, &headers) else {

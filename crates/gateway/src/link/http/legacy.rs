@@ -114,14 +114,22 @@ async fn post(session: &Arc<Session>, passage: Passage) {
         address = link.address(session) => address,
         () = passage.departure.ended(), if key.is_some() => return,
     };
-    let request = address.and_then(|uri| link.endpoint.message(Method::POST, uri, passage.bytes).ok());
+    let request = address.and_then(|uri| {
+        let body = passage.bytes.clone();
+        let mut request = link.endpoint.message(Method::POST, uri, body).ok()?;
+        if let Some(trace) = &passage.trace {
+            request.headers_mut().extend(trace.headers());
+            link.endpoint.configured(request.headers_mut());
+        }
+        Some(request)
+    });
     let Some(request) = request else {
         if let Some(key) = &key {
             session.fail_unsent(key, NO_STREAM).await;
         }
         return;
     };
-    if !passage.departure.leave() {
+    if !passage.leave() {
         return;
     }
     let limit = session.gate().settings.timeout;

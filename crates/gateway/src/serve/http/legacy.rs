@@ -3,7 +3,7 @@
 
 use super::answer::{Body, accepted, named_stream, plain};
 use super::sessions::Sessions;
-use super::{QUEUE_MAX, Visit, carry_out, not_opened};
+use super::{QUEUE_MAX, Visit, carry_out, lineage, not_opened};
 use crate::session::Entry;
 use crate::sink::Sink;
 use callgate_wire::decode;
@@ -86,8 +86,8 @@ impl Visit<'_> {
             return plain(StatusCode::BAD_REQUEST, "the address has no session id");
         };
         // Before the session is looked for, as its stream ends once nobody has a hold of it.
-        let body = match self.body(request).await {
-            Ok((_, body)) => body,
+        let (parts, body) = match self.body(request).await {
+            Ok(whole) => whole,
             Err(refused) => return *refused,
         };
         let found = self.sessions.find(&id);
@@ -102,7 +102,10 @@ impl Visit<'_> {
                 "many messages wait in the stream of this session; read them first",
             );
         }
-        let entry = Entry::default();
+        let entry = Entry {
+            lineage: lineage(session.gate().recorder(), &parts.headers),
+            ..Entry::default()
+        };
         let decoded = decode(&body, &session.gate().settings.bounds);
         let intake = session.accept_decoded(&body, decoded, &sink, &entry);
         let due = intake.answers_due;

@@ -33,7 +33,7 @@ pub(super) async fn ask(
     let names = Names::new(prefix.clone(), Shape::Other, bounds);
     let sink = names.but_answers(rest.clone(), answers);
     let decoded = decode(message, &bounds);
-    let intake = session.accept_decoded(message, decoded, &sink, &Entry::default());
+    let intake = session.accept_decoded(message, decoded, &sink, &Entry::own());
     drop(sink);
     // By itself: what was begun is owed its end, even once nobody waits for it.
     tokio::spawn(carry_out(Arc::clone(session), intake));

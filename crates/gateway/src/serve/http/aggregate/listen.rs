@@ -114,7 +114,7 @@ fn begin(
     let bytes = Bytes::from(spliced.ok()?);
     let names = Names::new(part.prefix().clone(), Shape::Other, bounds);
     let sink = names.but_answers(Sink::Shared(to.clone()), end.clone());
-    let intake = session.accept_decoded(&bytes, decode(&bytes, &bounds), &sink, &Entry::default());
+    let intake = session.accept_decoded(&bytes, decode(&bytes, &bounds), &sink, &Entry::own());
     Some(Box::pin(carry_out(Arc::clone(session), intake)))
 }
 

@@ -256,7 +256,7 @@ impl Part {
         let (nobody, _) = mpsc::channel(1);
         let decoded = decode(message, &session.gate().settings.bounds);
         let sink = Sink::Shared(nobody);
-        let intake = session.accept_decoded(message, decoded, &sink, &Entry::default());
+        let intake = session.accept_decoded(message, decoded, &sink, &Entry::own());
         carry_out(Arc::clone(session), intake).await;
     }
 

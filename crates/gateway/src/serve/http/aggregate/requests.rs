@@ -9,14 +9,17 @@ use crate::answer;
 use crate::link::Style;
 use crate::recorder::Refused;
 use crate::serve::http::carry_out;
-use crate::session::{Entry, Session, protocol_meta, refusal, task_error};
+use crate::session::{Entry, Lineage, Session, protocol_meta, refusal, task_error};
 use crate::sink::{BatchJoin, Outbound, Sink, object};
+use crate::traces::Subject as TraceSubject;
 use bytes::Bytes;
 use callgate_core::decide::unlisted;
+use callgate_core::name::ServerName;
 use callgate_core::refusal::{Reason, Refusal};
 use callgate_wire::aggregate::{ListOf, Named, SEPARATOR, Shape, Subject, read_name, read_task, read_uri};
 use callgate_wire::mcp::{Era, ToolCall, method};
 use callgate_wire::splice::{Param, Splice, SpliceError};
+use callgate_wire::trace::Carried;
 use callgate_wire::{Decoded, Kind, Malformed, Message, Request, decode, quoted};
 use futures_util::future::{BoxFuture, join_all};
 use std::sync::Arc;
@@ -180,7 +183,7 @@ impl Whole {
     ) -> BoxFuture<'static, ()> {
         match self.whose(subject, &request.method) {
             Whose::Nobody => {
-                let (bytes, status) = self.unknown(request, subject);
+                let (bytes, status) = self.unknown(request, subject, entry);
                 answered(sink, bytes, status)
             }
             Whose::Part(part, Own::Told(own)) => match part.at_hand() {
@@ -207,13 +210,14 @@ impl Whole {
                 return;
             };
             let Whose::Part(part, own) = whole.whose(&subject, &request.method) else {
-                let (bytes, status) = whole.unknown(request, &subject);
+                let (bytes, status) = whole.unknown(request, &subject, &entry);
                 return sink.send(bytes, status).await;
             };
             let key = request.id.key();
             if !whole.waits(key) {
                 let text = "a request with this id is still in flight";
-                let refused = whole.refused(&part, request, &refusal(Reason::IdInFlight, text), "null");
+                let refused =
+                    whole.refused(&part, request, &entry, &refusal(Reason::IdInFlight, text), "null");
                 return sink.answer(refused).await;
             }
             let found = whole.find(&part, &own, &subject, request, &sink).await;
@@ -225,13 +229,13 @@ impl Whole {
                     hand_over(&session, &part, &message, request, &subject, &own, &sink, &entry).await;
                 }
                 Ok(None) => {
-                    let (bytes, status) = whole.unknown(request, &subject);
+                    let (bytes, status) = whole.unknown(request, &subject, &entry);
                     sink.send(bytes, status).await;
                 }
                 Err(why) => {
                     let text = format!("the server `{}` is not there: {why}", part.prefix().server());
                     let refusal = refusal(Reason::UpstreamUnreachable, &text);
-                    let refused = whole.refused(&part, request, &refusal, request.id.raw());
+                    let refused = whole.refused(&part, request, &entry, &refusal, request.id.raw());
                     sink.answer(refused).await;
                 }
             }
@@ -285,7 +289,7 @@ impl Whole {
     }
 
     /// What is said of a subject that no server of the caller's has, and the status of HTTP that goes with it.
-    fn unknown(&self, request: &Request<'_>, subject: &Subject<'_>) -> (Bytes, u16) {
+    fn unknown(&self, request: &Request<'_>, subject: &Subject<'_>, entry: &Entry) -> (Bytes, u16) {
         let id = request.id.raw();
         match subject {
             Subject::Name(name) if request.method == method::TOOLS_CALL => {
@@ -293,11 +297,13 @@ impl Whole {
                 let own = name.split_once(SEPARATOR).map_or(&**name, |(_, own)| own);
                 let refusal = unlisted(own);
                 self.record(&refusal, &request.method, Some(name));
+                self.trace(None, request, entry, &refusal);
                 (self.worded(request, &refusal, id), 200)
             }
             Subject::Name(_) | Subject::PromptRef(_) => {
                 let refusal = refusal(Reason::NotListed, "there is no such prompt");
                 self.record(&refusal, &request.method, None);
+                self.trace(None, request, entry, &refusal);
                 (answer::error(id, INVALID_PARAMS, "there is no such prompt"), 200)
             }
             Subject::Uri(uri) | Subject::ResourceRef(uri) => {
@@ -306,13 +312,16 @@ impl Whole {
                     Era::Modern => INVALID_PARAMS,
                 };
                 let text = "there is no such resource";
-                self.record(&refusal(Reason::NotListed, text), &request.method, None);
+                let refusal = refusal(Reason::NotListed, text);
+                self.record(&refusal, &request.method, None);
+                self.trace(None, request, entry, &refusal);
                 let data = object(&[("uri", &quoted(uri))]);
                 (answer::error_with_data(id, code, text, Some(&data)), 200)
             }
             Subject::Task(_) => {
                 let refusal = refusal(Reason::TaskNotFound, "no call of yours has made such a task");
                 self.record(&refusal, &request.method, None);
+                self.trace(None, request, entry, &refusal);
                 let style = match self.era() {
                     Era::Legacy => Style::Plain,
                     Era::Modern => Style::Modern,
@@ -332,9 +341,37 @@ impl Whole {
         self.house.recorder.stray_refusal(sender, refusal, refused);
     }
 
+    /// Tells of a request that is refused before it comes to a session.
+    fn trace(&self, server: Option<&ServerName>, request: &Request<'_>, entry: &Entry, refusal: &Refusal) {
+        let (Some(tracer), Lineage::Client(heard)) = (self.house.recorder.tracer(), &entry.lineage) else {
+            return;
+        };
+        let subject = TraceSubject {
+            method: &request.method,
+            tool: None,
+            version: Some(self.version()),
+            server,
+            grant: &self.house.caller.grant,
+            transport: None,
+        };
+        let carried = Carried::in_meta(request);
+        let begun = tracer.begin(subject, carried, heard.as_ref(), entry.received);
+        if let Some(trace) = begun.and_then(|begun| begun.trace) {
+            trace.denied(refusal);
+        }
+    }
+
     /// A refusal for want of a server, recorded as that server's.
-    fn refused(&self, part: &Part, request: &Request<'_>, refusal: &Refusal, id: &str) -> Bytes {
+    fn refused(
+        &self,
+        part: &Part,
+        request: &Request<'_>,
+        entry: &Entry,
+        refusal: &Refusal,
+        id: &str,
+    ) -> Bytes {
         let gate = part.mount().gate();
+        self.trace(Some(&gate.server), request, entry, refusal);
         let tool = ToolCall::from_request(request).ok().flatten();
         let own = tool.as_ref().and_then(|call| match read_name(&call.name) {
             Named::Plain { own, .. } => Some(own),

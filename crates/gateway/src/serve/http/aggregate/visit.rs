@@ -5,7 +5,7 @@ use crate::serve::http::answer::{self, Body, accepted, plain};
 use crate::serve::http::body::{Unread, read_body};
 use crate::serve::http::glance::{Seen, glance};
 use crate::serve::http::room::Room;
-use crate::serve::http::{LAST_EVENT_ID, QUEUE_MAX, SESSION_ID, mirrored, not_opened, respond};
+use crate::serve::http::{LAST_EVENT_ID, QUEUE_MAX, SESSION_ID, lineage, mirrored, not_opened, respond};
 use crate::session::Entry;
 use crate::sink::Sink;
 use bytes::Bytes;
@@ -61,6 +61,7 @@ impl AllVisit<'_> {
         let entry = Entry {
             headers: Some(mirrored(&parts.headers)),
             received: Instant::now(),
+            lineage: lineage(&house.recorder, &parts.headers),
         };
         let (sender, receiver) = mpsc::channel(QUEUE_MAX);
         let (whole, streams) = match seen {

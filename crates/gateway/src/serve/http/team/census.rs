@@ -34,6 +34,11 @@ impl Team {
             grants_live: members.iter().filter(|member| is_live(member)).count(),
             store: store.stats(),
             ledger: store.ledger_sizes().ok(),
+            spans: self
+                .recorder
+                .tracer()
+                .map(|tracer| tracer.counts())
+                .unwrap_or_default(),
         }
     }
 
