@@ -15,6 +15,7 @@ mod part;
 mod requests;
 mod shelf;
 mod streamed;
+mod tide;
 mod told;
 mod visit;
 mod whole;
@@ -32,6 +33,7 @@ use callgate_wire::mcp::Version;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use streamed::Streamed;
+use tide::Tide;
 use tokio::time::Instant;
 use whole::Whole;
 
@@ -46,6 +48,8 @@ struct House {
     settings: Settings,
     /// Servers that did not answer in time when they were asked last.
     slow: Mutex<HashSet<Box<str>>>,
+    /// Whether the servers are those that they were.
+    tide: Tide,
 }
 
 impl House {
@@ -132,6 +136,7 @@ impl Aggregates {
             recorder,
             settings,
             slow: Mutex::default(),
+            tide: Tide::default(),
         });
         Self {
             state: Mutex::new(State {
@@ -146,6 +151,11 @@ impl Aggregates {
         }
     }
 
+    /// The servers are about to be others: what listens to those of before is to listen anew.
+    pub(super) fn turn(&self) {
+        self.house.tide.turn();
+    }
+
     /// Puts in force which servers there are; open sessions gain and lose parts.
     pub(super) fn put(&self, mounts: Mounts) {
         let mut state = self.lock();
@@ -153,6 +163,7 @@ impl Aggregates {
             whole.put_parts(&mounts);
         }
         state.mounts = mounts;
+        self.house.tide.settle();
     }
 
     /// Opens a session for whoever greets so, and begins one with each server.
