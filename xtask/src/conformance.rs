@@ -264,13 +264,10 @@ impl Report {
 
     /// Runs with Callgate as a client that wants tokens.
     fn authorize(&mut self, tried: &[authorization::Tried], only: Option<&str>) {
-        for one in tried {
-            let one = std::slice::from_ref(one);
-            let (listed, _) = authorization::findings(one, only);
-            if let [one] = one {
-                let revision = one.trial.revision.unwrap_or("extensions");
-                self.row(revision, "client", &one.verdicts, &listed.to_string());
-            }
+        for one in tried.iter().filter(|one| only.is_none_or(|only| one.has(only))) {
+            let (listed, _) = authorization::findings(std::slice::from_ref(one), only);
+            let revision = one.trial.revision.unwrap_or("extensions");
+            self.row(revision, "client", &one.verdicts, &listed.to_string());
         }
         let (_, findings) = authorization::findings(tried, only);
         let findings = findings

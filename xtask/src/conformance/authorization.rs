@@ -156,6 +156,15 @@ pub(super) fn run(suite: &Suite, client: &Path, folder: &Path, is_quick: bool) -
         .collect()
 }
 
+impl Tried {
+    /// Whether it had this scenario.
+    pub(super) fn has(&self, scenario: &str) -> bool {
+        let scenario = scenario.strip_prefix(FOLDER).unwrap_or(scenario);
+        let mut checks = self.verdicts.iter();
+        checks.any(|(check, _)| check.name().split(' ').next() == Some(scenario))
+    }
+}
+
 /// How many checks are wanting as they are listed to be, and what is not as it is listed.
 pub(super) fn findings(tried: &[Tried], only: Option<&str>) -> (usize, Vec<String>) {
     let only = only.and_then(|only| only.strip_prefix(FOLDER));
