@@ -112,7 +112,6 @@ const EXPECTED: [Expected; 9] = [
             "dpop sep-1932-client-dpop-auth-scheme",
             "dpop sep-1932-client-fresh-proof",
             "dpop sep-1932-client-token-request-proof",
-            "dpop-nonce call",
             "dpop-nonce sep-1932-client-as-nonce",
             "dpop-nonce sep-1932-client-dpop-auth-scheme",
             "dpop-nonce sep-1932-client-fresh-proof",
