@@ -4,6 +4,7 @@ mod asking;
 mod missing;
 mod modern;
 mod names;
+mod streamed;
 
 use crate::support::{Record, until};
 use crate::team::{Stage, Team, initialize};

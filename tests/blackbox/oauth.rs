@@ -1,6 +1,7 @@
 //! `callgate serve` as an OAuth protected resource: whose access tokens let in, as whom, and for how long.
 
 use crate::support::authority::{Authority, Mood, Signer, base64url, now};
+use crate::support::streamed::Streamed;
 use crate::support::upstream::{Upstream, housekeeping};
 use crate::support::{Record, state, until};
 use crate::team::{Stage, Team, initialize};
@@ -345,6 +346,14 @@ fn clients_learn_where_tokens_come_from_and_which_scopes_they_need() {
     // Whether there is such a server cannot be learned.
     assert_eq!(get("/.well-known/oauth-protected-resource/mcp/none").0, 200);
     assert_eq!(get("/.well-known/oauth-protected-resource/mcp/a/b").0, 404);
+    // The stream of all servers is no server: tokens for it are those for all.
+    assert_eq!(get("/.well-known/oauth-protected-resource/mcp/sse").0, 404);
+    let refused = Http::to(&format!("{}/mcp/sse", team.url)).listen().rest();
+    let challenge = refused.header("www-authenticate").unwrap();
+    assert!(
+        challenge.contains("oauth-protected-resource/mcp\""),
+        "{challenge}"
+    );
     let refused = team.anyone("notes").post(&initialize());
     assert_eq!(
         refused.header("www-authenticate"),
@@ -730,6 +739,20 @@ fn a_token_for_all_servers_as_one_is_good_there_alone() {
     let mut other = of_all(&token("bo"));
     other.set_session(client.session());
     assert_eq!(other.reply("tools/list", json!({})).status, 404);
+    // So it is by the transport of 2024-11-05: even two subjects of one grant have no part in each other's streams.
+    let url = format!("{}/mcp/sse", team.url);
+    let mut streamed = Streamed::open(&url, &token("ana"));
+    streamed.initialize();
+    assert!(streamed.request("tools/list", &json!({})).tool_names().len() > 1);
+    let address = streamed.address().to_owned();
+    assert_eq!(
+        of_all(&token("bo")).path(&address).post(&initialize()).status,
+        404
+    );
+    for (path, way) in [("/mcp/sse", "GET"), (&*address, "POST")] {
+        let stranger = of_all(&scene.token("ana")).path(path);
+        assert_eq!(stranger.send(way, &[], b"").status(), 401, "{way}");
+    }
     let record = Record::once(&scene.stage.room, "the call is recorded", |record| {
         record.intents().len() == 1
     });

@@ -8,9 +8,11 @@ use callgate_testkit::client::http::Reply;
 use callgate_testkit::{Http, Process};
 use serde_json::{Value, json};
 use std::collections::HashMap;
+use std::io::Write as _;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 const SECRET: &str = "the-client-s-own-secret";
 
@@ -371,6 +373,28 @@ fn what_is_kept_is_renewed_once_for_all_and_kept_anew() {
 }
 
 #[test]
+fn of_two_gateways_on_a_folder_one_renews_and_the_other_takes_its_token() {
+    // A token that lives for less than half a minute is renewed early, but not by each of them.
+    for lasts in [3_600, 29] {
+        let scene = Scene::with_login();
+        scene.authority.tokens_last(1);
+        scene.logged_in();
+        scene.authority.tokens_last(lasts);
+        let teams = [scene.stage.serve(), scene.stage.serve()];
+        std::thread::scope(|scope| {
+            for team in &teams {
+                for _ in 0..4 {
+                    scope.spawn(|| assert!(is_done(&scene.call(team))));
+                }
+            }
+        });
+        let asked = scene.authority.asked_for_tokens();
+        let renewed = asked.iter().filter(|asked| asked.body.contains("refresh_token"));
+        assert_eq!(renewed.count(), 1, "{lasts} s: {asked:?}");
+    }
+}
+
+#[test]
 fn a_server_that_says_where_its_issuer_is_is_not_believed() {
     let mut scene = Scene::with_login();
     let issuer = scene.authority.url.clone();
@@ -442,6 +466,30 @@ fn an_answer_that_was_not_asked_for_lets_nobody_in() {
     assert_eq!(denied.status, 400);
     assert_eq!(process.ended().code(), Some(1));
     assert!(process.stderr().contains("access_denied"), "{}", process.stderr());
+}
+
+#[test]
+fn connections_that_say_nothing_keep_no_browser_waiting() {
+    let scene = Scene::with_login();
+    let mut process = scene.login();
+    let asked = asked_of_the_browser(&process);
+    let authority = asked["redirect_uri"].strip_prefix("http://").unwrap();
+    let authority = authority.split('/').next().unwrap();
+    let connect = || std::net::TcpStream::connect(authority).unwrap();
+    // More than the page reads at once; among them one that has begun to speak.
+    let silent: Vec<_> = (0..80).map(|_| connect()).collect();
+    (&silent[79]).write_all(b"GET /callback?state=").unwrap();
+    let began = Instant::now();
+    let parameters = [
+        ("code", "a-code"),
+        ("state", &*asked["state"]),
+        ("iss", &*scene.authority.url),
+    ];
+    let answer = come_back(&asked, &parameters);
+    assert_eq!(answer.status, 200, "{answer:?}: {}", process.stderr());
+    // One after the other, they would have been waited for for ten seconds each.
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    assert!(process.ended().success(), "{}", process.stderr());
 }
 
 #[test]

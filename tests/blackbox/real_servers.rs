@@ -322,9 +322,12 @@ fn real_servers_of_three_kinds_are_one_server_to_both_sdks() {
     let (_streamable, streamable_url) = everything_over_http();
     let config = real_config(&room, &streamable_url);
     let (_gateway, url) = serve(&room, &config);
-    let target: OsString = url.replace("/SERVER", "").into();
-    for sdk in [Sdk::TypeScript, Sdk::Python] {
-        let seen = done(sdk, std::slice::from_ref(&target), &calls_of_both());
+    let targets = ["", "/sse"].map(|way| OsString::from(url.replace("/SERVER", way)));
+    for (sdk, target) in [Sdk::TypeScript, Sdk::Python]
+        .into_iter()
+        .flat_map(|sdk| targets.iter().map(move |target| (sdk, target)))
+    {
+        let seen = done(sdk, std::slice::from_ref(target), &calls_of_both());
         let saw: Vec<&Value> = seen.iter().map(|step| &step["saw"]).collect();
         let listed = saw[0].as_array().unwrap();
         for name in ["child__echo", "streamable__echo", "time__get_current_time"] {

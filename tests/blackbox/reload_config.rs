@@ -24,7 +24,7 @@ fn reloads(team: &Team) -> usize {
 
 /// Puts a configuration in the place of the one before, as editors do, and waits until it is in force.
 #[track_caller]
-fn change(stage: &Stage, team: &Team) {
+pub(crate) fn change(stage: &Stage, team: &Team) {
     let before = reloads(team);
     replace(stage);
     until("the configuration is in force", || {
@@ -457,6 +457,50 @@ fn reloads_are_counted_and_new_servers_with_them() {
             .contains("callgate_reloads_total{effect=\"rejected\"} 1")
             .then_some(())
     });
+}
+
+#[test]
+fn of_a_server_that_was_removed_no_metrics_are_left() {
+    let mut stage = Stage::new();
+    stage.config["metrics"] = json!("127.0.0.1:0");
+    let ana = stage.grant("ana", &["notes=echo-only", "mail=echo-only"]);
+    let team = stage.serve();
+    let line = team.process.stderr_line("callgate: metrics on ");
+    let url = line.rsplit_once(' ').unwrap().1.to_owned();
+    let of = |server: &str| {
+        let text = Http::to(&url).send("GET", &[], b"").rest().body;
+        let label = format!("server=\"{server}\"");
+        text.lines().filter(|line| line.contains(&label)).count()
+    };
+    for server in ["notes", "mail"] {
+        let mut client = team.begun(server, &ana);
+        echoes(&mut client, "hi");
+        assert!(client.call("add", json!({"a": 1, "b": 2})).is_denied());
+        assert!(of(server) > 20, "{server}: {}", of(server));
+    }
+    let removed = stage.config["servers"]
+        .as_object_mut()
+        .unwrap()
+        .remove("mail")
+        .unwrap();
+    change(&stage, &team);
+    assert_eq!(of("mail"), 0);
+    assert!(of("notes") > 20);
+    // One that comes back is counted anew.
+    stage.config["servers"]["mail"] = removed;
+    change(&stage, &team);
+    let mut client = team.begun("mail", &ana);
+    echoes(&mut client, "again");
+    let text = Http::to(&url).send("GET", &[], b"").rest().body;
+    let counted = r#"callgate_outcomes_total{server="mail",status="ok"} 1"#;
+    until("the call is counted", || {
+        let text = Http::to(&url).send("GET", &[], b"").rest().body;
+        text.contains(counted).then_some(())
+    });
+    assert!(
+        !text.contains(r#"server="mail",tool="other",decision="deny""#),
+        "{text}"
+    );
 }
 
 /// What a caller has seen of its calls.

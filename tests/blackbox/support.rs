@@ -4,6 +4,7 @@ pub(crate) mod authority;
 pub(crate) mod collector;
 pub(crate) mod deps;
 pub(crate) mod record;
+pub(crate) mod streamed;
 pub(crate) mod upstream;
 
 pub(crate) use record::Record;

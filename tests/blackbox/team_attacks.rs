@@ -301,6 +301,8 @@ fn a_browser_that_was_led_here_reaches_no_part_of_the_gateway() {
             ("OPTIONS", "/mcp/notes"),
             ("GET", "/mcp/mail/sse"),
             ("POST", "/mcp/mail/messages?sessionId=0"),
+            ("GET", "/mcp/sse"),
+            ("POST", "/mcp/sse/messages?sessionId=0"),
             ("POST", "/mcp/none"),
         ] {
             let client = team.client("notes", &ana).path(path).header(name, &value);

@@ -1,5 +1,6 @@
 //! `callgate serve` while things change: what has begun before a revocation, a rotation or the end.
 
+use crate::support::streamed::Streamed;
 use crate::support::upstream::{Upstream, housekeeping, read, reply};
 use crate::support::{state, until};
 use crate::team::{Stage, Team, initialize};
@@ -468,14 +469,13 @@ fn a_client_that_does_not_read_its_stream_is_not_answered_without_end() {
     let stage = Stage::new();
     let ana = stage.grant("ana", &["mail=open"]);
     let team = stage.serve();
-    let (_unread, address) = stream_of_2024(&team, "mail", &ana);
-    let client = team.client("mail", &ana).path(&address);
-    assert_eq!(client.post(&initialize()).status, 202);
+    let client = Streamed::open(&format!("{}/mcp/mail/sse", team.url), &ana);
+    assert_eq!(client.post_text(&initialize()), 202);
     let (text, mut ids) = ("x".repeat(256 * 1024), 0_u64..);
     let status = until("it is told to read first", || {
         let call = json!({"jsonrpc": "2.0", "id": 2 + ids.next().unwrap(),
             "method": "tools/call", "params": {"name": "echo", "arguments": {"text": text}}});
-        let status = client.post(&call.to_string()).status;
+        let status = client.post(&call);
         (status != 202).then_some(status)
     });
     assert_eq!(status, 429);
@@ -486,16 +486,11 @@ fn a_stream_ends_with_its_grant_whatever_is_still_being_sent() {
     let stage = Stage::new();
     let ana = stage.grant("ana", &["mail=open"]);
     let team = stage.serve();
-    let (mut stream, address) = stream_of_2024(&team, "mail", &ana);
-    let rest = address.strip_prefix("/mcp/").unwrap();
+    let stream = Streamed::open(&format!("{}/mcp/mail/sse", team.url), &ana);
+    let rest = stream.address().strip_prefix("/mcp/").unwrap();
     let _sending = let_in(&team, rest, &ana, "", 1_000);
     stage.grants(&["revoke", "ana"]);
-    stream
-        .get_ref()
-        .set_read_timeout(Some(Duration::from_secs(3)))
-        .unwrap();
-    let mut left = Vec::new();
-    stream.read_to_end(&mut left).expect("the stream has ended");
+    stream.ends_within(Duration::from_secs(3));
 }
 
 /// A server of 2024-11-05 that takes each message by a response whose body never ends.

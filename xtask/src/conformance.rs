@@ -1,9 +1,11 @@
 //! `cargo xtask conformance`: the official conformance suite against the reference server alone, and through
 //! Callgate. The suite's own verdict on a proxy says little: a server may leave much out and pass. So each check
 //! through Callgate has to come out as it does of the server alone; and where server and client are of different
-//! eras, as it does of a server of the client's, but for the differences that are listed.
+//! eras, as it does of a server of the client's, but for the differences that are listed. Before the suite's
+//! authorization servers, Callgate is the client.
 
 mod across;
+mod authorization;
 mod suite;
 mod verdicts;
 
@@ -42,7 +44,7 @@ pub(crate) fn run(flags: &[&str]) -> anyhow::Result<ExitCode> {
     }
     if findings.is_empty() {
         shell::say(
-            "every check comes out through Callgate as it does of the server alone, and between the eras as it is listed",
+            "every check comes out through Callgate as it does of the server alone; between the eras, and as a client, as it is listed",
         );
         return Ok(ExitCode::SUCCESS);
     }
@@ -100,6 +102,11 @@ fn findings(plan: &Plan) -> anyhow::Result<Vec<String>> {
             let findings = crossing.findings(name, &direct.verdicts, &through.verdicts, plan.only.as_deref());
             report.cross(crossing, name, &through.verdicts, findings);
         }
+    }
+    if plan.only.as_deref().is_none_or(authorization::is_one) {
+        let client = programs()?.join("testkit-operator");
+        let tried = authorization::run(&suite, &client, &room.path().join("client"), plan.is_quick)?;
+        report.authorize(&tried, plan.only.as_deref());
     }
     report.close(plan.only.as_deref())
 }
@@ -255,6 +262,20 @@ impl Report {
         }
     }
 
+    /// Runs with Callgate as a client that wants tokens.
+    fn authorize(&mut self, tried: &[authorization::Tried], only: Option<&str>) {
+        for one in tried.iter().filter(|one| only.is_none_or(|only| one.has(only))) {
+            let (listed, _) = authorization::findings(std::slice::from_ref(one), only);
+            let revision = one.trial.revision.unwrap_or("extensions");
+            self.row(revision, "client", &one.verdicts, &listed.to_string());
+        }
+        let (_, findings) = authorization::findings(tried, only);
+        let findings = findings
+            .into_iter()
+            .map(|finding| format!("as a client, {finding}"));
+        self.findings.extend(findings);
+    }
+
     fn row(&mut self, revision: &str, way: &str, verdicts: &Verdicts, differing: &str) {
         self.runs += 1;
         let (passed, failed) = (verdicts.count("SUCCESS"), verdicts.count("FAILURE"));
@@ -274,7 +295,7 @@ impl Report {
             "revision", "server", "passed", "failed", "other", "differing"
         );
         shell::say(&format!(
-            "{header}\n{}* before a server of the other era; the differences are listed in docs/protocol.md\n",
+            "{header}\n{}* before a server of the other era; the differences are listed in docs/protocol.md\nclient: Callgate before authorization servers; what it does not do is listed in docs/oauth.md\n",
             self.table
         ));
         Ok(self.findings)

@@ -19,7 +19,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -97,6 +97,18 @@ impl Metrics {
                 .or_insert_with(|| Arc::new(ServerMeter::new(label, &self.families)));
         }
         self.servers.store(Arc::new(all));
+    }
+
+    /// Counts in front of these servers alone: what was counted of others is told no more. One that comes back is
+    /// counted from 0.
+    pub fn count_alone(&self, servers: &BTreeSet<ServerName>) {
+        let (kept, gone): (BTreeMap<_, _>, BTreeMap<_, _>) = BTreeMap::clone(&self.servers.load())
+            .into_iter()
+            .partition(|(name, _)| servers.contains(name));
+        self.servers.store(Arc::new(kept));
+        for meter in gone.into_values() {
+            meter.forget(&self.families);
+        }
     }
 
     /// The configuration was read anew.

@@ -1,14 +1,17 @@
 //! Requests of 2026-07-28 to all servers.
 
-use super::{begun, everything, received, scripted_stage, words};
+use super::{begun, everything, received, scripted, scripted_stage, words};
+use crate::reload_config::change;
 use crate::support::deps::reference;
 use crate::support::until;
 use crate::team::{Stage, Team};
 use callgate_testkit::client::answer::Answer;
-use callgate_testkit::{PATIENCE, Process, Room, StdioServer};
+use callgate_testkit::client::http::Stream;
+use callgate_testkit::{Http, PATIENCE, Process, Room, StdioServer};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::process::Command;
+use std::time::Duration;
 
 #[test]
 fn requests_of_2026_07_28_go_to_the_server_that_they_name_and_their_headers_are_made_anew() {
@@ -212,6 +215,103 @@ fn tasks_and_subscriptions_of_2026_07_28_lead_to_their_servers_and_back() {
             all.iter().any(|message| is_end(&message)).then_some(())
         });
     }
+}
+
+/// A stream of what changes in lists of tools, once it is acknowledged; and the id of its subscription.
+fn listening(client: &mut Http) -> (Stream, Value) {
+    let filter = json!({"notifications": {"toolsListChanged": true}});
+    let mut stream = client.open("subscriptions/listen", filter);
+    let first = stream.event();
+    assert_eq!(
+        first.json["method"], "notifications/subscriptions/acknowledged",
+        "{}",
+        first.raw
+    );
+    let id = first.json["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"].clone();
+    (stream, id)
+}
+
+/// What a stream tells of its own accord.
+fn told(stream: &mut Stream, id: &Value) {
+    let event = stream.event();
+    assert_eq!(
+        event.json["method"], "notifications/tools/list_changed",
+        "{}",
+        event.raw
+    );
+    let params = &event.json["params"];
+    assert_eq!(
+        &params["_meta"]["io.modelcontextprotocol/subscriptionId"], id,
+        "{}",
+        event.raw
+    );
+}
+
+#[test]
+fn a_subscription_ends_politely_when_the_servers_change_and_the_next_one_covers_them() {
+    let mut stage = Stage::new();
+    for name in ["one", "two"] {
+        stage.config["servers"][name] = scripted(&stage.room, name, MODERN.trim());
+    }
+    let two = stage.config["servers"]
+        .as_object_mut()
+        .unwrap()
+        .remove("two")
+        .unwrap();
+    let ana = stage.grant("ana", &["one=open", "two=open"]);
+    let bob = stage.grant("bob", &["mail=open"]);
+    let team = stage.serve();
+    let mut client = everything(&team, &ana).modern();
+    let mut other = everything(&team, &bob).modern();
+    let (mut stays, _) = listening(&mut other);
+    let (mut stream, id) = listening(&mut client);
+    told(&mut stream, &id);
+    // What does not touch the servers leaves the stream.
+    stage.config["hosts"] = json!(["gate.example.com"]);
+    change(&stage, &team);
+    assert!(stream.event_within(Duration::from_millis(300)).is_none());
+
+    // A server comes: the lists have changed, and the stream is over.
+    stage.config["servers"]["two"] = two;
+    change(&stage, &team);
+    told(&mut stream, &id);
+    let last = stream.event();
+    let result = last.result();
+    assert_eq!(result["resultType"], "complete");
+    assert_eq!(
+        result["_meta"]["io.modelcontextprotocol/subscriptionId"], id,
+        "{}",
+        last.raw
+    );
+    let whole = stream.rest();
+    assert_eq!(whole.messages().len(), 4, "{whole:?}");
+    until("the server is told that nobody listens", || {
+        let all = received(&stage.room, "one");
+        all.iter()
+            .any(|message| message["method"] == "notifications/cancelled")
+            .then_some(())
+    });
+    let (mut stream, id) = listening(&mut client);
+    for _ in ["one", "two"] {
+        told(&mut stream, &id);
+    }
+
+    // A server becomes another, then the grant another: each is a change of its own.
+    stage.config["servers"]["two"]["env"]["OTHER"] = json!("1");
+    change(&stage, &team);
+    told(&mut stream, &id);
+    assert_eq!(stream.event().result()["resultType"], "complete");
+    let (mut stream, id) = listening(&mut client);
+    for _ in ["one", "two"] {
+        told(&mut stream, &id);
+    }
+    stage.grants(&["attach", "ana", "notes", "--policy", "open"]);
+    told(&mut stream, &id);
+    assert_eq!(stream.event().result()["resultType"], "complete");
+    // Of another caller, whose servers are those that they were, nothing has ended.
+    assert!(stays.event_within(Duration::from_millis(100)).is_none());
+    let reply = other.request("tools/list", json!({}));
+    assert!(reply.tool_names().contains(&"mail__echo".to_owned()));
 }
 
 #[test]

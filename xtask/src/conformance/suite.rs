@@ -23,6 +23,9 @@ pub(super) enum Scope<'a> {
     One(&'a str),
 }
 
+/// How long a client may take in a scenario, in milliseconds.
+const CLIENT_TIMEOUT: &str = "120000";
+
 /// The installed suite.
 #[derive(Debug)]
 pub(super) struct Suite {
@@ -81,6 +84,53 @@ impl Suite {
             is_success: output.status.success(),
         })
     }
+}
+
+impl Suite {
+    /// Runs scenarios that are about access tokens, with this program as the client.
+    pub(super) fn authorize(
+        &self,
+        client: &Path,
+        trial: &Trial<'_>,
+        folder: &Path,
+    ) -> anyhow::Result<Verdicts> {
+        std::fs::create_dir_all(folder)?;
+        let mut command = Command::new(&self.node);
+        command
+            .arg(&self.program)
+            .arg("client")
+            .arg("--command")
+            .arg(client);
+        command.args(["--suite", trial.suite, "--timeout", CLIENT_TIMEOUT]);
+        if let Some(revision) = trial.revision {
+            command.args(["--spec-version", revision]);
+        }
+        let output = command
+            .arg("-o")
+            .arg(folder)
+            .output()
+            .with_context(|| format!("cannot run {}", self.node.display()))?;
+        // Those about something else are in other folders.
+        let own = folder.join("auth");
+        if !own.exists() {
+            bail!(
+                "the suite ran no scenario of `{}`\n{}{}",
+                trial.suite,
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+        Verdicts::read(&own)
+    }
+}
+
+/// Scenarios for clients.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Trial<'a> {
+    /// The suite's own name for them.
+    pub(super) suite: &'a str,
+    /// Those of a revision, where they are of one.
+    pub(super) revision: Option<&'a str>,
 }
 
 /// A folder whose name tells what was installed from, complete or made complete now.

@@ -1,12 +1,15 @@
 //! What the suite found, check by check.
 
 use anyhow::Context;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 
 /// What follows a scenario's name in the name of its folder: a time to the millisecond.
 const TIME_LENGTH: usize = "-2026-07-28T00-00-00-000Z".len();
+
+/// The id of the check whether a client that the suite has run has called a tool.
+const CALL: &str = "call";
 
 /// A run of the suite.
 #[derive(Debug)]
@@ -24,6 +27,13 @@ pub(super) struct Check {
     occurrence: usize,
 }
 
+impl Check {
+    /// Its scenario and its id.
+    pub(super) fn name(&self) -> String {
+        format!("{} {}", self.scenario, self.id)
+    }
+}
+
 impl std::fmt::Display for Check {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}", self.scenario, self.id)?;
@@ -39,6 +49,13 @@ impl std::fmt::Display for Check {
 pub(super) struct Verdict {
     status: String,
     reason: String,
+}
+
+impl Verdict {
+    /// Whether something is wanting, be it what has to be or what should be.
+    pub(super) fn is_wanting(&self) -> bool {
+        matches!(&*self.status, "FAILURE" | "WARNING")
+    }
 }
 
 impl std::fmt::Display for Verdict {
@@ -82,6 +99,18 @@ impl Verdicts {
             for check in &checks {
                 verdicts.add(scenario, check);
             }
+            // Where the suite has run a client, what that said of itself.
+            if let Ok(said) = std::fs::read_to_string(path.join("stdout.txt")) {
+                let status = if said.starts_with("called\n") {
+                    "SUCCESS"
+                } else {
+                    "FAILURE"
+                };
+                verdicts.add(
+                    scenario,
+                    &json!({"id": CALL, "status": status, "errorMessage": said.trim()}),
+                );
+            }
         }
         Ok(verdicts)
     }
@@ -122,6 +151,11 @@ impl Verdicts {
         self.0.values().filter(|verdict| verdict.status == status).count()
     }
 
+    /// All checks, and what came of each.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Check, &Verdict)> {
+        self.0.iter()
+    }
+
     /// The checks that failed.
     pub(super) fn failed(&self) -> impl Iterator<Item = (&Check, &Verdict)> {
         self.0.iter().filter(|(_, verdict)| verdict.status == "FAILURE")
@@ -158,7 +192,6 @@ impl Verdicts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn verdicts(checks: &[(&str, &str)]) -> Verdicts {
         let mut verdicts = Verdicts::default();

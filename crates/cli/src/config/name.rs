@@ -1,6 +1,7 @@
 //! Names in a configuration, checked once.
 
 use callgate_core::name;
+use callgate_gateway::serve::http::ALL_STREAM;
 use std::fmt;
 use std::net::Ipv6Addr;
 
@@ -28,7 +29,8 @@ const HOST_BYTES_MAX: usize = 253;
 const LABEL_BYTES_MAX: usize = 63;
 
 /// What a name may be made of, as a regular expression.
-pub(crate) const SERVER_PATTERN: &str = "^[a-z0-9-]{1,24}$";
+pub(crate) const SERVER_PATTERN: &str = "^(?!sse$)[a-z0-9-]{1,24}$";
+pub(crate) const ISSUER_PATTERN: &str = "^[a-z0-9-]{1,24}$";
 pub(crate) const POLICY_PATTERN: &str = "^[a-z0-9-]{1,64}$";
 
 /// A kind of name whose letters are `[a-z0-9-]`.
@@ -37,6 +39,8 @@ pub(crate) trait Name: Sized + Ord + Clone {
     const KIND: &'static str;
     /// The longest, in bytes.
     const BYTES_MAX: usize;
+    /// What stands for something else where such names stand, and what that is.
+    const TAKEN: Option<(&'static str, &'static str)> = None;
 
     /// Keeps a text that was checked.
     fn keep(text: &str) -> Option<Self>;
@@ -44,7 +48,8 @@ pub(crate) trait Name: Sized + Ord + Clone {
     /// Checks a text and keeps it.
     fn read(text: &str) -> Option<Self> {
         let is_good = (1..=Self::BYTES_MAX).contains(&text.len()) && text.bytes().all(is_name_byte);
-        is_good.then(|| Self::keep(text)).flatten()
+        let is_taken = Self::TAKEN.is_some_and(|(taken, _)| taken == text);
+        (is_good && !is_taken).then(|| Self::keep(text)).flatten()
     }
 
     /// The nearest text that is a name.
@@ -56,7 +61,7 @@ pub(crate) trait Name: Sized + Ord + Clone {
             .take(Self::BYTES_MAX)
             .collect();
         let plain = plain.trim_matches('-');
-        (!plain.is_empty()).then(|| plain.to_owned())
+        Self::read(plain).map(|_| plain.to_owned())
     }
 }
 
@@ -67,6 +72,8 @@ const fn is_name_byte(byte: u8) -> bool {
 impl Name for ServerName {
     const KIND: &'static str = "server";
     const BYTES_MAX: usize = SERVER_BYTES_MAX;
+    const TAKEN: Option<(&'static str, &'static str)> =
+        Some((ALL_STREAM, "`/mcp/sse` is the stream of all servers as one"));
 
     fn keep(text: &str) -> Option<Self> {
         name::ServerName::new(text).ok().map(Self)
@@ -197,7 +204,7 @@ mod tests {
             assert_eq!(ServerName::new(good).unwrap().core().as_str(), good);
         }
         let too_long = "a".repeat(25);
-        for bad in ["", "A", "a_b", "a b", "é", "a\n", &too_long] {
+        for bad in ["", "A", "a_b", "a b", "é", "a\n", "sse", &too_long] {
             assert_eq!(ServerName::new(bad), None, "{bad}");
         }
         assert!(PolicyName::new(&"a".repeat(64)).is_some());
@@ -209,6 +216,7 @@ mod tests {
         for (bad, wanted) in [
             ("My_Server", Some("my-server")),
             ("a.b", Some("a-b")),
+            ("SSE", None),
             ("__", None),
             ("", None),
         ] {

@@ -428,9 +428,11 @@ impl Reader<'_> {
         let name = N::read(&entry.key);
         if name.is_none() {
             let form = format!("a name has 1 to {} of `a-z`, `0-9` and `-`", N::BYTES_MAX);
-            let hint = match N::suggestion(&entry.key) {
-                Some(suggestion) => format!("{form}, such as `{suggestion}`"),
-                None => form,
+            let taken = N::TAKEN.filter(|(taken, _)| *taken == &*entry.key);
+            let hint = match (taken, N::suggestion(&entry.key)) {
+                (Some((_, by)), _) => format!("{by}; choose another name"),
+                (None, Some(suggestion)) => format!("{form}, such as `{suggestion}`"),
+                (None, None) => form,
             };
             let message = format!("`{}` cannot be the name of a {}", entry.key, N::KIND);
             self.findings

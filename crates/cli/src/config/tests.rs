@@ -470,6 +470,8 @@ fn what_is_wrong_between_servers_and_policies() {
 servers:
   mistral: {command: [one]}
   Con_Ductor: {command: [one]}
+  sse: {command: [one]}
+  SSE: {command: [one]}
   a-name-that-is-a-little-too-long: {command: [one]}
 policies:
   readers: policies/readers.yaml

@@ -1,6 +1,6 @@
 //! The words of a configuration, once: what reading accepts, and what the JSON Schema describes.
 
-use super::name::{POLICY_PATTERN, SERVER_PATTERN};
+use super::name::{ISSUER_PATTERN, POLICY_PATTERN, SERVER_PATTERN};
 use callgate_policy::document::Takes::{
     self, Boolean, Duration, List, Matching, NamedLike, Number, OneOf, Text, Whole, Words,
 };
@@ -168,7 +168,7 @@ pub(super) static OAUTH: Table = Table {
         ),
         word(
             "issuers",
-            NamedLike(SERVER_PATTERN, &Takes::Table(&ISSUER)),
+            NamedLike(ISSUER_PATTERN, &Takes::Table(&ISSUER)),
             "The issuers whose tokens are accepted, by a name for them.",
         ),
     ],

@@ -211,6 +211,9 @@ impl Reloader {
             tracing::error!(%cause, "the grants cannot be read, so the configuration is not in force yet");
             tokio::time::sleep(RETRY_PERIOD).await;
         }
+        if let Some(metrics) = &self.metrics {
+            metrics.count_alone(&names(&ready.config).collect());
+        }
         for (address, own) in &self.guards {
             own.replace(&guard(&ready.config, address));
         }

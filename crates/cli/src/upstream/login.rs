@@ -7,8 +7,8 @@ use anyhow::{Context, bail, ensure};
 use callgate_store::{Sealed, SealedTurn};
 use oauth2::TokenResponse as _;
 use rmcp::transport::auth::{
-    AuthError, AuthorizationManager, AuthorizationRequest, AuthorizationSession, CredentialRefreshGuard,
-    CredentialStore, OAuthClientConfig, StoredCredentials,
+    AuthError, AuthorizationManager, AuthorizationRequest, AuthorizationSession, CredentialStore,
+    OAuthClientConfig, StoredCredentials,
 };
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -48,15 +48,20 @@ impl Login {
 
     /// The token that is kept, or one that takes its place: whatever another process has kept meanwhile counts.
     pub(super) async fn token(&mut self, refused: Option<&str>) -> anyhow::Result<Issued> {
-        let again = format!("run `callgate login {}`", self.name);
-        let Some(kept) = self.kept.load().await? else {
-            bail!("nobody has let Callgate in there; {again}");
-        };
-        let issued = issued(&kept).with_context(|| format!("no token is kept; {again}"))?;
-        let is_good = issued.lasts.is_none_or(|lasts| lasts > EARLY);
-        if is_good && refused != Some(&issued.token) {
-            return Ok(issued);
+        let before = self.held().await?;
+        let is_other = |issued: &Issued| refused != Some(&issued.token);
+        if is_other(&before) && before.lasts.is_none_or(|lasts| lasts > EARLY) {
+            return Ok(before);
         }
+        // An issuer that sees one token twice to renew with may take all of them back: whoever had the turn before
+        // has renewed it, and its token is used.
+        let _turn = self.turn().await?;
+        let now = self.held().await?;
+        let was_renewed = now.token != before.token && now.lasts.is_none_or(|lasts| !lasts.is_zero());
+        if was_renewed && is_other(&now) {
+            return Ok(now);
+        }
+        let again = self.again();
         let manager = match self.manager.take() {
             Some(manager) => manager,
             None => self.configured().await?,
@@ -74,6 +79,19 @@ impl Login {
             }
             Err(cause) => Err(cause.into()),
         }
+    }
+
+    /// What is kept.
+    async fn held(&self) -> anyhow::Result<Issued> {
+        let Some(kept) = self.kept.load().await? else {
+            bail!("nobody has let Callgate in there; {}", self.again());
+        };
+        issued(&kept).with_context(|| format!("no token is kept; {}", self.again()))
+    }
+
+    /// What is to be done where nothing kept is of use.
+    fn again(&self) -> String {
+        format!("run `callgate login {}`", self.name)
     }
 
     async fn configured(&self) -> anyhow::Result<AuthorizationManager> {
@@ -178,6 +196,7 @@ impl Kept {
     }
 }
 
+/// Without a guard of its own: whoever renews holds the turn already.
 #[async_trait::async_trait]
 impl CredentialStore for Kept {
     async fn load(&self) -> Result<Option<StoredCredentials>, AuthError> {
@@ -204,10 +223,5 @@ impl CredentialStore for Kept {
 
     async fn clear(&self) -> Result<(), AuthError> {
         Ok(())
-    }
-
-    async fn acquire_refresh_guard(&self) -> Result<Option<CredentialRefreshGuard>, AuthError> {
-        let turn = self.apart(Sealed::turn).await?;
-        Ok(Some(CredentialRefreshGuard::new(turn)))
     }
 }

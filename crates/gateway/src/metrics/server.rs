@@ -8,7 +8,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Tools of a server with a label of their own: those that it listed first.
@@ -19,6 +19,8 @@ const RULES_MAX: usize = 100;
 const DENIALS_MAX: usize = 2_000;
 /// The longest label that is kept, in bytes.
 const LABEL_BYTES_MAX: usize = 128;
+/// The ways through the gate: of requests, and of answers.
+const DIRECTIONS: [&str; 2] = ["request", "answer"];
 /// What has no label of its own.
 const OTHER: &str = "other";
 
@@ -48,11 +50,15 @@ struct Allowed {
     count: Counter,
 }
 
-/// The labels that denials have taken.
+/// The labels that decisions have taken.
 #[derive(Debug, Default)]
 struct Denials {
     rules: HashSet<Arc<str>>,
     told_apart: usize,
+    /// All of them.
+    told: HashSet<DecisionLabels>,
+    /// Whether the server is none any more: whoever still counts of it adds nothing.
+    is_gone: bool,
 }
 
 impl ServerMeter {
@@ -73,14 +79,23 @@ impl ServerMeter {
                 direction,
             })
         };
+        let (other, methods) = (
+            Allowed::new(&families.decisions, &server, OTHER),
+            Allowed::new(&families.decisions, &server, ""),
+        );
+        let told = [&other, &methods].map(|allowed| allowed.labels(&server));
+        let denials = Denials {
+            told: told.into(),
+            ..Denials::default()
+        };
         Self {
             tools: ArcSwap::default(),
-            other: Allowed::new(&families.decisions, &server, OTHER),
-            methods: Allowed::new(&families.decisions, &server, ""),
-            denials: Mutex::default(),
+            other,
+            methods,
+            denials: Mutex::new(denials),
             outcomes: outcomes.collect(),
-            requests: gate("request"),
-            answers: gate("answer"),
+            requests: gate(DIRECTIONS[0]),
+            answers: gate(DIRECTIONS[1]),
             served: families.answers.get_or_create_owned(&label),
             children: families.children.get_or_create_owned(&label),
             decisions: families.decisions.clone(),
@@ -98,15 +113,44 @@ impl ServerMeter {
         if new.is_empty() {
             return;
         }
-        self.tools.rcu(|known| {
-            let mut tools = HashMap::clone(known);
-            for tool in &new {
-                if tools.len() < TOOLS_MAX && !tools.contains_key(*tool) {
-                    tools.insert((*tool).into(), Allowed::new(&self.decisions, &self.server, tool));
-                }
+        let mut denials = self.denials();
+        if denials.is_gone {
+            return;
+        }
+        let mut tools = HashMap::clone(&self.tools.load());
+        for tool in &new {
+            if tools.len() < TOOLS_MAX && !tools.contains_key(*tool) {
+                let allowed = Allowed::new(&self.decisions, &self.server, tool);
+                denials.told.insert(allowed.labels(&self.server));
+                tools.insert((*tool).into(), allowed);
             }
-            tools
-        });
+        }
+        // Under the lock, which all that add tools take.
+        self.tools.store(Arc::new(tools));
+    }
+
+    fn denials(&self) -> MutexGuard<'_, Denials> {
+        self.denials.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes away all that was counted of the server. Whatever is still counted of it is told nowhere.
+    pub(super) fn forget(&self, families: &Families) {
+        let mut denials = self.denials();
+        denials.is_gone = true;
+        for labels in denials.told.drain() {
+            families.decisions.remove(&labels);
+        }
+        let server = || Arc::clone(&self.server);
+        for status in Status::ALL {
+            let (server, status) = (server(), status.as_str());
+            families.outcomes.remove(&OutcomeLabels { server, status });
+        }
+        for direction in DIRECTIONS {
+            let server = server();
+            families.gate.remove(&GateLabels { server, direction });
+        }
+        families.answers.remove(&ServerLabel { server: server() });
+        families.children.remove(&ServerLabel { server: server() });
     }
 
     /// A call's intent is written. What shadow rules and limits would have denied is counted beside it.
@@ -133,7 +177,10 @@ impl ServerMeter {
     }
 
     fn refused(&self, tool: &Arc<str>, decision: &'static str, rule: &str, reason: Reason) {
-        let mut denials = self.denials.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut denials = self.denials();
+        if denials.is_gone {
+            return;
+        }
         let mut labels = DecisionLabels {
             server: Arc::clone(&self.server),
             tool: Arc::clone(tool),
@@ -150,6 +197,7 @@ impl ServerMeter {
             }
         }
         self.decisions.get_or_create(&labels).inc();
+        denials.told.insert(labels);
     }
 
     /// A call with an intent has ended.
@@ -183,14 +231,22 @@ impl ServerMeter {
 impl Allowed {
     fn new(decisions: &Family<DecisionLabels, Counter>, server: &Arc<str>, tool: &str) -> Self {
         let tool: Arc<str> = tool.into();
-        let count = decisions.get_or_create_owned(&DecisionLabels {
-            server: Arc::clone(server),
-            tool: Arc::clone(&tool),
-            decision: "allow",
-            rule: "".into(),
-            reason: "",
-        });
+        let count = decisions.get_or_create_owned(&allowed(server, &tool));
         Self { tool, count }
+    }
+
+    fn labels(&self, server: &Arc<str>) -> DecisionLabels {
+        allowed(server, &self.tool)
+    }
+}
+
+fn allowed(server: &Arc<str>, tool: &Arc<str>) -> DecisionLabels {
+    DecisionLabels {
+        server: Arc::clone(server),
+        tool: Arc::clone(tool),
+        decision: "allow",
+        rule: "".into(),
+        reason: "",
     }
 }
 
@@ -216,6 +272,7 @@ mod tests {
     use callgate_core::name::ServerName;
     use prometheus_client::encoding::prometheus_text::encode;
     use prometheus_client::registry::Registry;
+    use std::collections::BTreeSet;
 
     fn meter() -> (Arc<Metrics>, Arc<ServerMeter>) {
         let name = ServerName::new("mail").unwrap();
@@ -287,6 +344,45 @@ mod tests {
             .unwrap();
         let expected = format!(" {}", TOOLS_MAX * RULES_MAX - DENIALS_MAX);
         assert!(rest.ends_with(&expected), "{rest}");
+    }
+
+    #[test]
+    fn of_a_server_that_is_gone_nothing_is_told_even_while_somebody_still_counts() {
+        let (metrics, meter) = meter();
+        let notes = ServerName::new("notes").unwrap();
+        metrics.count_also([notes.clone()]);
+        let stays = metrics.server(&notes).unwrap();
+        for meter in [&meter, &stays] {
+            meter.listed(["send"].into_iter());
+            meter.allowed(Some("send"), std::iter::empty());
+            meter.denied(Some("send"), "/rules/0", Reason::DeniedByRule);
+            meter.denied(None, "/rules/1", Reason::DeniedByRule);
+            meter.ended(Status::Ok);
+            meter.child_started();
+        }
+        assert!(shown(&metrics).contains(r#"server="mail""#));
+        metrics.count_alone(&BTreeSet::from([notes]));
+        let once = shown(&metrics);
+        assert!(!once.contains(r#"server="mail""#), "{once}");
+        assert!(
+            once.contains(r#"server="notes",tool="send",decision="deny",rule="/rules/0""#),
+            "{once}"
+        );
+        meter.listed(["later"].into_iter());
+        meter.allowed(Some("send"), std::iter::empty());
+        meter.denied(Some("later"), "/rules/2", Reason::DeniedByRule);
+        meter.ended(Status::Ok);
+        meter.released(Duration::from_millis(1));
+        assert_eq!(shown(&metrics), once);
+        // One that comes back begins anew.
+        let mail = ServerName::new("mail").unwrap();
+        metrics.count_also([mail.clone()]);
+        metrics.server(&mail).unwrap().ended(Status::Ok);
+        let again = shown(&metrics);
+        assert!(
+            again.contains("callgate_outcomes_total{server=\"mail\",status=\"ok\"} 1"),
+            "{again}"
+        );
     }
 
     #[test]

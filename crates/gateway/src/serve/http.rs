@@ -19,6 +19,7 @@ mod team;
 mod tls;
 
 pub use guard::{Guard, Token, TokenError, bearer};
+pub use legacy::ALL_STREAM;
 pub use listen::{Accepted, Address, ListenError, Listener, SocketFile, SocketMode, Whence};
 pub use scrape::serve_metrics;
 pub use sessions::Upstream;
@@ -52,7 +53,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use legacy::Place;
+use legacy::{Place, Way};
 use probe::Phase;
 use room::Room;
 use sessions::{Children, OpenError, Opened, Sessions, Untold};
@@ -290,12 +291,12 @@ impl Desk {
         };
         let response = match entered {
             Entered::One(sessions, place) => self.serve(request, &sessions, place).await,
-            Entered::All(all) => {
+            Entered::All(all, place) => {
                 let visit = AllVisit {
                     all: &all,
                     bodies: &self.bodies,
                 };
-                visit.answer(request).await
+                visit.answer(request, place).await
             }
         };
         match until {
@@ -364,16 +365,8 @@ impl Doors {
                 }
             }
             Self::Team(team) => {
-                let rest = path.strip_prefix("/mcp/").unwrap_or_default();
-                let (server, part) = rest
-                    .split_once('/')
-                    .map_or((rest, None), |(server, part)| (server, Some(part)));
-                let place = Place::of(part);
-                // A path of no place leads to no server.
-                let server = if place.is_some() { server } else { "" };
                 // What a request without a bearer token brings along is no token, and not nothing.
                 let token = token.or_else(|| headers.contains_key(AUTHORIZATION).then_some(""));
-                let place = place.unwrap_or(Place::Endpoint);
                 let endpoint = resource::endpoint(path);
                 let who = match (token, team.oauth()) {
                     _ if resource::has_token(uri.query()) => Err(team.token_in_url(peer)),
@@ -386,13 +379,11 @@ impl Doors {
                     (token, _) => team.by_token(token, peer).map(|member| (member, None)),
                 };
                 let entered = who.and_then(|(member, until)| {
-                    let entered = if path == "/mcp" {
-                        team.enter_all(&member, peer).map(Entered::All)
-                    } else {
-                        let sessions = team.enter(&member, server, peer);
-                        sessions.map(|sessions| Entered::One(sessions, place))
+                    let entered = match Way::of(path) {
+                        Way::All(place) => Entered::All(team.enter_all(&member, peer)?, place),
+                        Way::One(server, place) => Entered::One(team.enter(&member, server, peer)?, place),
                     };
-                    Ok((entered?, until))
+                    Ok((entered, until))
                 });
                 entered.map_err(|denied| {
                     let oauth = team.oauth().map(|oauth| &**oauth);
@@ -455,7 +446,7 @@ enum Entered {
     /// One server.
     One(Arc<Sessions>, Place),
     /// All servers of the caller.
-    All(Arc<Aggregates>),
+    All(Arc<Aggregates>, Place),
 }
 
 /// What a request was let in to, and when its token ends, where that is said: the streams that it opens end then.

@@ -1,9 +1,12 @@
 //! The page on this machine that a browser comes back to with a code.
 
 use anyhow::{Context, bail};
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{AbortHandle, JoinSet};
 
 /// The path of the page.
 const PATH: &str = "/callback";
@@ -11,11 +14,16 @@ const PATH: &str = "/callback";
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// How long a browser may take to send one.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections that are read at once. Beyond, the one that has been silent for longest gives way: a browser speaks at
+/// once.
+const CONNECTIONS_MAX: usize = 64;
+/// How long the page waits where no connection can be taken, so that some are given back.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The page, until it was come back to.
 pub(super) struct Page {
     listener: TcpListener,
-    authority: String,
+    authority: Arc<str>,
     url: String,
 }
 
@@ -32,7 +40,7 @@ impl Page {
     pub(super) async fn open(port: u16) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await;
         let listener = listener.with_context(|| format!("cannot listen on 127.0.0.1:{port}"))?;
-        let authority = listener.local_addr()?.to_string();
+        let authority: Arc<str> = listener.local_addr()?.to_string().into();
         Ok(Self {
             url: format!("http://{authority}{PATH}"),
             listener,
@@ -52,16 +60,34 @@ impl Page {
         state: &str,
         take: impl AsyncFn(String) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
+        let state: Arc<str> = state.into();
+        let mut reading = JoinSet::new();
+        let mut open: VecDeque<AbortHandle> = VecDeque::new();
         loop {
-            let (mut stream, _) = self.listener.accept().await?;
-            let asked = tokio::time::timeout(HEAD_TIMEOUT, self.asked(&mut stream)).await;
-            let url = match asked {
-                Ok(Some(Asked::Answer(url))) if parameter(&url, "state").as_deref() == Some(state) => url,
-                Ok(Some(Asked::Answer(_) | Asked::Other)) => {
-                    respond(&mut stream, "404 Not Found", "There is nothing here.").await;
+            let (mut stream, url) = tokio::select! {
+                accepted = self.listener.accept() => {
+                    let Ok((stream, _)) = accepted else {
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                        continue;
+                    };
+                    open.retain(|one| !one.is_finished());
+                    if open.len() >= CONNECTIONS_MAX
+                        && let Some(oldest) = open.pop_front()
+                    {
+                        oldest.abort();
+                    }
+                    let (authority, state) = (Arc::clone(&self.authority), Arc::clone(&state));
+                    let read = async move {
+                        let answer = answer(stream, &authority, &state);
+                        tokio::time::timeout(HEAD_TIMEOUT, answer).await.ok().flatten()
+                    };
+                    open.push_back(reading.spawn(read));
                     continue;
                 }
-                Ok(None) | Err(_) => continue,
+                Some(read) = reading.join_next() => match read {
+                    Ok(Some(answer)) => answer,
+                    Ok(None) | Err(_) => continue,
+                },
             };
             let taken = match refusal(&url) {
                 Some(code) => Err(anyhow::anyhow!("the authorization server said `{code}`")),
@@ -78,24 +104,35 @@ impl Page {
             return taken;
         }
     }
+}
 
-    async fn asked(&self, stream: &mut TcpStream) -> Option<Asked> {
-        let head = head(stream).await.ok()?;
-        let mut lines = head.split("\r\n");
-        let target = lines.next()?.strip_prefix("GET ")?.split(' ').next()?;
-        let is_own = lines
-            .filter_map(|line| line.split_once(':'))
-            .filter(|(name, _)| name.eq_ignore_ascii_case("host"))
-            .all(|(_, host)| host.trim() == self.authority);
-        let is_answer = target
-            .strip_prefix(PATH)
-            .is_some_and(|rest| rest.starts_with('?'));
-        Some(if is_own && is_answer {
-            Asked::Answer(format!("http://{}{target}", self.authority))
-        } else {
-            Asked::Other
-        })
+/// Reads a request; the answer under `state` is handed on, to be answered itself, and whatever else there is is not.
+async fn answer(mut stream: TcpStream, authority: &str, state: &str) -> Option<(TcpStream, String)> {
+    match asked(&mut stream, authority).await? {
+        Asked::Answer(url) if parameter(&url, "state").as_deref() == Some(state) => Some((stream, url)),
+        Asked::Answer(_) | Asked::Other => {
+            respond(&mut stream, "404 Not Found", "There is nothing here.").await;
+            None
+        }
     }
+}
+
+async fn asked(stream: &mut TcpStream, authority: &str) -> Option<Asked> {
+    let head = head(stream).await.ok()?;
+    let mut lines = head.split("\r\n");
+    let target = lines.next()?.strip_prefix("GET ")?.split(' ').next()?;
+    let is_own = lines
+        .filter_map(|line| line.split_once(':'))
+        .filter(|(name, _)| name.eq_ignore_ascii_case("host"))
+        .all(|(_, host)| host.trim() == authority);
+    let is_answer = target
+        .strip_prefix(PATH)
+        .is_some_and(|rest| rest.starts_with('?'));
+    Some(if is_own && is_answer {
+        Asked::Answer(format!("http://{authority}{target}"))
+    } else {
+        Asked::Other
+    })
 }
 
 /// Why a person, or the authorization server, does not let Callgate in (RFC 6749, section 4.1.2.1).

@@ -14,6 +14,8 @@ mod offer;
 mod part;
 mod requests;
 mod shelf;
+mod streamed;
+mod tide;
 mod told;
 mod visit;
 mod whole;
@@ -30,6 +32,8 @@ use callgate_core::name::{ServerName, SessionId};
 use callgate_wire::mcp::Version;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use streamed::Streamed;
+use tide::Tide;
 use tokio::time::Instant;
 use whole::Whole;
 
@@ -44,6 +48,8 @@ struct House {
     settings: Settings,
     /// Servers that did not answer in time when they were asked last.
     slow: Mutex<HashSet<Box<str>>>,
+    /// Whether the servers are those that they were.
+    tide: Tide,
 }
 
 impl House {
@@ -83,9 +89,31 @@ struct State {
     has_ended: bool,
     mounts: Mounts,
     open: HashMap<String, Held>,
+    /// Sessions over the transport of 2024-11-05, which nothing else finds.
+    streamed: HashMap<String, Streamed>,
     opened: Openings,
     /// What all stateless requests share.
     stateless: Arc<Whole>,
+}
+
+impl State {
+    /// Takes a place for one more session.
+    fn take_place(&mut self, settings: &Settings) -> Result<(), OpenError> {
+        if self.has_ended {
+            return Err(OpenError::Ended);
+        }
+        if self.open.len().saturating_add(self.streamed.len()) >= settings.sessions_max {
+            return Err(OpenError::TooMany);
+        }
+        self.opened.take(settings.sessions_per_minute_max)
+    }
+
+    /// All servers as one of each session.
+    fn wholes(&self) -> impl Iterator<Item = &Arc<Whole>> {
+        let streamed = self.streamed.values().filter_map(Streamed::whole);
+        let open = self.open.values().map(|held| &held.opened.whole);
+        open.chain(streamed)
+    }
 }
 
 #[derive(Debug)]
@@ -108,12 +136,14 @@ impl Aggregates {
             recorder,
             settings,
             slow: Mutex::default(),
+            tide: Tide::default(),
         });
         Self {
             state: Mutex::new(State {
                 has_ended: false,
                 mounts: Mounts::new(),
                 open: HashMap::new(),
+                streamed: HashMap::new(),
                 opened: Openings::default(),
                 stateless: Arc::new(Whole::stateless(Arc::clone(&house))),
             }),
@@ -121,30 +151,25 @@ impl Aggregates {
         }
     }
 
+    /// The servers are about to be others: what listens to those of before is to listen anew.
+    pub(super) fn turn(&self) {
+        self.house.tide.turn();
+    }
+
     /// Puts in force which servers there are; open sessions gain and lose parts.
     pub(super) fn put(&self, mounts: Mounts) {
         let mut state = self.lock();
-        for whole in state
-            .open
-            .values()
-            .map(|held| &held.opened.whole)
-            .chain([&state.stateless])
-        {
+        for whole in state.wholes().chain([&state.stateless]) {
             whole.put_parts(&mounts);
         }
         state.mounts = mounts;
+        self.house.tide.settle();
     }
 
     /// Opens a session for whoever greets so, and begins one with each server.
     fn open(&self, hello: Bytes, version: Version) -> Result<(SessionId, Opened), OpenError> {
         let mut state = self.lock();
-        if state.has_ended {
-            return Err(OpenError::Ended);
-        }
-        if state.open.len() >= self.house.settings.sessions_max {
-            return Err(OpenError::TooMany);
-        }
-        state.opened.take(self.house.settings.sessions_per_minute_max)?;
+        state.take_place(&self.house.settings)?;
         let Some((text, id)) = session_id() else {
             return Err(OpenError::TooMany);
         };
@@ -200,20 +225,23 @@ impl Aggregates {
     pub(super) fn shut(&self) {
         let mut state = self.lock();
         state.has_ended = true;
-        for held in state.open.values() {
-            held.opened.whole.detach();
+        for whole in state.wholes() {
+            whole.detach();
         }
+        state.streamed.retain(|_, streamed| streamed.whole().is_some());
     }
 
     /// Ends every session, and opens no other.
     pub(super) async fn close_all(&self) {
-        let held: Vec<Held> = {
+        let wholes: Vec<Arc<Whole>> = {
             let mut state = self.lock();
             state.has_ended = true;
-            state.open.drain().map(|(_, held)| held).collect()
+            let wholes = state.wholes().map(Arc::clone).collect();
+            state.open.clear();
+            state.streamed.clear();
+            wholes
         };
-        let closed = held.iter().map(|held| held.opened.whole.close());
-        futures_util::future::join_all(closed).await;
+        futures_util::future::join_all(wholes.iter().map(|whole| whole.close())).await;
     }
 
     /// Closes the sessions that nobody has used for long.

@@ -1,11 +1,15 @@
 //! Where clients come in: an address and port, or a Unix socket.
 
+mod claim;
+
+use claim::Claim;
 use std::fmt;
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 /// The longest path of a Unix socket in bytes: `sun_path` has 108 on Linux and 104 elsewhere, one of them for the end.
@@ -104,6 +108,8 @@ pub enum ListenError {
 pub struct Listener {
     socket: Socket,
     address: Address,
+    /// The right to a socket's path, for as long as it is listened on.
+    _claim: Option<Arc<Claim>>,
     file: Option<SocketFile>,
 }
 
@@ -155,16 +161,22 @@ impl Listener {
                 Ok(Self {
                     socket: Socket::Net(socket),
                     address,
+                    _claim: None,
                     file: None,
                 })
             }
             Address::Unix(path) => {
+                let inner = inner(path)?;
+                // Of two that find a socket without a listener at once, one may replace it.
+                let claim = Claim::of(path).map_err(|cause| ListenError::Unix(path.clone(), cause))?;
+                let claim = Arc::new(claim.ok_or_else(|| ListenError::Taken(path.clone()))?);
                 clear(path).await?;
-                let socket = bind(path, mode)?;
+                let socket = bind(path, &inner, mode)?;
                 Ok(Self {
                     socket: Socket::Unix(socket),
                     address: address.clone(),
-                    file: SocketFile::at(path),
+                    file: SocketFile::at(path, &claim),
+                    _claim: Some(claim),
                 })
             }
         }
@@ -200,24 +212,37 @@ impl Listener {
     }
 }
 
-/// The file of a socket, which goes with this value unless another has taken its place.
+/// The file of a socket, which goes with this value unless another has taken its place, or is about to.
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
     identity: Identity,
+    /// While it is listened on, nobody else has the right to its path.
+    claim: Weak<Claim>,
 }
 
 impl SocketFile {
-    fn at(path: &Path) -> Option<Self> {
-        let path = path.to_owned();
+    fn at(path: &Path, claim: &Arc<Claim>) -> Option<Self> {
+        let (path, claim) = (path.to_owned(), Arc::downgrade(claim));
         let identity = identity(&path)?;
-        Some(Self { path, identity })
+        Some(Self {
+            path,
+            identity,
+            claim,
+        })
+    }
+
+    /// The right to take it away.
+    fn claim(&self) -> Option<Arc<Claim>> {
+        let anew = || Claim::of(&self.path).ok().flatten().map(Arc::new);
+        self.claim.upgrade().or_else(anew)
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if identity(&self.path) == Some(self.identity) {
+        let claim = self.claim();
+        if claim.is_some() && identity(&self.path) == Some(self.identity) {
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -245,24 +270,96 @@ async fn clear(path: &Path) -> Result<(), ListenError> {
     }
 }
 
-/// Listens in a folder that nobody else may enter, and moves the socket to its place once it has its mode.
-fn bind(path: &Path, mode: SocketMode) -> Result<UnixListener, ListenError> {
-    let failed = |cause| ListenError::Unix(path.to_owned(), cause);
+/// Where a socket is made before it is moved to its place: in a folder beside it.
+fn inner(path: &Path) -> Result<PathBuf, ListenError> {
     let mut name = [0_u8; 4];
-    getrandom::fill(&mut name).map_err(|cause| failed(io::Error::other(cause)))?;
+    getrandom::fill(&mut name)
+        .map_err(|cause| ListenError::Unix(path.to_owned(), io::Error::other(cause)))?;
     // Two processes may have one id, each in a container of its own, and this folder together.
     let folder = path.with_file_name(format!(".cg{:08x}", u32::from_be_bytes(name)));
     let inner = folder.join("s");
     if inner.as_os_str().len().max(path.as_os_str().len()) > PATH_BYTES_MAX {
         return Err(ListenError::PathTooLong(path.to_owned()));
     }
-    DirBuilder::new().mode(0o700).create(&folder).map_err(failed)?;
-    let bound = UnixListener::bind(&inner).and_then(|socket| {
-        fs::set_permissions(&inner, Permissions::from_mode(mode.bits()))?;
-        fs::rename(&inner, path)?;
+    Ok(inner)
+}
+
+/// Listens in a folder that nobody else may enter, and moves the socket to its place once it has its mode.
+fn bind(path: &Path, inner: &Path, mode: SocketMode) -> Result<UnixListener, ListenError> {
+    let failed = |cause| ListenError::Unix(path.to_owned(), cause);
+    let folder = inner.parent().unwrap_or(inner);
+    DirBuilder::new().mode(0o700).create(folder).map_err(failed)?;
+    let bound = UnixListener::bind(inner).and_then(|socket| {
+        fs::set_permissions(inner, Permissions::from_mode(mode.bits()))?;
+        fs::rename(inner, path)?;
         Ok(socket)
     });
-    let _ = fs::remove_file(&inner);
-    let _ = fs::remove_dir(&folder);
+    let _ = fs::remove_file(inner);
+    let _ = fs::remove_dir(folder);
     bound.map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net;
+    use std::sync::Barrier;
+
+    /// What comes of so many who listen on one path at the same moment, each as a process of its own would.
+    fn at_once(count: usize, path: &Path) -> Vec<Result<Listener, ListenError>> {
+        let (ready, address) = (Barrier::new(count), Address::Unix(path.to_owned()));
+        std::thread::scope(|scope| {
+            let all: Vec<_> = (0..count)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                        let runtime = runtime.unwrap();
+                        ready.wait();
+                        let bound = runtime.block_on(Listener::bind(&address, SocketMode::Owner));
+                        // Nobody lets go before all have tried.
+                        ready.wait();
+                        bound
+                    })
+                })
+                .collect();
+            all.into_iter().map(|one| one.join().unwrap()).collect()
+        })
+    }
+
+    #[test]
+    fn of_many_who_find_a_socket_without_a_listener_one_replaces_it() {
+        let room = tempfile::tempdir().unwrap();
+        let path = room.path().join("run.sock");
+        for round in 0..20 {
+            drop(net::UnixListener::bind(&path).unwrap());
+            let all = at_once(8, &path);
+            let refused = |one: &&Result<_, _>| matches!(one, Err(ListenError::Taken(_)));
+            assert_eq!(
+                all.iter().filter(|one| one.is_ok()).count(),
+                1,
+                "{round}: {all:?}"
+            );
+            assert_eq!(all.iter().filter(refused).count(), 7, "{round}: {all:?}");
+            drop(all);
+            let left: Vec<_> = fs::read_dir(room.path()).unwrap().flatten().collect();
+            assert!(left.is_empty(), "{round}: {left:?}");
+        }
+    }
+
+    #[test]
+    fn a_claim_is_held_by_one_and_leaves_nothing() {
+        let room = tempfile::tempdir().unwrap();
+        let path = room.path().join("run.sock");
+        let first = Claim::of(&path).unwrap();
+        assert!(first.is_some());
+        assert!(Claim::of(&path).unwrap().is_none());
+        drop(first);
+        assert!(Claim::of(&path).unwrap().is_some());
+        assert_eq!(fs::read_dir(room.path()).unwrap().count(), 0);
+        // What leads elsewhere is not followed.
+        let other = room.path().join("other");
+        std::os::unix::fs::symlink(&other, room.path().join(".run.sock.lock")).unwrap();
+        assert!(Claim::of(&path).is_err());
+        assert!(!other.exists());
+    }
 }

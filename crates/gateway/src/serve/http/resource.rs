@@ -3,6 +3,7 @@
 
 use super::Doors;
 use super::answer::{Body, json, later, plain, too_many_failures, unauthorized};
+use super::legacy::{ALL_STREAM, Way};
 use super::team::Denied;
 use crate::oauth::{OAuth, Rejected};
 use crate::sink::object;
@@ -45,6 +46,9 @@ pub(super) fn has_token(query: Option<&str>) -> bool {
 
 /// The path by which tokens name what a request is for.
 pub(super) fn endpoint(path: &str) -> &str {
+    if matches!(Way::of(path), Way::All(_)) {
+        return "/mcp";
+    }
     let server = path.strip_prefix("/mcp/").unwrap_or_default();
     let name = server.split('/').next().unwrap_or_default();
     let end = path.len() - server.len() + name.len();
@@ -142,7 +146,10 @@ fn is_endpoint(path: &str) -> bool {
                 .bytes()
                 .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
     };
-    path == "/mcp" || path.strip_prefix("/mcp/").is_some_and(is_name)
+    path == "/mcp"
+        || path
+            .strip_prefix("/mcp/")
+            .is_some_and(|name| is_name(name) && name != ALL_STREAM)
 }
 
 /// The longest name of a server.

@@ -3,6 +3,7 @@
 use super::names::Names;
 use super::part::Part;
 use super::requests::answered;
+use super::tide::Since;
 use super::whole::Whole;
 use crate::answer;
 use crate::serve::http::{QUEUE_MAX, carry_out};
@@ -25,6 +26,15 @@ const INVALID_PARAMS: i32 = -32_602;
 const ACKNOWLEDGE_MAX: Duration = Duration::from_secs(5);
 /// Messages that are held back until then.
 const HELD_MAX: usize = QUEUE_MAX;
+/// What is told of lists, by the key that asks for it.
+const LISTS: [(&str, &str); 3] = [
+    ("toolsListChanged", method::NOTIFICATIONS_TOOLS_LIST_CHANGED),
+    ("promptsListChanged", method::NOTIFICATIONS_PROMPTS_LIST_CHANGED),
+    (
+        "resourcesListChanged",
+        method::NOTIFICATIONS_RESOURCES_LIST_CHANGED,
+    ),
+];
 /// What lists what it is about, by server.
 const BY_URI: &str = "resourceSubscriptions";
 const BY_TASK: &str = "taskIds";
@@ -44,6 +54,8 @@ struct Listening {
     granted: Granted,
     held: Vec<Bytes>,
     bounds: Bounds,
+    /// Since when the servers are these.
+    since: Since,
 }
 
 /// What servers have acknowledged: raw JSON by key, and lists joined.
@@ -69,6 +81,7 @@ impl Whole {
             let text = "`notifications` has to say what to be told of";
             return answered(sink, answer::error(request.id.raw(), INVALID_PARAMS, text), 200);
         };
+        let since = self.house.tide.since();
         let (to, messages) = mpsc::channel(QUEUE_MAX);
         let (end, answers) = mpsc::channel(QUEUE_MAX);
         let mut begun = Vec::new();
@@ -90,6 +103,7 @@ impl Whole {
             granted: Granted::default(),
             held: Vec::new(),
             bounds: self.settings().bounds,
+            since,
         };
         Box::pin(async move {
             for work in begun {
@@ -166,6 +180,7 @@ impl Listening {
                         return self.end(&answer).await;
                     }
                 }
+                () = self.since.over() => break,
                 () = sleep_until(at) => break,
             }
         }
@@ -177,6 +192,7 @@ impl Listening {
             tokio::select! {
                 biased;
                 () = self.sink.closed() => return,
+                () = self.since.over() => return self.end_for_others().await,
                 Some(message) = self.messages.recv() => {
                     if self.acknowledged(&message.bytes).is_none() {
                         self.sink.offer(message.bytes).await;
@@ -238,6 +254,29 @@ impl Listening {
         if is_error && self.granted.is_empty() {
             return self.sink.send(last.bytes.clone(), last.status).await;
         }
+        self.over().await;
+    }
+
+    /// There are other servers: lists are not what they were, and what other servers would grant is for the client to
+    /// ask for. It finds them when it listens anew.
+    async fn end_for_others(&self) {
+        let meta = object(&[(META_SUBSCRIPTION_ID, &self.id)]);
+        let params = object(&[("_meta", &meta)]);
+        for (key, changed) in LISTS {
+            if self.granted.plain.get(key).is_some_and(|value| value == "true") {
+                let told = [
+                    ("jsonrpc", "\"2.0\""),
+                    ("method", &*quoted(changed)),
+                    ("params", &*params),
+                ];
+                self.sink.offer(object(&told).into()).await;
+            }
+        }
+        self.over().await;
+    }
+
+    /// Ends the stream, as one that has served its time.
+    async fn over(&self) {
         let meta = object(&[(META_SUBSCRIPTION_ID, &self.id)]);
         let result = object(&[("resultType", "\"complete\""), ("_meta", &meta)]);
         let ended = super::greeting::result(&self.id, &result);

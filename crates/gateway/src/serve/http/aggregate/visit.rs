@@ -1,17 +1,20 @@
 //! Requests to `/mcp` that were let in.
 
+use super::streamed::Found;
 use super::{Aggregates, Opened};
 use crate::serve::http::answer::{self, Body, accepted, plain};
 use crate::serve::http::body::{Unread, read_body};
 use crate::serve::http::glance::{Seen, glance};
+use crate::serve::http::legacy::{self, Place};
 use crate::serve::http::room::Room;
 use crate::serve::http::{LAST_EVENT_ID, QUEUE_MAX, SESSION_ID, lineage, mirrored, not_opened, respond};
 use crate::session::Entry;
 use crate::sink::Sink;
 use bytes::Bytes;
 use callgate_core::name::SessionId;
-use callgate_wire::mcp::{Era, Version, protocol_version};
+use callgate_wire::mcp::{Era, Version, method, protocol_version};
 use callgate_wire::{Decoded, Kind, Malformed, Request, decode};
+use http::request::Parts;
 use http::{HeaderMap, Method, Response, StatusCode};
 use hyper::body::Incoming;
 use std::sync::Arc;
@@ -29,31 +32,47 @@ pub(in crate::serve::http) struct AllVisit<'a> {
 }
 
 impl AllVisit<'_> {
-    pub(in crate::serve::http) async fn answer(&self, request: http::Request<Incoming>) -> Response<Body> {
-        match *request.method() {
-            Method::POST => self.post(request).await,
-            Method::GET => self.get(request.headers()),
-            Method::DELETE => self.delete(request.headers()).await,
-            _ => plain(StatusCode::METHOD_NOT_ALLOWED, "use POST, GET or DELETE"),
+    pub(in crate::serve::http) async fn answer(
+        &self,
+        request: http::Request<Incoming>,
+        place: Place,
+    ) -> Response<Body> {
+        match (place, request.method()) {
+            (Place::Endpoint, &Method::POST) => self.post(request).await,
+            (Place::Endpoint, &Method::GET) => self.get(request.headers()),
+            (Place::Endpoint, &Method::DELETE) => self.delete(request.headers()).await,
+            (Place::Endpoint, _) => plain(StatusCode::METHOD_NOT_ALLOWED, "use POST, GET or DELETE"),
+            (Place::Stream, &Method::GET) => self.open_stream(request.uri().path()),
+            (Place::Stream, _) => plain(StatusCode::METHOD_NOT_ALLOWED, "use GET"),
+            (Place::Messages, &Method::POST) => self.take_message(request).await,
+            (Place::Messages, _) => plain(StatusCode::METHOD_NOT_ALLOWED, "use POST"),
         }
     }
 
-    async fn post(&self, request: http::Request<Incoming>) -> Response<Body> {
+    /// The whole body of a request, within bounds.
+    async fn body(&self, request: http::Request<Incoming>) -> Result<(Parts, Bytes), Box<Response<Body>>> {
         let house = &self.all.house;
-        let bounds = house.settings.bounds;
-        let (parts, body) = match read_body(request, self.bodies, &house.settings).await {
+        let bytes_max = house.settings.bounds.message_bytes_max;
+        read_body(request, self.bodies, &house.settings)
+            .await
+            .map_err(|unread| match unread {
+                Unread::Refused(refused) => refused,
+                Unread::TooLarge(refused) => {
+                    let bytes = bytes_max.saturating_add(1);
+                    let cause = Malformed::TooLarge { bytes, bytes_max };
+                    let sender = house.sender(None);
+                    house.recorder.stray_malformed(sender, &cause, bytes_max);
+                    refused
+                }
+            })
+    }
+
+    async fn post(&self, request: http::Request<Incoming>) -> Response<Body> {
+        let (parts, body) = match self.body(request).await {
             Ok(whole) => whole,
-            Err(Unread::Refused(refused)) => return *refused,
-            Err(Unread::TooLarge(refused)) => {
-                let bytes_max = bounds.message_bytes_max;
-                let bytes = bytes_max.saturating_add(1);
-                let cause = Malformed::TooLarge { bytes, bytes_max };
-                let sender = house.sender(None);
-                house.recorder.stray_malformed(sender, &cause, bytes_max);
-                return *refused;
-            }
+            Err(refused) => return *refused,
         };
-        let decoded = decode(&body, &bounds);
+        let decoded = decode(&body, &self.all.house.settings.bounds);
         let seen = match glance(decoded.as_ref().ok(), &parts.headers) {
             Ok(seen) => seen,
             Err(refused) => return *refused,
@@ -61,7 +80,7 @@ impl AllVisit<'_> {
         let entry = Entry {
             headers: Some(mirrored(&parts.headers)),
             received: Instant::now(),
-            lineage: lineage(&house.recorder, &parts.headers),
+            lineage: lineage(&self.all.house.recorder, &parts.headers),
         };
         let (sender, receiver) = mpsc::channel(QUEUE_MAX);
         let (whole, streams) = match seen {
@@ -85,14 +104,13 @@ impl AllVisit<'_> {
 
     /// Opens a session, and answers once its servers have.
     async fn begin(&self, body: &Bytes, decoded: Option<Decoded<'_>>) -> Response<Body> {
-        let Some(Decoded::Single(message)) = &decoded else {
-            return plain(StatusCode::BAD_REQUEST, "`initialize` stands alone");
+        let Some(hello) = Hello::of(body, decoded.as_ref()) else {
+            return plain(
+                StatusCode::BAD_REQUEST,
+                "`initialize` is a request, and stands alone",
+            );
         };
-        let Kind::Request(request) = message.kind() else {
-            return plain(StatusCode::BAD_REQUEST, "`initialize` is a request");
-        };
-        let hello = body.slice_ref(message.raw());
-        let (id, opened) = match self.all.open(hello, version_for(request)) {
+        let (id, opened) = match self.all.open(hello.raw, hello.version) {
             Ok(opened) => opened,
             Err(cause) => return *not_opened(&cause),
         };
@@ -101,8 +119,8 @@ impl AllVisit<'_> {
             id: Some(id),
         };
         let (sender, receiver) = mpsc::channel(QUEUE_MAX);
-        let (whole, asked) = (Arc::clone(&opened.whole), request.id.raw().into());
-        let work = Box::pin(async move { whole.greet(asked, Sink::Shared(sender)).await });
+        let whole = Arc::clone(&opened.whole);
+        let work = Box::pin(async move { whole.greet(hello.id, Sink::Shared(sender)).await });
         let mut response = respond(work, 1, receiver, || None).await;
         if response.status().is_success()
             && let Some(id) = untold.id.take()
@@ -141,6 +159,70 @@ impl AllVisit<'_> {
         answer::standing_stream(receiver)
     }
 
+    /// Opens a stream of 2024-11-05, by which a session is to begin.
+    fn open_stream(&self, path: &str) -> Response<Body> {
+        match self.all.open_stream() {
+            Ok((stream, receiver)) => {
+                let address = legacy::address(path, stream.id());
+                answer::named_stream(&address, receiver, stream)
+            }
+            Err(cause) => *not_opened(&cause),
+        }
+    }
+
+    /// Takes a message for such a stream; what it is answered with goes there.
+    async fn take_message(&self, request: http::Request<Incoming>) -> Response<Body> {
+        let id = match legacy::session_of(request.uri()) {
+            Ok(id) => id,
+            Err(refused) => return *refused,
+        };
+        // Before the session is looked for, as its stream ends once nobody has a hold of it.
+        let (parts, body) = match self.body(request).await {
+            Ok(whole) => whole,
+            Err(refused) => return *refused,
+        };
+        let Some(found) = self.all.find_stream(&id) else {
+            return legacy::no_session();
+        };
+        if found.sender().capacity() == 0 {
+            return legacy::unread();
+        }
+        let decoded = decode(&body, &self.all.house.settings.bounds);
+        let (whole, sender) = match found {
+            Found::Begun(whole, sender) => (whole, sender),
+            Found::Named(sender) => {
+                let Some(hello) = Hello::of(&body, decoded.as_ref().ok()) else {
+                    return self.too_early(decoded.err(), body.len());
+                };
+                let Some(whole) = self.all.begin_stream(&id, hello.raw, hello.version) else {
+                    return legacy::no_session();
+                };
+                tokio::spawn(async move { whole.greet(hello.id, Sink::Shared(sender)).await });
+                return accepted();
+            }
+        };
+        let entry = Entry {
+            lineage: lineage(&self.all.house.recorder, &parts.headers),
+            ..Entry::default()
+        };
+        let errand = whole.accept(&body, decoded, &sender, &entry);
+        let carried = tokio::spawn(errand.work);
+        if errand.due == 0 {
+            // What the client sends next must not overtake it.
+            let _ = carried.await;
+        }
+        accepted()
+    }
+
+    /// What comes before a session has begun.
+    fn too_early(&self, malformed: Option<Malformed>, length: usize) -> Response<Body> {
+        if let Some(cause) = malformed {
+            let house = &self.all.house;
+            house.recorder.stray_malformed(house.sender(None), &cause, length);
+        }
+        plain(StatusCode::BAD_REQUEST, "begin with `initialize`")
+    }
+
     async fn delete(&self, headers: &HeaderMap) -> Response<Body> {
         let Some(id) = headers.get(SESSION_ID) else {
             return plain(StatusCode::BAD_REQUEST, "no Mcp-Session-Id");
@@ -149,6 +231,32 @@ impl AllVisit<'_> {
             Ok(id) if self.all.close(id).await => accepted(),
             Ok(_) | Err(_) => plain(StatusCode::NOT_FOUND, "no such session"),
         }
+    }
+}
+
+/// What a client begins a session with.
+struct Hello {
+    /// The request, as it came.
+    raw: Bytes,
+    /// Its id, raw JSON.
+    id: Box<str>,
+    version: Version,
+}
+
+impl Hello {
+    /// The `initialize` that a body is, where it is one.
+    fn of(body: &Bytes, decoded: Option<&Decoded<'_>>) -> Option<Self> {
+        let Some(Decoded::Single(message)) = decoded else {
+            return None;
+        };
+        let Kind::Request(request) = message.kind() else {
+            return None;
+        };
+        (request.method == method::INITIALIZE).then(|| Self {
+            raw: body.slice_ref(message.raw()),
+            id: request.id.raw().into(),
+            version: version_for(request),
+        })
     }
 }
 

@@ -118,6 +118,10 @@ impl Member {
         if !Arc::ptr_eq(&state.servers, servers) || !state.access.keys().eq(access.keys()) {
             state.changes = state.changes.wrapping_add(1);
         }
+        let are_others = !reached(&state.access, &state.servers).eq(reached(access, servers));
+        if let Some((_, all)) = state.all.as_ref().filter(|_| are_others) {
+            all.turn();
+        }
         state.servers = Arc::clone(servers);
         let before = state.mounts.len();
         let mut gone = Vec::new();
@@ -188,6 +192,15 @@ impl Member {
             guest.end();
         }
     }
+}
+
+/// The servers that a right leads to, each as the very one that it is.
+fn reached<'a>(
+    access: &'a Access,
+    servers: &'a Servers,
+) -> impl Iterator<Item = (&'a ServerName, *const Behind)> {
+    let behind = |name| Some((name, Arc::as_ptr(servers.get(name)?)));
+    access.keys().filter_map(behind)
 }
 
 fn deny_all(sessions: &Sessions) {
