@@ -398,12 +398,12 @@ fn an_sse_server_that_dies_mid_call_ends_its_sessions_and_they_begin_anew() {
         "version": 1,
         "listen": "127.0.0.1:0",
         "state": {"dir": room.at("state")},
-        "servers": {"sse": {"url": url, "transport": "sse"}},
+        "servers": {"events": {"url": url, "transport": "sse"}},
         "policies": {"everything": "everything.yaml"},
-        "local": {"sse": "everything"},
+        "local": {"events": "everything"},
     });
     let (_gateway, gate) = serve(&room, &config);
-    let mut client = callgate_testkit::Http::to(&gate.replace("SERVER", "sse"));
+    let mut client = callgate_testkit::Http::to(&gate.replace("SERVER", "events"));
     client.initialize("2024-11-05");
     client.notify("notifications/initialized", json!({}));
     let answered = client.call("echo", json!({"message": "hi"}));
