@@ -438,11 +438,7 @@ impl Session {
             departure: departure.clone(),
             received,
             started: received,
-            clock: Clock {
-                deadline: None,
-                timeout,
-                latest: None,
-            },
+            clock: Clock::stopped(timeout),
             token: token.clone(),
             client_token,
             trace: None,
