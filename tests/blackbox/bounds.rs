@@ -155,6 +155,33 @@ fn sessions_take_no_room_from_large_messages_however_they_were_begun() {
 }
 
 #[test]
+fn an_id_that_would_fill_memory_is_refused_and_a_long_one_is_none() {
+    let stage = Stage::new();
+    let ana = stage.grant("ana", &["notes=open"]);
+    let team = stage.serve();
+    let client = team.begun("notes", &ana);
+    let call = |id: &str| {
+        let params = json!({"name": "echo", "arguments": {"text": "hi"}});
+        let call = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params});
+        client.post(&call.to_string()).answer()
+    };
+    let long = "i".repeat(4_094);
+    let answer = call(&long);
+    assert_eq!(
+        (answer.text().as_str(), answer.json["id"].as_str()),
+        ("hi", Some(&*long))
+    );
+    let refused = call(&"i".repeat(4_095));
+    assert_eq!(refused.error_code(), Some(-32_600), "{}", refused.raw);
+    assert!(refused.json["id"].is_null());
+    let record = Record::once(&stage.room, "it is recorded", |record| {
+        record.malformed_or_suppressed() == 1
+    });
+    assert_eq!(record.intents().len(), 1);
+    assert_eq!(stage.notes.of_method("tools/call").len(), 1);
+}
+
+#[test]
 fn calls_that_wait_for_their_answer_take_no_room_from_large_messages() {
     let mut stage = Stage::new();
     let (server, calls) = Upstream::holding(|asked| asked.json()["method"] == "tools/call");

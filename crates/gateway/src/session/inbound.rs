@@ -298,6 +298,14 @@ impl Session {
             request,
         } = came;
         let (mut trace, outward) = begun.map_or((None, None), |begun| (begun.trace, Some(begun.outward)));
+        if request.id.raw().len() > ID_BYTES_MAX {
+            if let Some(trace) = &trace {
+                trace.unfit(Malformed::BadId.code());
+            }
+            self.record_malformed(Peer::Client, &Malformed::BadId, message.raw().len());
+            intake.answer_with(sink, answer::error("null", -32_600, ID_TOO_LONG), 400);
+            return;
+        }
         let call = match ToolCall::from_request(request) {
             Ok(call) => call,
             Err(cause) => {
@@ -578,6 +586,10 @@ struct Registered {
     departure: Departure,
 }
 
+/// Bytes of a request's id, as JSON: ids are remembered for longer than their requests.
+const ID_BYTES_MAX: usize = 4_096;
+/// What a client is told whose id is longer.
+const ID_TOO_LONG: &str = "the id of a request is longer than 4096 bytes";
 /// Bytes of an `initialize`, which is kept for as long as its session.
 const HELLO_BYTES_MAX: usize = 64 * 1024;
 /// What a client is told whose `initialize` is larger.
