@@ -1,7 +1,8 @@
 //! What clients of `callgate serve` can take up: headers, bodies and connections are bounded, whoever is slow.
 
 use crate::slow_clients::connections;
-use crate::support::until;
+use crate::support::upstream::Upstream;
+use crate::support::{Record, until};
 use crate::team::{Stage, Team, initialize};
 use callgate_testkit::PATIENCE;
 use serde_json::json;
@@ -106,6 +107,109 @@ fn large_bodies_that_are_never_finished_fill_the_room_for_large_ones_and_no_more
         let reply = client.reply("tools/call", json!({"name": "echo", "arguments": {"text": text}}));
         (reply.status == 200).then_some(())
     });
+}
+
+/// Whether a message of a megabyte is taken.
+#[track_caller]
+fn large_messages_are_taken(team: &Team, token: &str) {
+    let mut client = team.begun("notes", token);
+    let large = json!({"name": "echo", "arguments": {"text": "x".repeat(1 << 20)}});
+    let reply = client.reply("tools/call", large);
+    assert_eq!(reply.status, 200, "{:.200}", reply.body);
+}
+
+#[test]
+fn sessions_take_no_room_from_large_messages_however_they_were_begun() {
+    let stage = Stage::new();
+    let [ana, bo] = ["ana", "bo"].map(|label| stage.grant(label, &["notes=open"]));
+    let team = stage.serve();
+    let padded = initialize() + &" ".repeat(15 << 20);
+    for path in ["/mcp/notes", "/mcp"] {
+        for _ in 0..9 {
+            let begun = team.client("", &ana).path(path).post(&padded);
+            assert!(begun.header("mcp-session-id").is_some(), "{path}: {begun:?}");
+        }
+        large_messages_are_taken(&team, &bo);
+    }
+    // One that is large itself begins none: it is kept as long as its session.
+    let large = initialize().replace("\"t\"", &format!("\"{}\"", "t".repeat(64 * 1024)));
+    assert!(large.len() > 64 * 1024);
+    for path in ["/mcp/notes", "/mcp"] {
+        let refused = team.client("", &ana).path(path).post(&large);
+        assert_eq!(refused.status, 413, "{path}: {refused:?}");
+        assert!(refused.header("mcp-session-id").is_none());
+    }
+    let address = crate::team_changes::stream_of_2024(&team, "notes", &ana);
+    let posted = team.client("notes", &ana).path(&address.1).post(&large);
+    assert_eq!(posted.status, 202, "{posted:?}");
+    Record::once(&stage.room, "they are recorded", |record| {
+        record.malformed_or_suppressed() >= 3
+    });
+    assert!(
+        stage
+            .notes
+            .of_method("initialize")
+            .iter()
+            .all(|hello| hello.to_string().len() < 64 * 1024)
+    );
+}
+
+#[test]
+fn an_id_that_would_fill_memory_is_refused_and_a_long_one_is_none() {
+    let stage = Stage::new();
+    let ana = stage.grant("ana", &["notes=open"]);
+    let team = stage.serve();
+    let client = team.begun("notes", &ana);
+    let call = |id: &str| {
+        let params = json!({"name": "echo", "arguments": {"text": "hi"}});
+        let call = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params});
+        client.post(&call.to_string()).answer()
+    };
+    let long = "i".repeat(4_094);
+    let answer = call(&long);
+    assert_eq!(
+        (answer.text().as_str(), answer.json["id"].as_str()),
+        ("hi", Some(&*long))
+    );
+    let refused = call(&"i".repeat(4_095));
+    assert_eq!(refused.error_code(), Some(-32_600), "{}", refused.raw);
+    assert!(refused.json["id"].is_null());
+    let record = Record::once(&stage.room, "it is recorded", |record| {
+        record.malformed_or_suppressed() == 1
+    });
+    assert_eq!(record.intents().len(), 1);
+    assert_eq!(stage.notes.of_method("tools/call").len(), 1);
+}
+
+#[test]
+fn calls_that_wait_for_their_answer_take_no_room_from_large_messages() {
+    let mut stage = Stage::new();
+    let (server, calls) = Upstream::holding(|asked| asked.json()["method"] == "tools/call");
+    stage.config["servers"]["mail"] = json!({"url": server.url});
+    let [ana, bo] = ["ana", "bo"].map(|label| stage.grant(label, &["notes=open", "mail=open"]));
+    let team = stage.serve();
+    // Eight of these leave no room for one more.
+    let large = "x".repeat((16 << 20) - 8_192);
+    for (path, tool, is_modern) in [
+        ("/mcp/mail", "echo", false),
+        ("/mcp/mail", "echo", true),
+        ("/mcp", "mail__echo", false),
+    ] {
+        let mut client = team.client("", &ana).path(path);
+        if is_modern {
+            client = client.modern();
+        } else {
+            client.initialize("2025-11-25");
+        }
+        let waiting: Vec<_> = (0..8)
+            .map(|_| {
+                let answer = client.open_call(tool, json!({"text": large}));
+                (answer, calls.recv_timeout(PATIENCE).unwrap())
+            })
+            .collect();
+        large_messages_are_taken(&team, &bo);
+        drop(waiting);
+    }
 }
 
 #[test]

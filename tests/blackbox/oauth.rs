@@ -635,6 +635,50 @@ fn a_token_ends_at_its_time_and_so_do_the_streams_that_it_opened() {
 }
 
 #[test]
+fn a_token_that_ends_breaks_off_the_answer_that_is_on_its_way_as_if_its_client_had_left() {
+    for (is_modern, status) in [(true, "cancelled"), (false, "tool_error")] {
+        let mut scene = Scene::new();
+        let (mail, calls) = Upstream::holding(|asked| asked.json()["method"] == "tools/call");
+        scene.stage.config["servers"]["mail"] = json!({"url": mail.url});
+        scene.grant("ana", &["mail=open"], "ana");
+        let team = scene.stage.serve();
+        let expires = now() + 8;
+        let claims = scene.authority.claims(&format!("{GATE}/mcp/mail"), "ana");
+        let short = scene.key.token(&with(claims, &json!({"exp": expires})));
+        let mut client = if is_modern {
+            team.client("mail", &short).modern()
+        } else {
+            team.begun("mail", &short)
+        };
+        let mut answer = client.open_call("echo", json!({"text": "hi"}));
+        let mut held = calls.recv_timeout(PATIENCE).unwrap();
+        held.begin("application/json");
+        let text = "x".repeat(100 * 1024);
+        let start = format!(
+            r#"{{"jsonrpc":"2.0","id":{},"result":{{"content":[{{"type":"text","text":"{text}"#,
+            held.id()
+        );
+        assert!(held.piece(start.as_bytes()));
+        answer.first(40 * 1024);
+        let reply = answer.rest();
+        assert!(now() >= expires, "it was broken off early");
+        assert!(now() < expires + PATIENCE.as_secs(), "it went on");
+        assert!(!reply.is_whole && serde_json::from_str::<Value>(&reply.body).is_err());
+        if is_modern {
+            assert!(held.is_closed_within(PATIENCE), "the server was not told");
+        } else {
+            assert!(held.piece(br#""}],"isError":true}}"#));
+            held.end();
+        }
+        let record = Record::once(&scene.stage.room, "an outcome", |record| {
+            record.outcomes().len() == 1
+        });
+        record.assert_one_outcome_each();
+        assert_eq!(record.statuses(), [status]);
+    }
+}
+
+#[test]
 fn a_client_s_token_reaches_no_server_and_a_server_s_challenge_no_client() {
     let mut scene = Scene::new();
     let upstream = Upstream::start(|asked| {

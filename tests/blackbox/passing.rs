@@ -537,3 +537,103 @@ fn what_has_to_be_seen_whole_is_read_whole() {
     assert_eq!(whole.text().len(), LONG);
     Record::once(&room, "its outcome", |record| record.statuses() == ["ok"]);
 }
+
+/// A gate before a server whose own stream stands open too.
+fn with_standing() -> (Scene, Http, Held) {
+    let room = Room::new();
+    let (server, calls) = Upstream::holding(|asked| is_call(asked) || asked.method == "GET");
+    let gate = gate(&room, IMPATIENT).upstream(&server.url).http();
+    let scene = Scene { room, gate, calls };
+    let client = scene.legacy();
+    let mut standing = scene.held();
+    assert_eq!(standing.asked.method, "GET");
+    standing.begin("text/event-stream");
+    (scene, client, standing)
+}
+
+#[test]
+fn a_second_answer_on_the_servers_own_stream_breaks_the_first_off_and_is_its_outcome() {
+    let (scene, mut client, mut standing) = with_standing();
+    let (answer, mut held) = scene.begun(&mut client, &start());
+    let second = r#"{"jsonrpc":"2.0","id":ID,"result":{"content":[],"isError":true}}"#;
+    let second = second.replace("ID", &held.id());
+    assert!(standing.piece(format!("data: {second}\n\n").as_bytes()));
+    assert!(held.is_closed_within(PATIENCE), "the first is read on");
+    let _ = held.piece(b"\"}]}}");
+    assert_broken_off(answer);
+    assert_eq!(scene.outcome(), ("tool_error".to_owned(), None));
+    assert_eq!(client.request("ping", json!({})).error_code(), None);
+}
+
+#[test]
+fn progress_shortens_no_deadline_that_waits_for_the_client() {
+    let (scene, mut client, mut standing) = with_standing();
+    let mut params = callgate_testkit::client::call("echo", &json!({"text": "hi"}));
+    params["_meta"] = json!({"progressToken": "t"});
+    let mut answer = client.open("tools/call", params);
+    let mut held = scene.held();
+    held.begin("application/json");
+    assert!(held.piece(start().replace("ID", &held.id()).as_bytes()));
+    answer.first(PART);
+    let writer = std::thread::spawn(move || {
+        let mebibyte = vec![b'x'; 1 << 20];
+        let _ = (0..14).all(|_| held.piece(&mebibyte)) && held.piece(b"\"}]}}");
+        held.end();
+    });
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(
+        !writer.is_finished(),
+        "all was read though the client took nothing"
+    );
+    let progress =
+        r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"t","progress":1}}"#;
+    assert!(standing.piece(format!("data: {progress}\n\n").as_bytes()));
+    std::thread::sleep(Duration::from_secs(5));
+    let reply = answer.rest();
+    writer.join().unwrap();
+    assert!(reply.is_whole && reply.body.len() > 14 << 20);
+    assert_eq!(scene.outcome(), ("ok".to_owned(), None));
+}
+
+#[test]
+fn a_client_of_http_1_0_gets_the_answer_as_it_comes_and_no_json_of_one_that_broke_off() {
+    use std::io::{Read as _, Write as _};
+    for is_whole in [true, false] {
+        let scene = Scene::new(OPEN);
+        let client = scene.legacy();
+        let authority = scene.gate.url().split('/').nth(2).unwrap().to_owned();
+        let body = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call",
+            "params": callgate_testkit::client::call("echo", &json!({"text": "hi"}))})
+        .to_string();
+        let mut socket = std::net::TcpStream::connect(&authority).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let head = format!(
+            "POST /mcp HTTP/1.0\r\nhost: {authority}\r\ncontent-type: application/json\r\nconnection: keep-alive\r\n\
+             mcp-session-id: {}\r\nmcp-protocol-version: 2025-11-25\r\ncontent-length: {}\r\n\r\n",
+            client.session().unwrap(),
+            body.len()
+        );
+        socket.write_all((head + &body).as_bytes()).unwrap();
+        let mut held = scene.held();
+        held.begin("application/json");
+        assert!(held.piece(start().replace("ID", &held.id()).as_bytes()));
+        let mut first = vec![0; PART];
+        socket.read_exact(&mut first).unwrap();
+        if is_whole {
+            assert!(held.piece(b"\"}]}}"));
+            held.end();
+        } else {
+            drop(held);
+        }
+        let mut rest = Vec::new();
+        // How the connection ends does not tell which of the two it is.
+        let _ = socket.read_to_end(&mut rest);
+        let all = String::from_utf8([first, rest].concat()).unwrap();
+        let (head, body) = all.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.0 200"), "{head}");
+        assert!(!head.to_ascii_lowercase().contains("chunked"), "{head}");
+        assert_eq!(serde_json::from_str::<Value>(body).is_ok(), is_whole);
+        let outcome = if is_whole { "ok" } else { "unknown" };
+        assert_eq!(scene.outcome().0, outcome);
+    }
+}

@@ -4,11 +4,12 @@ mod attacks;
 mod collectors;
 mod context;
 
-use crate::support::collector::{Collector, Told};
-use crate::support::{OPEN, Record, before_echo, gate};
+use crate::support::collector::{Collector, Told, pair};
+use crate::support::upstream::Upstream;
+use crate::support::{OPEN, Record, before_echo, gate, until};
 use crate::team::Stage;
 use callgate_testkit::client::call;
-use callgate_testkit::{Gate, Http, HttpServer, Room, StdioServer};
+use callgate_testkit::{Gate, Http, HttpServer, PATIENCE, Room, Script, ServerLog, StdioServer};
 use serde_json::{Value, json};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -341,4 +342,101 @@ fn without_a_collector_nothing_is_told_and_nothing_is_changed() {
             .all(|note| !note.contains("traceparent"))
     );
     assert!(!gate.stderr().contains("traces"));
+}
+
+#[test]
+fn an_answer_that_is_passed_on_while_it_comes_is_told_once_as_it_ended() {
+    for (end, outcome, error) in [
+        (Some(r#""}]}}"#), "ok", None),
+        (Some(r#""}],"isError":true}}"#), "tool_error", Some("tool_error")),
+        (Some(r#""}]}"#), "protocol_error", Some("upstream_protocol")),
+        (None, "unknown", Some("upstream_unreachable")),
+    ] {
+        let collector = Collector::start();
+        let room = Room::new();
+        let (server, calls) = Upstream::holding(|asked| asked.json()["method"] == "tools/call");
+        let gate = traced(gate(&room, OPEN).upstream(&server.url), &collector).http();
+        let mut client = gate.client().modern().header("traceparent", PARENT);
+        let mut answer = client.open_call("echo", json!({"text": "hi"}));
+        let mut held = calls.recv_timeout(PATIENCE).unwrap();
+        held.begin("application/json");
+        let text = "x".repeat(100 * 1024);
+        let start = format!(
+            r#"{{"jsonrpc":"2.0","id":{},"result":{{"content":[{{"type":"text","text":"{text}"#,
+            held.id()
+        );
+        assert!(held.piece(start.as_bytes()));
+        answer.first(40 * 1024);
+        assert!(
+            collector
+                .spans()
+                .iter()
+                .all(|span| span.kind == 3 || !span.name.starts_with("tools/call"))
+        );
+        if let Some(end) = end {
+            assert!(held.piece(end.as_bytes()));
+            held.end();
+        } else {
+            drop(held);
+        }
+        let _ = answer.rest();
+        let (own, outward) = collector.call();
+        assert_eq!((own.trace.as_str(), own.parent.as_str()), (TRACE, SPAN));
+        for span in [&own, &outward] {
+            assert_eq!(span.name, "tools/call echo");
+            assert_eq!(span.attribute("callgate.outcome"), Some(outcome));
+            assert_eq!(span.attribute("error.type"), error);
+        }
+        let record = Record::once(&room, "the outcome", |record| record.statuses() == [outcome]);
+        record.assert_one_outcome_each();
+        let call = record.intents()[0].call.to_string();
+        assert_eq!(own.attribute("callgate.call"), Some(&*call));
+    }
+}
+
+#[test]
+fn a_call_has_a_span_for_each_side_where_sessions_share_a_child() {
+    let collector = Collector::start();
+    let mut stage = stage(&collector);
+    let log = ServerLog::at(stage.room.at("desk.log"));
+    for era in ["legacy", "modern"] {
+        stage.config["servers"][era] = json!({
+            "command": ["python3", Script::path("puppet.py"), log.path(), era],
+            "shared": true,
+        });
+    }
+    let token = stage.grant("ana", &["legacy=open", "modern=open"]);
+    let mut team = stage.serve();
+    team.process.owns_servers_of(log.clone());
+    for (server, is_modern) in [
+        ("legacy", false),
+        ("legacy", true),
+        ("modern", false),
+        ("modern", true),
+    ] {
+        let mut client = if is_modern {
+            team.client(server, &token).modern()
+        } else {
+            team.begun(server, &token)
+        };
+        let before = collector.spans().len();
+        assert_eq!(
+            client.call("echo", json!({"text": "hi"})).text(),
+            "hi",
+            "{server}"
+        );
+        let spans = until("both spans are told", || {
+            let spans: Vec<Told> = collector.spans().into_iter().skip(before).collect();
+            let calls: Vec<Told> = spans
+                .into_iter()
+                .filter(|span| span.name.starts_with("tools/call"))
+                .collect();
+            (calls.len() == 2).then_some(calls)
+        });
+        let (own, outward) = pair(spans);
+        assert_eq!(outward.parent, own.id);
+        assert_eq!(outward.attribute("network.transport"), Some("pipe"));
+        let meta = seen(&log.of_method("tools/call"));
+        assert_eq!(meta["traceparent"], outward.traceparent(), "{server}");
+    }
 }

@@ -20,8 +20,8 @@ mod traced;
 
 pub(crate) use exchange::cancellation;
 pub(crate) use inbound::Lineage;
-pub(crate) use inbound::refusal;
 pub use inbound::{Due, Entry, Intake, Work};
+pub(crate) use inbound::{HELLO_TOO_LARGE, hello, hello_too_large, refusal};
 pub use outbound::Origin;
 pub(crate) use outbound::{Seen, line};
 pub(crate) use pending::{Departure, OwnAnswer};

@@ -485,6 +485,8 @@ impl Visit<'_> {
             Err(refused) => return *refused,
         };
         let admitted = self.admit(&body, &parts.headers);
+        // What is sent of it has a hold of it; while an answer is waited for, it takes no room from others.
+        drop(body);
         let Admitted {
             opened,
             intake,

@@ -298,6 +298,14 @@ impl Session {
             request,
         } = came;
         let (mut trace, outward) = begun.map_or((None, None), |begun| (begun.trace, Some(begun.outward)));
+        if request.id.raw().len() > ID_BYTES_MAX {
+            if let Some(trace) = &trace {
+                trace.unfit(Malformed::BadId.code());
+            }
+            self.record_malformed(Peer::Client, &Malformed::BadId, message.raw().len());
+            intake.answer_with(sink, answer::error("null", -32_600, ID_TOO_LONG), 400);
+            return;
+        }
         let call = match ToolCall::from_request(request) {
             Ok(call) => call,
             Err(cause) => {
@@ -330,7 +338,17 @@ impl Session {
             return;
         }
         if purpose == Purpose::Initialize {
-            self.lock().initialize = Some(unit.slice_ref(message.raw()));
+            let Some(hello) = hello(message) else {
+                if let Some(trace) = &trace {
+                    trace.unfit("too_large");
+                }
+                let cause = hello_too_large(message);
+                self.record_malformed(Peer::Client, &cause, message.raw().len());
+                let bytes = answer::error(request.id.raw(), -32_600, HELLO_TOO_LARGE);
+                intake.answer_with(sink, bytes, 413);
+                return;
+            };
+            self.lock().initialize = Some(hello);
         }
         let registered = match self.register(request, purpose, era, sink, entry.received, &mut trace) {
             Ok(registered) => registered,
@@ -438,11 +456,7 @@ impl Session {
             departure: departure.clone(),
             received,
             started: received,
-            clock: Clock {
-                deadline: None,
-                timeout,
-                latest: None,
-            },
+            clock: Clock::stopped(timeout),
             token: token.clone(),
             client_token,
             trace: None,
@@ -570,6 +584,30 @@ struct Registered {
     key: IdKey,
     token: Option<IdKey>,
     departure: Departure,
+}
+
+/// Bytes of a request's id, as JSON: ids are remembered for longer than their requests.
+const ID_BYTES_MAX: usize = 4_096;
+/// What a client is told whose id is longer.
+const ID_TOO_LONG: &str = "the id of a request is longer than 4096 bytes";
+/// Bytes of an `initialize`, which is kept for as long as its session.
+const HELLO_BYTES_MAX: usize = 64 * 1024;
+/// What a client is told whose `initialize` is larger.
+pub(crate) const HELLO_TOO_LARGE: &str = "`initialize` is larger than 65536 bytes";
+
+/// An `initialize` that is to be kept: a copy, as what it came in may be large, and takes room from others for as long
+/// as anything refers to it. `None` where it is too large itself.
+pub(crate) fn hello(message: &Message<'_>) -> Option<Bytes> {
+    let raw = message.raw();
+    (raw.len() <= HELLO_BYTES_MAX).then(|| Bytes::copy_from_slice(raw))
+}
+
+/// The cause that is recorded then.
+pub(crate) fn hello_too_large(message: &Message<'_>) -> Malformed {
+    Malformed::TooLarge {
+        bytes: message.raw().len(),
+        bytes_max: HELLO_BYTES_MAX,
+    }
 }
 
 /// A refusal that no rule of the policy made.

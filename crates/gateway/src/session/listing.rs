@@ -245,11 +245,7 @@ impl Session {
             departure: departure.clone(),
             received: now,
             started: now,
-            clock: Clock {
-                deadline: Some(now + settings.list_timeout),
-                timeout: settings.list_timeout,
-                latest: None,
-            },
+            clock: Clock::running(now, settings.list_timeout, None),
             token: None,
             client_token: None,
             trace: None,

@@ -359,10 +359,7 @@ impl Session {
             .pending
             .values_mut()
             .find(|pending| pending.token.as_ref() == Some(token))?;
-        if pending.clock.deadline.is_some() {
-            let renewed = now + pending.clock.timeout;
-            pending.clock.deadline = Some(pending.clock.latest.map_or(renewed, |latest| renewed.min(latest)));
-        }
+        pending.clock.allow(now, pending.clock.timeout());
         let rename = match self.ids {
             Ids::Keep => None,
             Ids::Mint => Some(Rename::Token(pending.client_token.clone()?)),

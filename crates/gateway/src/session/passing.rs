@@ -1,7 +1,7 @@
 //! Answers that go to their client while they still come: when one may, and how it ends.
 
 use super::outbound::inspect;
-use super::pending::{Pending, Purpose, Target, Voice};
+use super::pending::{Clock, Pending, Purpose, Target, Voice};
 use super::{Departure, Ids, Session};
 use crate::flow::{Flow, Piece};
 use crate::metrics::ServerMeter;
@@ -82,22 +82,22 @@ impl Session {
         true
     }
 
-    /// While a client is waited for, its request may take as long as it may at all: the deadline is the server's. What
-    /// comes back is for [`Session::resume_deadline`].
-    pub(crate) fn suspend_deadline(&self, key: &IdKey) -> Option<Instant> {
-        let mut state = self.lock();
-        let clock = &mut state.pending.get_mut(key)?.clock;
-        let deadline = clock.deadline?;
-        clock.deadline = Some(clock.latest.map_or(deadline, |latest| latest.max(deadline)));
-        Some(deadline)
+    /// While the client of a request is waited for, it may take as long as it may at all: the deadline is the
+    /// server's.
+    pub(crate) fn wait_for_client(&self, key: &IdKey, departure: &Departure) {
+        self.on_clock(key, departure, |clock| clock.wait_for_client(Instant::now()));
     }
 
-    /// Puts a deadline back, so much later.
-    pub(crate) fn resume_deadline(&self, key: &IdKey, deadline: Instant, waited: Duration) {
-        if let Some(pending) = self.lock().pending.get_mut(key) {
-            let clock = &mut pending.clock;
-            let later = deadline + waited;
-            clock.deadline = Some(clock.latest.map_or(later, |latest| later.min(latest)));
+    /// The client has taken what it was waited for.
+    pub(crate) fn go_on(&self, key: &IdKey, departure: &Departure) {
+        self.on_clock(key, departure, |clock| clock.go_on(Instant::now()));
+    }
+
+    fn on_clock(&self, key: &IdKey, departure: &Departure, change: impl FnOnce(&mut Clock)) {
+        let mut state = self.lock();
+        let pending = state.pending.get_mut(key);
+        if let Some(pending) = pending.filter(|pending| pending.departure.is(departure)) {
+            change(&mut pending.clock);
         }
     }
 

@@ -65,11 +65,70 @@ impl Pending {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     /// None until it is forwarded, and for requests that stay open by design.
-    pub(crate) deadline: Option<Instant>,
+    deadline: Option<Instant>,
     /// What progress renews the deadline by.
-    pub(crate) timeout: Duration,
-    /// What no progress stretches it beyond.
-    pub(crate) latest: Option<Instant>,
+    timeout: Duration,
+    /// What nothing stretches it beyond.
+    latest: Option<Instant>,
+    /// Since when the client is waited for, whose time is not the server's.
+    client_since: Option<Instant>,
+}
+
+impl Clock {
+    /// One that does not run: of a request that has not been forwarded, or may take as long as it likes.
+    pub(crate) const fn stopped(timeout: Duration) -> Self {
+        Self {
+            deadline: None,
+            timeout,
+            latest: None,
+            client_since: None,
+        }
+    }
+
+    /// One that runs from now on.
+    pub(crate) fn running(now: Instant, timeout: Duration, latest: Option<Instant>) -> Self {
+        Self {
+            deadline: Some(now + timeout),
+            latest,
+            ..Self::stopped(timeout)
+        }
+    }
+
+    /// What progress renews the deadline by.
+    pub(crate) const fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    pub(crate) fn is_overdue(&self, now: Instant) -> bool {
+        let end = match (self.client_since, self.latest) {
+            (Some(_), Some(latest)) => self.deadline.map(|deadline| deadline.max(latest)),
+            (_, _) => self.deadline,
+        };
+        end.is_some_and(|end| end <= now)
+    }
+
+    /// Gives it so much time, where it runs.
+    pub(crate) fn allow(&mut self, now: Instant, time: Duration) {
+        if self.deadline.is_some() {
+            self.put(self.client_since.unwrap_or(now) + time);
+        }
+    }
+
+    /// Stands still, as far as it may, while the client is waited for.
+    pub(crate) fn wait_for_client(&mut self, now: Instant) {
+        self.client_since = Some(now);
+    }
+
+    /// Goes on where it stood still.
+    pub(crate) fn go_on(&mut self, now: Instant) {
+        if let (Some(since), Some(deadline)) = (self.client_since.take(), self.deadline) {
+            self.put(deadline + now.saturating_duration_since(since));
+        }
+    }
+
+    fn put(&mut self, deadline: Instant) {
+        self.deadline = Some(self.latest.map_or(deadline, |latest| deadline.min(latest)));
+    }
 }
 
 /// Who waits for the answer.
@@ -170,5 +229,38 @@ impl Departure {
             .compare_exchange(WAITING, CALLED_BACK, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()
             || self.0.phase.load(Ordering::Acquire) == CALLED_BACK
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_in_which_a_client_is_waited_for_is_not_the_server_s_whatever_progress_it_reports() {
+        let begun = Instant::now();
+        let at = |seconds: u32| begun + SECOND * seconds;
+        let mut clock = Clock::running(at(0), SECOND * 10, Some(at(100)));
+        assert!(!clock.is_overdue(at(9)) && clock.is_overdue(at(10)));
+        clock.wait_for_client(at(8));
+        assert!(!clock.is_overdue(at(60)) && clock.is_overdue(at(100)));
+        let mut renewed = clock;
+        clock.go_on(at(60));
+        assert!(!clock.is_overdue(at(61)) && clock.is_overdue(at(62)));
+        renewed.allow(at(30), SECOND * 10);
+        assert!(!renewed.is_overdue(at(60)), "progress has shortened it");
+        renewed.go_on(at(60));
+        assert!(!renewed.is_overdue(at(69)) && renewed.is_overdue(at(70)));
+        // Nothing stretches it beyond its end.
+        renewed.wait_for_client(at(65));
+        renewed.go_on(at(99));
+        assert!(!renewed.is_overdue(at(99)) && renewed.is_overdue(at(100)));
+        let mut stopped = Clock::stopped(SECOND);
+        stopped.wait_for_client(at(0));
+        stopped.allow(at(1), SECOND);
+        stopped.go_on(at(2));
+        assert!(!stopped.is_overdue(at(1_000)));
     }
 }

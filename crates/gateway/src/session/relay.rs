@@ -41,11 +41,7 @@ impl Session {
         let (sender, receiver) = oneshot::channel();
         let departure = Departure::default();
         let pending = Pending {
-            clock: Clock {
-                deadline: None,
-                timeout: self.gate.settings.timeout,
-                latest: None,
-            },
+            clock: Clock::stopped(self.gate.settings.timeout),
             ..self.own_request(Target::Relay(sender), era, &departure)
         };
         let mut state = self.lock();
@@ -72,11 +68,7 @@ impl Session {
             Era::Legacy
         };
         let pending = Pending {
-            clock: Clock {
-                deadline: Some(Instant::now() + timeout),
-                timeout,
-                latest: None,
-            },
+            clock: Clock::running(Instant::now(), timeout, None),
             ..self.own_request(Target::Own(sender), era, &departure)
         };
         {
@@ -108,11 +100,7 @@ impl Session {
             departure: departure.clone(),
             received: now,
             started: now,
-            clock: Clock {
-                deadline: None,
-                timeout: self.gate.settings.timeout,
-                latest: None,
-            },
+            clock: Clock::stopped(self.gate.settings.timeout),
             token: None,
             client_token: None,
             trace: None,
@@ -135,17 +123,18 @@ impl Session {
 
     /// Gives a request so much time from now on, within what it may take at all.
     pub(crate) fn allow_time(&self, key: &IdKey, time: Duration) {
-        if let Some(pending) = self.lock().pending.get_mut(key)
-            && pending.clock.deadline.is_some()
-        {
-            let until = Instant::now() + time;
-            pending.clock.deadline = Some(pending.clock.latest.map_or(until, |latest| until.min(latest)));
+        if let Some(pending) = self.lock().pending.get_mut(key) {
+            pending.clock.allow(Instant::now(), time);
         }
     }
 
     /// As [`Session::allow_time`], as much as it may take to answer.
     pub(crate) fn renew_time(&self, key: &IdKey) {
-        let timeout = self.lock().pending.get(key).map(|pending| pending.clock.timeout);
+        let timeout = self
+            .lock()
+            .pending
+            .get(key)
+            .map(|pending| pending.clock.timeout());
         if let Some(timeout) = timeout {
             self.allow_time(key, timeout);
         }

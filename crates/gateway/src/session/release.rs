@@ -509,16 +509,12 @@ impl Pending {
 
 fn start(pending: &mut Pending, timeout: Option<Duration>, timeout_max: Duration) {
     let now = Instant::now();
-    let timeout = timeout.unwrap_or(pending.clock.timeout).min(timeout_max);
+    let timeout = timeout.unwrap_or(pending.clock.timeout()).min(timeout_max);
     pending.started = now;
     if pending.kind == Purpose::OpenEnded {
         return;
     }
-    pending.clock = Clock {
-        deadline: Some(now + timeout),
-        timeout,
-        latest: Some(now + timeout_max),
-    };
+    pending.clock = Clock::running(now, timeout, Some(now + timeout_max));
 }
 
 /// The protocol's own part of a modern request's `_meta`, for requests of Callgate's own in its name.

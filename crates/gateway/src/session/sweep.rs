@@ -44,11 +44,10 @@ impl Session {
                     .given_up
                     .retain(|_, given_up| now.duration_since(given_up.since) < REMEMBERED);
             }
-            let is_overdue = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
             state
                 .pending
                 .iter()
-                .filter(|(_, pending)| is_overdue(pending.clock.deadline))
+                .filter(|(_, pending)| pending.clock.is_overdue(now))
                 .map(|(key, _)| key.clone())
                 .collect()
         };

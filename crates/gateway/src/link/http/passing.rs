@@ -210,15 +210,13 @@ async fn room<'p>(
         Err(TrySendError::Full(())) => {}
     }
     let since = Instant::now();
-    let deadline = session.suspend_deadline(asked.key);
+    session.wait_for_client(asked.key, asked.departure);
     let room = tokio::select! {
         room = pieces.reserve() => room.ok(),
         () = asked.departure.ended() => return Err(Broken::Ended),
     };
+    session.go_on(asked.key, asked.departure);
     let waited = since.elapsed();
-    if let Some(deadline) = deadline {
-        session.resume_deadline(asked.key, deadline, waited);
-    }
     Ok((room, waited))
 }
 

@@ -183,7 +183,11 @@ impl Process {
             state.interest.leave(view);
             return None;
         }
-        Some(Passage::request(bytes, id, Departure::default()))
+        // It is sent, and known to have been, once the child's writer takes it.
+        Some(Passage {
+            trace: passage.trace,
+            ..Passage::request(bytes, id, Departure::default())
+        })
     }
 
     /// A request under an id of the hub's, which is its progress token too, where it has one.

@@ -8,7 +8,7 @@ use crate::serve::http::glance::{Seen, glance};
 use crate::serve::http::legacy::{self, Place};
 use crate::serve::http::room::Room;
 use crate::serve::http::{LAST_EVENT_ID, QUEUE_MAX, SESSION_ID, lineage, mirrored, not_opened, respond};
-use crate::session::Entry;
+use crate::session::{Entry, HELLO_TOO_LARGE, hello, hello_too_large};
 use crate::sink::Sink;
 use bytes::Bytes;
 use callgate_core::name::SessionId;
@@ -84,7 +84,7 @@ impl AllVisit<'_> {
         };
         let (sender, receiver) = mpsc::channel(QUEUE_MAX);
         let (whole, streams) = match seen {
-            Seen::Initialize => return self.begin(&body, decoded.ok()).await,
+            Seen::Initialize => return self.begin(decoded.ok()).await,
             Seen::Modern => match self.all.stateless() {
                 Ok(whole) => (whole, None),
                 Err(cause) => return *not_opened(&cause),
@@ -99,16 +99,22 @@ impl AllVisit<'_> {
         };
         let errand = whole.accept(&body, decoded, &sender, &entry);
         drop(sender);
+        // What is sent of it has a hold of it; while an answer is waited for, it takes no room from others.
+        drop(body);
         respond(errand.work, errand.due, receiver, || streams).await
     }
 
     /// Opens a session, and answers once its servers have.
-    async fn begin(&self, body: &Bytes, decoded: Option<Decoded<'_>>) -> Response<Body> {
-        let Some(hello) = Hello::of(body, decoded.as_ref()) else {
-            return plain(
-                StatusCode::BAD_REQUEST,
-                "`initialize` is a request, and stands alone",
-            );
+    async fn begin(&self, decoded: Option<Decoded<'_>>) -> Response<Body> {
+        let hello = match Hello::of(decoded.as_ref()) {
+            Ok(hello) => hello,
+            Err(NoHello::TooLarge(cause)) => return self.too_large(&cause),
+            Err(NoHello::Other) => {
+                return plain(
+                    StatusCode::BAD_REQUEST,
+                    "`initialize` is a request, and stands alone",
+                );
+            }
         };
         let (id, opened) = match self.all.open(hello.raw, hello.version) {
             Ok(opened) => opened,
@@ -191,8 +197,10 @@ impl AllVisit<'_> {
         let (whole, sender) = match found {
             Found::Begun(whole, sender) => (whole, sender),
             Found::Named(sender) => {
-                let Some(hello) = Hello::of(&body, decoded.as_ref().ok()) else {
-                    return self.too_early(decoded.err(), body.len());
+                let hello = match Hello::of(decoded.as_ref().ok()) {
+                    Ok(hello) => hello,
+                    Err(NoHello::TooLarge(cause)) => return self.too_large(&cause),
+                    Err(NoHello::Other) => return self.too_early(decoded.err(), body.len()),
                 };
                 let Some(whole) = self.all.begin_stream(&id, hello.raw, hello.version) else {
                     return legacy::no_session();
@@ -212,6 +220,15 @@ impl AllVisit<'_> {
             let _ = carried.await;
         }
         accepted()
+    }
+
+    /// An `initialize` that is larger than one may be.
+    fn too_large(&self, cause: &Malformed) -> Response<Body> {
+        let house = &self.all.house;
+        if let Malformed::TooLarge { bytes, .. } = cause {
+            house.recorder.stray_malformed(house.sender(None), cause, *bytes);
+        }
+        plain(StatusCode::PAYLOAD_TOO_LARGE, HELLO_TOO_LARGE)
     }
 
     /// What comes before a session has begun.
@@ -234,6 +251,13 @@ impl AllVisit<'_> {
     }
 }
 
+/// Why a body begins no session.
+enum NoHello {
+    TooLarge(Malformed),
+    /// It is no `initialize`.
+    Other,
+}
+
 /// What a client begins a session with.
 struct Hello {
     /// The request, as it came.
@@ -245,15 +269,18 @@ struct Hello {
 
 impl Hello {
     /// The `initialize` that a body is, where it is one.
-    fn of(body: &Bytes, decoded: Option<&Decoded<'_>>) -> Option<Self> {
+    fn of(decoded: Option<&Decoded<'_>>) -> Result<Self, NoHello> {
         let Some(Decoded::Single(message)) = decoded else {
-            return None;
+            return Err(NoHello::Other);
         };
         let Kind::Request(request) = message.kind() else {
-            return None;
+            return Err(NoHello::Other);
         };
-        (request.method == method::INITIALIZE).then(|| Self {
-            raw: body.slice_ref(message.raw()),
+        if request.method != method::INITIALIZE {
+            return Err(NoHello::Other);
+        }
+        Ok(Self {
+            raw: hello(message).ok_or_else(|| NoHello::TooLarge(hello_too_large(message)))?,
             id: request.id.raw().into(),
             version: version_for(request),
         })
