@@ -253,6 +253,7 @@ impl Session {
             token: None,
             client_token: None,
             trace: None,
+            holding: None,
         };
         {
             let mut state = self.lock();
