@@ -3,6 +3,7 @@
 mod all_servers;
 mod pairs;
 mod parked;
+mod pipelined;
 mod real;
 mod to_legacy;
 mod to_modern;

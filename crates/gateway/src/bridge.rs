@@ -3,9 +3,11 @@
 //!
 //! The session above judges, counts and records what the client says, as it says it. A request that crosses is
 //! given to a task of its own, which makes requests of its own in its place ([`Relayed`]) until the answer is there.
-//! Nothing crosses before the server's era is known: until then, and where both are of one era, messages go straight.
+//! Nothing crosses before the server's era is known, and where both are of one era, messages go straight. What a client
+//! sends before it has the answer to its `initialize` waits for that ([`held`]): it is what tells the server's era.
 
 mod call;
+mod held;
 mod legs;
 mod listeners;
 mod parked;
@@ -25,6 +27,7 @@ use callgate_wire::mcp::Version;
 use callgate_wire::{Decoded, IdKey, Kind, Message, Request, decode};
 
 use futures_util::future::BoxFuture;
+use held::Held;
 use legs::LegEnd;
 use probe::Probed;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -41,6 +44,8 @@ pub(crate) struct Crossing {
     /// Whether `initialize` was refused, and the server asked for the other era.
     has_fallen: AtomicBool,
     deciding: TurnMutex<()>,
+    /// What waits for the answer to `initialize`.
+    held: Held,
 }
 
 const UNDECIDED: u8 = 0;
@@ -164,6 +169,14 @@ fn request_of<'m, 'b>(message: &'m Message<'b>) -> Option<(&'m Message<'b>, &'m 
 impl Session {
     /// Sends a message on its way to the server.
     pub async fn forward(self: &Arc<Self>, passage: Passage) {
+        if self.crossing().held.keeps(&passage) {
+            return self.hold_back(passage).await;
+        }
+        self.go_on(passage).await;
+    }
+
+    /// Sends a message on its way that need not wait.
+    async fn go_on(self: &Arc<Self>, passage: Passage) {
         match self.crossing().course() {
             Course::Straight => self.link().send(self, passage).await,
             Course::Undecided if passage.style != Style::Modern => self.link().send(self, passage).await,
@@ -181,6 +194,9 @@ impl Session {
     /// As [`Session::forward`], and sees a request over HTTP through to its answer: for callers that have a task of
     /// their own for it.
     pub async fn carry(self: &Arc<Self>, passage: Passage) {
+        if self.crossing().held.keeps(&passage) {
+            return self.hold_back(passage).await;
+        }
         match self.crossing().course() {
             Course::Straight => self.link().carry(self, passage).await,
             Course::Undecided if passage.style != Style::Modern => self.link().carry(self, passage).await,

@@ -10,8 +10,10 @@ use callgate_testkit::client::http::Stream;
 use callgate_testkit::{Http, PATIENCE, Process, Room, StdioServer};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[test]
 fn requests_of_2026_07_28_go_to_the_server_that_they_name_and_their_headers_are_made_anew() {
@@ -456,4 +458,57 @@ fn two_reference_servers_are_one_in_both_eras() {
     assert_eq!(legacy.answer(&asked, sampled), 202);
     assert!(stream.event().text().contains("words"));
     assert_eq!(legacy.delete(), 202);
+}
+
+/// A request whose body is yet to come, and which was let in: its client was told to go on.
+fn let_in(team: &Team, token: &str, method: &str, length: usize) -> TcpStream {
+    let authority = team.url.strip_prefix("http://").unwrap();
+    let mut socket = TcpStream::connect(authority).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nhost: {authority}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\
+         accept: application/json, text/event-stream\r\ncontent-type: application/json\r\n\
+         mcp-protocol-version: 2026-07-28\r\nmcp-method: {method}\r\ncontent-length: {length}\r\n\
+         expect: 100-continue\r\n\r\n"
+    );
+    socket.write_all(head.as_bytes()).unwrap();
+    let mut told = String::new();
+    let mut reader = BufReader::new(socket.try_clone().unwrap());
+    reader.read_line(&mut told).unwrap();
+    assert!(told.contains("100"), "{told}");
+    socket
+}
+
+#[test]
+fn a_subscription_that_was_let_in_before_a_server_became_another_does_not_outlast_that() {
+    let mut stage = Stage::new();
+    for name in ["one", "two"] {
+        stage.config["servers"][name] = scripted(&stage.room, name, MODERN.trim());
+    }
+    let ana = stage.grant("ana", &["one=open", "two=open"]);
+    let team = stage.serve();
+    let mut client = everything(&team, &ana).modern();
+    drop(listening(&mut client));
+    let params = callgate_testkit::client::modern(json!({"notifications": {"toolsListChanged": true}}));
+    let method = "subscriptions/listen";
+    let body = json!({"jsonrpc": "2.0", "id": "late", "method": method, "params": params}).to_string();
+    let mut socket = let_in(&team, &ana, method, body.len());
+    stage.config["servers"]["two"]["env"]["OTHER"] = json!("1");
+    change(&stage, &team);
+    socket.write_all(body.as_bytes()).unwrap();
+    // It cannot cover the server that there is now, so its client is to listen anew.
+    let (mut all, mut piece) = (Vec::new(), [0; 4_096]);
+    let is_over = |all: &[u8]| String::from_utf8_lossy(all).contains(r#""resultType":"complete""#);
+    let deadline = Instant::now() + PATIENCE;
+    while !is_over(&all) {
+        assert!(
+            Instant::now() < deadline,
+            "it goes on: {}",
+            String::from_utf8_lossy(&all)
+        );
+        let read = socket.read(&mut piece).unwrap();
+        assert!(read > 0, "{}", String::from_utf8_lossy(&all));
+        all.extend_from_slice(&piece[..read]);
+    }
+    drop(listening(&mut client));
 }

@@ -375,6 +375,9 @@ impl Session {
                 return;
             }
         };
+        if purpose == Purpose::Initialize {
+            self.hold_until_answered(&registered.key, &registered.departure);
+        }
         let Some(line) = self.bytes_to_send(unit, message, &registered) else {
             let taken = self.take(&registered.key);
             if let Some(trace) = taken.and_then(|pending| pending.trace) {
@@ -460,6 +463,7 @@ impl Session {
             token: token.clone(),
             client_token,
             trace: None,
+            holding: None,
         };
         let mut state = self.lock();
         if state.is_closed {

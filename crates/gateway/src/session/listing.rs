@@ -249,6 +249,7 @@ impl Session {
             token: None,
             client_token: None,
             trace: None,
+            holding: None,
         };
         {
             let mut state = self.lock();

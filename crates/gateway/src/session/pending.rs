@@ -37,6 +37,22 @@ pub(crate) struct Pending {
     pub(crate) client_token: Option<IdKey>,
     /// What is told of it, where it is traced.
     pub(crate) trace: Option<Box<Trace>>,
+    /// What waits for the end of this request, whatever that is.
+    pub(crate) holding: Option<Holding>,
+}
+
+/// Kept by an `initialize` until it is over: what its client sends meanwhile goes on once this is gone.
+#[derive(Debug)]
+pub(crate) struct Holding(
+    #[expect(dead_code, reason = "it is its end that is waited for")] oneshot::Sender<()>,
+);
+
+impl Holding {
+    /// One, and what ends with it.
+    pub(crate) fn new() -> (Self, oneshot::Receiver<()>) {
+        let (sender, over) = oneshot::channel();
+        (Self(sender), over)
+    }
 }
 
 impl Pending {

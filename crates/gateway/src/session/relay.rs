@@ -3,10 +3,10 @@
 use super::Session;
 use super::exchange::cancellation;
 use super::inbound::refusal;
-use super::pending::{Clock, Departure, OwnAnswer, Pending, Purpose, Target, Voice};
+use super::pending::{Clock, Departure, Holding, OwnAnswer, Pending, Purpose, Target, Voice};
 use crate::answer;
 use crate::link::{Passage, Style};
-use crate::recorder::{Refused, Sent};
+use crate::recorder::{Peer, Refused, Sent};
 use bytes::Bytes;
 use callgate_core::refusal::{Reason, Refusal};
 use callgate_ledger::record::Status;
@@ -104,6 +104,7 @@ impl Session {
             token: None,
             client_token: None,
             trace: None,
+            holding: None,
         }
     }
 
@@ -204,6 +205,23 @@ impl Session {
             .pending
             .get(key)
             .is_some_and(|pending| pending.kind == Purpose::Initialize)
+    }
+
+    /// Has a request that is in flight hold back what its client sends until it is over; gives what ends then.
+    pub(crate) fn hold_by(&self, key: &IdKey, departure: &Departure) -> Option<oneshot::Receiver<()>> {
+        let mut state = self.lock();
+        let pending = state
+            .pending
+            .get_mut(key)
+            .filter(|pending| pending.departure.is(departure))?;
+        let (holding, over) = Holding::new();
+        pending.holding = Some(holding);
+        Some(over)
+    }
+
+    /// A message of the client's that is told to nobody.
+    pub(crate) fn drop_of_client(&self, length: usize) {
+        self.record_drop(Peer::Client, length);
     }
 
     /// The client's `initialize`, as it came.

@@ -143,12 +143,16 @@ impl Process {
     /// Asks the child something in the hub's own name; `None` where no answer comes in time.
     async fn ask(&self, link: &ChildLink, id: IdKey, request: Bytes, within: Duration) -> Option<Bytes> {
         let (sender, answer) = oneshot::channel();
-        self.lock().begin_own(id, sender)?;
+        self.lock().begin_own(id.clone(), sender)?;
         let asked = async {
             link.room().await?.send(Passage::response(request));
             answer.await.ok()
         };
-        timeout(within, asked).await.ok().flatten()
+        let answered = timeout(within, asked).await.ok().flatten();
+        if answered.is_none() {
+            self.lock().give_up_own(id);
+        }
+        answered
     }
 }
 

@@ -11,14 +11,41 @@ use tokio::sync::mpsc;
 
 /// Notifications that may wait for a session. Answers are not counted: each has a request that is.
 const TOLD_MAX: usize = 1_024;
+/// Bytes of them; one alone may have more.
+const TOLD_BYTES_MAX: usize = 16 << 20;
 
 /// Where a session is handed what is meant for it.
 #[derive(Debug)]
 pub(super) struct Inbox {
     session: Weak<Session>,
     items: mpsc::UnboundedSender<Item>,
-    /// Notifications that wait.
-    told: Arc<AtomicUsize>,
+    told: Arc<Told>,
+}
+
+/// How many notifications wait, and how long they are together.
+#[derive(Debug, Default)]
+struct Told {
+    count: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl Told {
+    /// Counts one more; false where too many wait.
+    fn add(&self, length: usize) -> bool {
+        let count = self.count.load(Ordering::Acquire);
+        let bytes = self.bytes.load(Ordering::Acquire).saturating_add(length);
+        let has_room = count < TOLD_MAX && (count == 0 || bytes <= TOLD_BYTES_MAX);
+        if has_room {
+            self.count.fetch_add(1, Ordering::AcqRel);
+            self.bytes.fetch_add(length, Ordering::AcqRel);
+        }
+        has_room
+    }
+
+    fn remove(&self, length: usize) {
+        self.bytes.fetch_sub(length, Ordering::AcqRel);
+        self.count.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// A request of a session's: another of the same id is another.
@@ -51,34 +78,30 @@ impl Inbox {
     /// An inbox that hands over to a session for as long as that is there.
     pub(super) fn new(session: &Arc<Session>) -> Self {
         let (items, receiver) = mpsc::unbounded_channel();
-        let told = Arc::new(AtomicUsize::new(0));
+        let told = Arc::<Told>::default();
         let session = Arc::downgrade(session);
         tokio::spawn(hand_over(Weak::clone(&session), receiver, Arc::clone(&told)));
         Self { session, items, told }
     }
 
-    /// The child's tools have changed: the session's calls are judged by a list that is read anew, whether its client
-    /// is told of it or not.
-    pub(super) fn outdate_list(&self) {
-        if let Some(session) = self.session.upgrade() {
-            session.forget_list();
-        }
+    /// The session, where it is still there.
+    pub(super) fn session(&self) -> Option<Arc<Session>> {
+        self.session.upgrade()
     }
 
     /// Hands something over. A notification is dropped where too many wait.
     pub(super) fn put(&self, item: Item) {
-        if matches!(item, Item::Told(_)) {
-            if self.told.load(Ordering::Acquire) >= TOLD_MAX {
-                return;
-            }
-            self.told.fetch_add(1, Ordering::AcqRel);
+        if let Item::Told(bytes) = &item
+            && !self.told.add(bytes.len())
+        {
+            return;
         }
         // A session that has gone is told nothing.
         let _ = self.items.send(item);
     }
 }
 
-async fn hand_over(session: Weak<Session>, mut items: mpsc::UnboundedReceiver<Item>, told: Arc<AtomicUsize>) {
+async fn hand_over(session: Weak<Session>, mut items: mpsc::UnboundedReceiver<Item>, told: Arc<Told>) {
     while let Some(item) = items.recv().await {
         let Some(session) = session.upgrade() else { return };
         match item {
@@ -92,7 +115,7 @@ async fn hand_over(session: Weak<Session>, mut items: mpsc::UnboundedReceiver<It
             }
             Item::Late { key, bytes } => session.on_late_answer(&key, &bytes),
             Item::Told(bytes) => {
-                told.fetch_sub(1, Ordering::AcqRel);
+                told.remove(bytes.len());
                 session.on_server(bytes, Origin::Shared).await;
             }
             Item::Failed { asked, reason, text } => {
@@ -118,5 +141,27 @@ impl Unsent {
         if let (PassageKind::Request, Some(key)) = (self.0.kind, &self.0.key) {
             session.fail(key, Reason::UpstreamUnreachable, NOT_READ).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notifications_that_wait_have_a_maximum_in_number_and_in_bytes() {
+        let told = Told::default();
+        for _ in 0..TOLD_MAX {
+            assert!(told.add(1));
+        }
+        assert!(!told.add(1));
+        told.remove(1);
+        assert!(told.add(1));
+        let told = Told::default();
+        assert!(told.add(TOLD_BYTES_MAX + 1), "one alone");
+        assert!(!told.add(1));
+        told.remove(TOLD_BYTES_MAX + 1);
+        assert!(told.add(TOLD_BYTES_MAX - 1) && told.add(1));
+        assert!(!told.add(1));
     }
 }

@@ -144,14 +144,20 @@ impl Process {
 
     fn on_notification(&self, line: &Bytes, message: &Message<'_>, notification: &Notification<'_>) {
         if notification.method == method::NOTIFICATIONS_TOOLS_LIST_CHANGED {
-            self.lock().outdate_lists();
+            // Calls are judged by a list that is read anew, whether their clients are told of it or not.
+            let sessions = self.lock().sessions();
+            sessions.iter().for_each(|session| session.forget_list());
         }
         if let Some(id) = subscription(notification) {
             return self.on_subscribed(message, &id);
         }
         let params = notification.params.as_ref();
         let param = |name: &str| params?.get(name)?.as_str();
-        let as_it_is = || line.slice_ref(message.raw());
+        // A piece of a batch must not keep the rest of it.
+        let as_it_is = || match message.raw() {
+            whole if whole.len() == line.len() => line.clone(),
+            piece => Bytes::copy_from_slice(piece),
+        };
         match notification.method.as_ref() {
             method::NOTIFICATIONS_PROGRESS => {
                 if let Ok(Some(token)) = progress_notification(notification) {

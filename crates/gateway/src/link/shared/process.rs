@@ -353,11 +353,11 @@ impl State {
         }
     }
 
-    /// The child's tools have changed.
-    pub(super) fn outdate_lists(&self) {
-        for view in self.views.values() {
-            view.inbox.outdate_list();
-        }
+    /// The sessions that are still there. To be let go of without the lock: the last to let go of one takes it, to give
+    /// its view up.
+    pub(super) fn sessions(&self) -> Vec<Arc<Session>> {
+        let views = self.views.values();
+        views.filter_map(|view| view.inbox.session()).collect()
     }
 
     /// Tells a session of a request that gets no answer.
@@ -405,6 +405,13 @@ impl State {
         (!self.is_over).then(|| {
             self.open.insert(id, Open::Own(answer));
         })
+    }
+
+    /// Nobody waits for the answer to a request of the hub's own any more.
+    pub(super) fn give_up_own(&mut self, id: IdKey) {
+        if self.open.remove(&id).is_some() {
+            self.given_up.put(id, None);
+        }
     }
 
     /// A session gives a request up: the id that the child knows it by.

@@ -156,14 +156,20 @@ impl Aggregates {
         self.house.tide.turn();
     }
 
-    /// Puts in force which servers there are; open sessions gain and lose parts.
+    /// Puts in force which servers there are, all of them: what is begun from now on is begun with these.
+    pub(super) fn settle(&self, mounts: Mounts) {
+        self.put(mounts);
+        self.house.tide.settle();
+    }
+
+    /// Puts in force which servers there are, be they all or only those that are left: open sessions gain and lose
+    /// parts.
     pub(super) fn put(&self, mounts: Mounts) {
         let mut state = self.lock();
         for whole in state.wholes().chain([&state.stateless]) {
             whole.put_parts(&mounts);
         }
         state.mounts = mounts;
-        self.house.tide.settle();
     }
 
     /// Opens a session for whoever greets so, and begins one with each server.

@@ -356,6 +356,16 @@ mod tests {
         drop(first);
         assert!(Claim::of(&path).unwrap().is_some());
         assert_eq!(fs::read_dir(room.path()).unwrap().count(), 0);
+        // Where somebody has taken its file away, it leaves that of whoever came then.
+        let lock = room.path().join(".run.sock.lock");
+        let before = Claim::of(&path).unwrap();
+        fs::remove_file(&lock).unwrap();
+        let after = Claim::of(&path).unwrap();
+        assert!(after.is_some());
+        drop(before);
+        assert!(lock.exists());
+        drop(after);
+        assert!(!lock.exists());
         // What leads elsewhere is not followed.
         let other = room.path().join("other");
         std::os::unix::fs::symlink(&other, room.path().join(".run.sock.lock")).unwrap();

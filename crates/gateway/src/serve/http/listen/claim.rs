@@ -13,8 +13,8 @@ const TRIES_MAX: usize = 100;
 #[derive(Debug)]
 pub(super) struct Claim {
     path: PathBuf,
-    /// Held for its lock alone, which goes after the file.
-    _file: File,
+    /// Held for its lock, which goes after the file.
+    file: File,
 }
 
 impl Claim {
@@ -31,7 +31,7 @@ impl Claim {
                 .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
                 .open(&path)?;
             match file.try_lock() {
-                Ok(()) if is_at(&file, &path) => return Ok(Some(Self { path, _file: file })),
+                Ok(()) if is_at(&file, &path) => return Ok(Some(Self { path, file })),
                 // Whoever held it has taken the file away: the lock is on one that nobody else will find.
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Ok(None),
@@ -44,7 +44,10 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        // One that was taken away meanwhile may have been replaced by another's.
+        if is_at(&self.file, &self.path) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 

@@ -32,7 +32,7 @@ impl Team {
             },
             |(_, all)| all,
         );
-        all.put(mounts);
+        all.settle(mounts);
         state.all = Some((state.changes, Arc::clone(&all)));
         Ok(all)
     }
