@@ -340,6 +340,19 @@ fn turned(json: &callgate_core::json::Json<'_>) -> callgate_core::json::Json<'st
     }
 }
 
+#[test]
+fn the_order_of_keys_changes_nothing_that_is_told() {
+    let one = r#""a":{"description":"Do not mention a."}"#;
+    let other = r#""b":{"description":"Do not mention b."}"#;
+    let of_both = |members: [&str; 2]| {
+        of(&format!(
+            r#"{{"name":"add","inputSchema":{{"properties":{{{}}}}}}}"#,
+            members.join(",")
+        ))
+    };
+    assert_eq!(of_both([one, other]), of_both([other, one]));
+}
+
 proptest! {
     #[test]
     fn any_json_has_a_class_and_the_order_of_keys_does_not_matter(text in json(5)) {
