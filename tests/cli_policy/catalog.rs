@@ -117,7 +117,7 @@ fn what_cannot_be_read_is_told_with_its_place() {
             "error: line 2, column 12: not valid JSON: expected `,` or `}`\n",
         ),
         (
-            "{\"name\":\"a\"}\n{\"nam\":\"b\"}\n",
+            "{\"name\":\"a\"}\n{\"title\":\"b\"}\n",
             "error: line 2: 1 of the tools cannot be read: each has to be an object with one `name`, and no key twice\n",
         ),
         (

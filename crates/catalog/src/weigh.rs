@@ -536,7 +536,8 @@ fn by_code(tool: &Definition, verb: Option<&Phrase>, text: &str, out: &mut Vec<E
     for parameter in &tool.parameters {
         let is_code_alone = is_in(&words_of_name(&parameter.name).concat(), words::CODE);
         let runs = verb.is_none_or(|phrase| matches!(phrase.act, Act::Run | Act::Drive | Act::Send))
-            || has(text, words::LANGUAGES) && has(text, &["execut*", "run", "runs", "evaluat*"]);
+            || has(text, words::LANGUAGES)
+                && has(text, &["execute*", "executing", "run", "runs", "evaluat*"]);
         if takes_code(parameter, text) && (!is_code_alone || runs && !looks) {
             out.push(Evidence {
                 part: Part::Parameter,
