@@ -19,23 +19,51 @@ pub(crate) enum Mode {
     Check,
 }
 
+/// The page on classes, of which a part is measured.
+const CLASSES: &str = "docs/classes.md";
+/// What stands before and after that part.
+const MEASURED: (&str, &str) = (
+    "<!-- Measured by `cargo xtask docs`. -->\n",
+    "\n<!-- End of what is measured. -->",
+);
+
 /// Writes or compares the pages.
 pub(crate) fn run(mode: Mode) -> anyhow::Result<ExitCode> {
-    let path = root()?.join(PAGE);
-    let page = page(&callgate_policy::json_schema())?;
-    match mode {
-        Mode::Write => {
-            std::fs::write(&path, page).with_context(|| format!("cannot write {PAGE}"))?;
-            say(&format!("wrote {PAGE}"));
-        }
-        Mode::Check => {
-            let kept = std::fs::read_to_string(&path).with_context(|| format!("cannot read {PAGE}"))?;
-            if kept != page {
-                bail!("{PAGE} differs from its source; run `cargo xtask docs` and commit it");
+    let kept = |name: &str| {
+        std::fs::read_to_string(root()?.join(name)).with_context(|| format!("cannot read {name}"))
+    };
+    let pages = [
+        (PAGE, page(&callgate_policy::json_schema())?),
+        (
+            CLASSES,
+            with_measured(&kept(CLASSES)?, &crate::classify::section()?)?,
+        ),
+    ];
+    for (name, page) in pages {
+        match mode {
+            Mode::Write => {
+                std::fs::write(root()?.join(name), page).with_context(|| format!("cannot write {name}"))?;
+                say(&format!("wrote {name}"));
+            }
+            Mode::Check => {
+                if kept(name)? != page {
+                    bail!("{name} differs from its source; run `cargo xtask docs` and commit it");
+                }
             }
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A page with its measured part put in anew.
+fn with_measured(page: &str, section: &str) -> anyhow::Result<String> {
+    let (before, rest) = page
+        .split_once(MEASURED.0)
+        .with_context(|| format!("{CLASSES} has no place for what is measured"))?;
+    let (_, after) = rest
+        .split_once(MEASURED.1)
+        .with_context(|| format!("{CLASSES} does not say where what is measured ends"))?;
+    Ok([before, MEASURED.0, section.trim_end(), MEASURED.1, after].concat())
 }
 
 fn page(schema: &Value) -> anyhow::Result<String> {
@@ -135,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_policy_reference_is_what_its_source_says() {
+    fn the_pages_are_what_their_sources_say() {
         assert_eq!(run(Mode::Check).unwrap(), ExitCode::SUCCESS);
     }
 

@@ -1,6 +1,7 @@
 //! `cargo xtask`: what a developer of Callgate runs.
 
 mod bench;
+mod classify;
 mod conformance;
 mod docs;
 mod instructions;
@@ -20,6 +21,9 @@ cargo xtask COMMAND
   deny            the dependencies, with what is known of their weaknesses, which is fetched
   docs            make the pages that come from the source
   docs --check    whether they still are what the source says
+  classify        how often labelled tools get the class of their label
+    --development   of the development split alone
+    --json          as JSON
   instructions    whether a decision takes as many instructions with a thousand rules as with one
   conformance     the official conformance suite, with the reference server alone and through Callgate
   conformance --quick    the two newest revisions, through `serve` alone
@@ -41,6 +45,7 @@ fn main() -> ExitCode {
         ["check"] => test::run(test::Scope::ChecksOnly),
         ["conformance", flags @ ..] => conformance::run(flags),
         ["bench", flags @ ..] => bench::run(flags),
+        ["classify", flags @ ..] => classify::run(flags),
         ["docs"] => docs::run(docs::Mode::Write),
         ["docs", "--check"] => docs::run(docs::Mode::Check),
         _ => {

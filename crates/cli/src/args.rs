@@ -1,6 +1,7 @@
 //! The command line: what can be asked, and how the help puts it.
 
 use crate::commands;
+use crate::commands::catalog::CatalogArgs;
 use crate::commands::completions::{CompletionsArgs, ManArgs};
 use crate::commands::demo::DemoArgs;
 use crate::commands::demo::server::DemoServerArgs;
@@ -84,6 +85,8 @@ pub(crate) enum Command {
     Test(commands::test::TestArgs),
     /// List a server's tools and write a starter policy for it
     Scan(commands::scan::ScanArgs),
+    /// Say what tools can do at worst, and why
+    Catalog(CatalogArgs),
     /// Print the JSON Schema of the policy language, or of the configuration
     Schema(commands::schema::SchemaArgs),
 }

@@ -1,5 +1,6 @@
 //! One file a subcommand.
 
+pub(crate) mod catalog;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod explain;
@@ -35,6 +36,7 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Validate(args)) => validate::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Test(args)) => test::run(&args),
+        Some(Command::Catalog(args)) => catalog::catalog(&args),
         Some(Command::Scan(args)) => scan::run(&args),
         Some(Command::Schema(args)) => schema::run(&args),
     }

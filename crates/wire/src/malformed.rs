@@ -200,6 +200,43 @@ impl Malformed {
         }
     }
 
+    /// The byte at which the cause stands, where it stands at one.
+    #[must_use]
+    pub fn offset(&self) -> Option<usize> {
+        match self {
+            Self::TooDeep { offset, .. }
+            | Self::InvalidUtf8 { offset }
+            | Self::Syntax { offset, .. }
+            | Self::TrailingData { offset }
+            | Self::DuplicateKey { offset, .. }
+            | Self::CaseVariantKeys { offset, .. }
+            | Self::NumberOutOfRange { offset }
+            | Self::LoneSurrogate { offset }
+            | Self::NotAnObject { offset }
+            | Self::NestedBatch { offset } => Some(*offset),
+            Self::TooLarge { .. }
+            | Self::Empty
+            | Self::ByteOrderMark
+            | Self::WrongVersion
+            | Self::BadId
+            | Self::BadMethod
+            | Self::ParamsNotObject
+            | Self::ToolCallWithoutId
+            | Self::MethodLooksLike { .. }
+            | Self::AmbiguousEnvelope { .. }
+            | Self::NotAMessage
+            | Self::BadError
+            | Self::EmptyBatch
+            | Self::BatchTooLong { .. }
+            | Self::BadToolName
+            | Self::ArgumentsNotObject
+            | Self::MetaNotObject
+            | Self::BadProgressToken
+            | Self::BadCancelTarget
+            | Self::BadProtocolVersion => None,
+        }
+    }
+
     /// The stable name of the cause, for logs and the ledger.
     #[must_use]
     pub fn code(&self) -> &'static str {

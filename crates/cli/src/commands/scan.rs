@@ -1,7 +1,7 @@
 //! `callgate scan`: a server's tools, and a starter policy that denies all others.
 
 pub(crate) mod client;
-mod comment;
+pub(crate) mod comment;
 mod starter;
 pub(crate) mod tools;
 
@@ -19,8 +19,8 @@ Examples:
   callgate scan -o policy.yaml -- npx -y mistral-mcp
   callgate scan --upstream https://host/mcp --header 'Authorization: Bearer ${env:TOKEN}'
 
-The policy denies what it does not list, and limits what may change something. Annotations are the server's
-own claims: read each entry before you rely on it.";
+The policy denies what it does not list, limits what may change something, and leaves out what can destroy. The
+class of each tool comes from what the server says of it: read each entry before you rely on it.";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]

@@ -2,7 +2,8 @@
 
 use super::client::Listing;
 use super::comment::{is_shown, one_line};
-use super::tools::{Described, Effect};
+use super::tools::{Described, Effect, Entry};
+use callgate_catalog::Signal;
 use std::fmt::Write as _;
 
 /// The calls a minute that a tool gets whose effect is not known.
@@ -54,21 +55,21 @@ fn head(out: &mut String, listing: &Listing, tools: &[&Described]) {
         "" => "a server".to_owned(),
         called => called.to_owned(),
     };
-    let count = |effect| tools.iter().filter(|tool| tool.effect == effect).count();
+    let count = |entry| tools.iter().filter(|tool| tool.entry() == entry).count();
     // Writing to a `String` cannot fail.
     let _ = write!(
         out,
         "# A starter policy for {called}, made by `callgate scan`.\n\
          #\n\
-         # What is not listed here is denied. {} tools: {} say that they only read and have no limit, {} may change\n\
-         # something and are limited, {} say that they destroy and are left out. The server says so of itself:\n\
-         # read each entry, and write down which arguments you allow.\n\
+         # What is not listed here is denied. {} tools: {} only read, as far as one can tell, and have no limit; {} may do\n\
+         # more and are limited; {} can destroy and are left out. The class of each comes from what the server says of\n\
+         # it: read each entry, and write down which arguments you allow.\n\
          version: \"1\"\n\
          default: deny\n\n",
         tools.len(),
-        count(Effect::Reads),
-        count(Effect::Unknown),
-        count(Effect::Destroys),
+        count(Entry::Free),
+        count(Entry::Limited),
+        count(Entry::LeftOut),
     );
 }
 
@@ -104,6 +105,17 @@ fn entry(out: &mut String, tool: &Described, key: &Key, fits: bool) -> bool {
         }
         out.push('\n');
     }
+    let verdict = &tool.verdict;
+    let signals: Vec<String> = verdict.signals.iter().map(Signal::text).collect();
+    let _ = writeln!(
+        out,
+        "  # {}, severity {}, {} sure{}{}",
+        verdict.class,
+        verdict.severity,
+        verdict.confidence,
+        if signals.is_empty() { "" } else { "; " },
+        one_line(&signals.join("; "))
+    );
     let quoted = match key {
         Key::Name(name) => yaml_key(name),
         Key::Pattern(pattern) => {
@@ -119,14 +131,16 @@ fn entry(out: &mut String, tool: &Described, key: &Key, fits: bool) -> bool {
     // Where there is no schema, nothing could be checked against it, and every call would be denied.
     let checks = tool.listed.input_schema.is_some().then_some("validate: schema");
     let limit = format!("limits:\n  - window: minute\n    max: {CALLS_A_MINUTE}");
-    let limit = (tool.effect != Effect::Reads).then_some(limit.as_str());
+    let limit = (tool.entry() != Entry::Free).then_some(limit.as_str());
     let body: Vec<&str> = checks.into_iter().chain(limit).flat_map(str::lines).collect();
-    let mark = match tool.effect {
-        Effect::Reads | Effect::Unknown => "",
-        Effect::Destroys => {
-            out.push_str(
-                "  # Left out: the server says that it destroys (destructiveHint). To allow it, take the marks away:\n",
-            );
+    let mark = match tool.entry() {
+        Entry::Free | Entry::Limited => "",
+        Entry::LeftOut => {
+            let by = match tool.effect {
+                Effect::Destroys => "the server says that it destroys (destructiveHint)",
+                Effect::Reads | Effect::Unknown => "it can destroy",
+            };
+            let _ = writeln!(out, "  # Left out: {by}. To allow it, take the marks away:");
             "# "
         }
     };
@@ -138,7 +152,7 @@ fn entry(out: &mut String, tool: &Described, key: &Key, fits: bool) -> bool {
     for line in body {
         let _ = writeln!(out, "  {mark}  {line}");
     }
-    tool.effect != Effect::Destroys
+    tool.entry() != Entry::LeftOut
 }
 
 /// How a tool's name becomes a key of `tools`.

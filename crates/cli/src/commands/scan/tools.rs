@@ -2,6 +2,7 @@
 
 use crate::commands::explain::value::json_text;
 use anyhow::{Context, bail};
+use callgate_catalog::{Class, Definition, Signal, Verdict, classify, classify_list};
 use callgate_core::call::ListedTool;
 use callgate_core::json::Json;
 use callgate_core::name::ToolName;
@@ -18,6 +19,19 @@ pub(crate) struct Described {
     pub(crate) description: Option<String>,
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) effect: Effect,
+    /// What the classifier says of it.
+    pub(crate) verdict: Verdict,
+}
+
+/// What becomes of a tool in a starter policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// It is listed without a limit.
+    Free,
+    /// It is listed with a limit.
+    Limited,
+    /// It is left out, as Destructive.
+    LeftOut,
 }
 
 /// What a tool's annotations claim that it does.
@@ -51,6 +65,10 @@ pub(crate) struct Summary<'t> {
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'t str>,
     effect: Effect,
+    class: &'static str,
+    severity: &'static str,
+    confidence: f64,
+    signals: Vec<&'static str>,
     parameters: &'t [Parameter],
     /// As the server sent it, so that the whole can be given to `--tools` and to test files.
     #[serde(rename = "inputSchema", skip_serializing_if = "Option::is_none")]
@@ -60,11 +78,26 @@ pub(crate) struct Summary<'t> {
 }
 
 impl Described {
+    /// What becomes of it. What a server claims adds caution, and takes it away only where nothing speaks against.
+    pub(crate) fn entry(&self) -> Entry {
+        let is_unclear = self.verdict.confidence.is_low();
+        match (self.verdict.class, self.effect) {
+            (Class::Destructive, _) | (_, Effect::Destroys) => Entry::LeftOut,
+            (Class::Read, Effect::Reads | Effect::Unknown) if !is_unclear => Entry::Free,
+            (_, Effect::Reads) if is_unclear => Entry::Free,
+            (Class::Read | Class::Write | Class::Execute | Class::Financial, _) => Entry::Limited,
+        }
+    }
+
     pub(crate) fn summary(&self) -> Summary<'_> {
         Summary {
             name: self.listed.name.as_str(),
             description: self.description.as_deref(),
             effect: self.effect,
+            class: self.verdict.class.name(),
+            severity: self.verdict.severity.name(),
+            confidence: f64::from(self.verdict.confidence.as_percent()) / 100.0,
+            signals: self.verdict.signals.iter().map(Signal::code).collect(),
             parameters: &self.parameters,
             input_schema: self.listed.input_schema.as_deref().and_then(raw),
             annotations: Some(&self.listed.annotations)
@@ -108,20 +141,27 @@ pub(crate) fn read(text: &str) -> anyhow::Result<Vec<Described>> {
 fn of_page(result: RawJson<'_>) -> anyhow::Result<Vec<Described>> {
     let page = ToolList::read(result)?;
     let mut tools: Vec<Described> = Vec::new();
+    let mut definitions = Vec::new();
     for tool in page.tools() {
-        if let Some(described) = described(tool)
+        let definition = Definition::read(&tool.raw.parse());
+        if let Some(described) = described(tool, &definition)
             && !tools
                 .iter()
                 .any(|other| other.listed.name == described.listed.name)
         {
             tools.push(described);
+            definitions.push(definition);
         }
+    }
+    // Again, each beside the others: a name can look like another's.
+    for (tool, verdict) in tools.iter_mut().zip(classify_list(&definitions)) {
+        tool.verdict = verdict;
     }
     Ok(tools)
 }
 
 /// A tool as conditions read it; `None` where its definition has no single meaning, as the gate has it.
-fn described(tool: &Tool<'_>) -> Option<Described> {
+fn described(tool: &Tool<'_>, definition: &Definition) -> Option<Described> {
     let bounds = Bounds::default();
     let strict = |part: Option<RawJson<'_>>| part.is_none_or(|part| part.check_strict(&bounds).is_ok());
     if !strict(tool.input_schema) || !strict(tool.annotations) {
@@ -149,6 +189,7 @@ fn described(tool: &Tool<'_>) -> Option<Described> {
             .map(|schema| parameters(schema, &required))
             .unwrap_or_default(),
         effect,
+        verdict: classify(definition),
         listed: ListedTool {
             name: ToolName::new(&tool.name).ok()?,
             input_schema: tool.input_schema.map(|schema| schema.text().into()),

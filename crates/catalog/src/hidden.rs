@@ -1,0 +1,104 @@
+//! Text that people do not see, and text that speaks to the model.
+
+use crate::definition::Definition;
+use crate::text::{beginning, flat};
+
+/// So many characters around what was found are quoted.
+const QUOTE_CHARS_MAX: usize = 80;
+
+/// Openings by which a description tells the model what to do beside this tool, or what to keep from people.
+const INSTRUCTIONS: &[&str] = &[
+    "<important>",
+    "<system>",
+    "[system]",
+    "<secret>",
+    " ignore previous instructions",
+    " ignore all previous",
+    " ignore prior instructions",
+    " disregard previous",
+    " disregard all ",
+    " forget your instructions",
+    " override your instructions",
+    " do not tell the user",
+    " don't tell the user",
+    " do not mention",
+    " don't mention",
+    " without telling the user",
+    " never tell the user",
+    " not inform the user",
+    " hide this from",
+    " keep this secret",
+    " before using any other tool",
+    " before calling any other tool",
+    " instead of the other tool",
+    " ~/.ssh",
+    " id_rsa",
+    " .env file",
+    " ~/.aws",
+    " mcp.json",
+    " system prompt",
+    " your conversation history",
+    " full conversation",
+    " you are now ",
+];
+
+/// A character that is not shown, or that turns text round: zero width, bidirectional, tags, variation selectors.
+pub(crate) fn is_hidden(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}'
+        | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}' | '\u{1d173}'..='\u{1d17a}')
+        || c.is_control() && !matches!(c, '\n' | '\t' | '\r')
+}
+
+/// All texts of a definition that a model reads.
+fn texts(tool: &Definition) -> impl Iterator<Item = &str> {
+    [&*tool.name, &*tool.title, &*tool.description]
+        .into_iter()
+        .chain(tool.parameters.iter().flat_map(|parameter| {
+            [&*parameter.name, &*parameter.description]
+                .into_iter()
+                .chain(parameter.choices.iter().map(|choice| &**choice))
+        }))
+}
+
+/// The hidden characters of a definition, each once, as `U+200B`.
+pub(crate) fn hidden(tool: &Definition) -> Vec<String> {
+    let mut found = Vec::new();
+    for text in texts(tool) {
+        let letters: Vec<char> = text.chars().collect();
+        for (index, &c) in letters.iter().enumerate() {
+            let before = index.checked_sub(1).and_then(|before| letters.get(before));
+            // A joiner between the parts of one pictograph is how these are written.
+            let joins = c == '\u{200d}'
+                && before.is_some_and(|before| !before.is_alphanumeric() && !before.is_ascii());
+            if is_hidden(c) && !joins {
+                found.push(format!("U+{:04X}", u32::from(c)));
+            }
+        }
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Where a definition speaks to the model as an instruction would.
+pub(crate) fn instruction(tool: &Definition) -> Option<String> {
+    texts(tool).find_map(|text| {
+        // What is hidden between the letters does not hide the words, nor do letters that only look right.
+        let seen: String = text
+            .chars()
+            .filter(|c| !is_hidden(*c))
+            .flat_map(crate::lookalike::plain)
+            .flat_map(char::to_lowercase)
+            .collect();
+        let spaced = format!(" {} ", seen.split_whitespace().collect::<Vec<_>>().join(" "));
+        let flat = flat(&seen);
+        let opening = INSTRUCTIONS
+            .iter()
+            .find(|opening| spaced.contains(*opening) || flat.contains(*opening))?;
+        let at = spaced.find(opening.trim_start()).unwrap_or_default();
+        let rest = spaced.get(at..).unwrap_or(&spaced);
+        Some(beginning(rest.trim(), QUOTE_CHARS_MAX))
+    })
+}
