@@ -172,11 +172,11 @@ impl Session {
         if self.crossing().held.keeps(&passage) {
             return self.hold_back(passage).await;
         }
-        self.go_on(passage).await;
+        self.send_on(passage).await;
     }
 
     /// Sends a message on its way that need not wait.
-    async fn go_on(self: &Arc<Self>, passage: Passage) {
+    async fn send_on(self: &Arc<Self>, passage: Passage) {
         match self.crossing().course() {
             Course::Straight => self.link().send(self, passage).await,
             Course::Undecided if passage.style != Style::Modern => self.link().send(self, passage).await,

@@ -176,7 +176,7 @@ fn over_the_transport_of_2024_it_waits_too() {
     for message in [initialize("i", "2024-11-05"), initialized(), echo("c", "hi")] {
         assert_eq!(client.post(&message), 202);
     }
-    let mut told = vec![client.next(), client.next()];
+    let mut told = [client.next(), client.next()];
     told.sort_by_key(|answer| answer.json["id"] == "c");
     assert_eq!(
         told[0].json["result"]["protocolVersion"], "2024-11-05",

@@ -91,7 +91,7 @@ impl Session {
             while let Some(passage) = session.crossing().held.next() {
                 // Where a side has gone, all that waits has been ended already.
                 if !session.is_closed() {
-                    session.go_on(passage).await;
+                    session.send_on(passage).await;
                 }
             }
         });
@@ -101,7 +101,7 @@ impl Session {
     pub(super) async fn hold_back(self: &Arc<Self>, passage: Passage) {
         match self.crossing().held.take(passage) {
             // The answer has come meanwhile.
-            Place::Free(passage) => self.go_on(passage).await,
+            Place::Free(passage) => self.send_on(passage).await,
             Place::Taken => {}
             Place::None(passage) => match (passage.kind, &passage.key) {
                 (PassageKind::Request, Some(key)) => {
