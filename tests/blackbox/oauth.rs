@@ -652,13 +652,7 @@ fn a_token_that_ends_breaks_off_the_answer_that_is_on_its_way_as_if_its_client_h
         };
         let mut answer = client.open_call("echo", json!({"text": "hi"}));
         let mut held = calls.recv_timeout(PATIENCE).unwrap();
-        held.begin("application/json");
-        let text = "x".repeat(100 * 1024);
-        let start = format!(
-            r#"{{"jsonrpc":"2.0","id":{},"result":{{"content":[{{"type":"text","text":"{text}"#,
-            held.id()
-        );
-        assert!(held.piece(start.as_bytes()));
+        held.begin_long();
         answer.first(40 * 1024);
         let reply = answer.rest();
         assert!(now() >= expires, "it was broken off early");

@@ -44,6 +44,14 @@ impl House {
         Self { stage, log, ana, bob }
     }
 
+    /// The cancellations that the child has been told, once there are some.
+    fn cancellations(&self) -> Vec<Value> {
+        until("the child is told", || {
+            let told = self.log.of_method("notifications/cancelled");
+            (!told.is_empty()).then_some(told)
+        })
+    }
+
     fn serve(&self) -> Team {
         let mut team = self.stage.serve();
         team.process.owns_servers_of(self.log.clone());
@@ -242,10 +250,7 @@ fn a_cancellation_ends_the_request_of_its_own_session_alone() {
         "notifications/cancelled",
         json!({"requestId": 1, "reason": "enough", "extra": 1.0}),
     );
-    let cancelled = until("the child is told", || {
-        let cancelled = house.log.of_method("notifications/cancelled");
-        (!cancelled.is_empty()).then_some(cancelled)
-    });
+    let cancelled = house.cancellations();
     let of_ana = house
         .calls("park")
         .into_iter()

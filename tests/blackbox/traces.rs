@@ -359,13 +359,7 @@ fn an_answer_that_is_passed_on_while_it_comes_is_told_once_as_it_ended() {
         let mut client = gate.client().modern().header("traceparent", PARENT);
         let mut answer = client.open_call("echo", json!({"text": "hi"}));
         let mut held = calls.recv_timeout(PATIENCE).unwrap();
-        held.begin("application/json");
-        let text = "x".repeat(100 * 1024);
-        let start = format!(
-            r#"{{"jsonrpc":"2.0","id":{},"result":{{"content":[{{"type":"text","text":"{text}"#,
-            held.id()
-        );
-        assert!(held.piece(start.as_bytes()));
+        held.begin_long();
         answer.first(40 * 1024);
         assert!(
             collector

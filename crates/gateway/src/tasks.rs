@@ -8,9 +8,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Tasks of one grant that are remembered; beyond, the oldest is forgotten.
-const TASKS_MAX: usize = 1_000;
+pub(crate) const TASKS_MAX: usize = 1_000;
 /// A longer id is not remembered.
-const ID_BYTES_MAX: usize = 256;
+pub(crate) const ID_BYTES_MAX: usize = 256;
 
 /// The tasks that calls of each grant have made at one server, as long as the gateway runs.
 #[derive(Debug, Default)]
@@ -42,21 +42,7 @@ impl Tasks {
 
     /// Whether a request asks for tasks of this grant alone; those that ask for none do.
     pub(crate) fn may_ask(&self, grant: &GrantId, asked: &str, params: Option<&Object<'_>>) -> bool {
-        if asked == method::SUBSCRIPTIONS_LISTEN {
-            let filter = params.and_then(|params| params.get("notifications")?.as_object());
-            return [params, filter.as_ref()]
-                .into_iter()
-                .filter_map(|place| place?.get("taskIds"))
-                .all(|ids| {
-                    ids.as_array()
-                        .is_some_and(|ids| ids.iter().all(|id| self.is_of(grant, *id)))
-                });
-        }
-        // A list does not say whose its tasks are.
-        !asked.starts_with("tasks/")
-            || params
-                .and_then(|params| params.get("taskId"))
-                .is_some_and(|id| self.is_of(grant, id))
+        asks_only(asked, params, |id| self.is_of(grant, id))
     }
 
     /// Forgets the tasks of a grant that is gone.
@@ -75,4 +61,21 @@ impl Tasks {
     fn all(&self) -> MutexGuard<'_, HashMap<GrantId, VecDeque<Box<str>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether all tasks that a request asks for are the caller's own; those that ask for none do.
+pub(crate) fn asks_only(
+    asked: &str,
+    params: Option<&Object<'_>>,
+    is_own: impl Fn(RawJson<'_>) -> bool,
+) -> bool {
+    if asked == method::SUBSCRIPTIONS_LISTEN {
+        let filter = params.and_then(|params| params.get("notifications")?.as_object());
+        return [params, filter.as_ref()]
+            .into_iter()
+            .filter_map(|place| place?.get("taskIds"))
+            .all(|ids| ids.as_array().is_some_and(|ids| ids.iter().all(|id| is_own(*id))));
+    }
+    // A list does not say whose its tasks are.
+    !asked.starts_with("tasks/") || params.and_then(|params| params.get("taskId")).is_some_and(is_own)
 }

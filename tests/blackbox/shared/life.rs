@@ -173,10 +173,7 @@ fn a_session_that_ends_takes_its_own_calls_with_it_and_no_others() {
     let stays = [park(&mut sister, "sister"), park(&mut bob, "bob")];
     house.parked(&["gone", "sister", "bob"]);
     assert!(matches!(ana.delete(), 200 | 202 | 204));
-    let cancelled = until("the child is told", || {
-        let cancelled = house.log.of_method("notifications/cancelled");
-        (!cancelled.is_empty()).then_some(cancelled)
-    });
+    let cancelled = house.cancellations();
     let of_ana = house
         .calls("park")
         .into_iter()

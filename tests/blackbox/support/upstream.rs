@@ -114,6 +114,17 @@ impl Held {
         self.stream.write_all(head.as_bytes()).unwrap();
     }
 
+    /// Begins a result of 100 KiB of text in JSON, whose end is still to come.
+    pub(crate) fn begin_long(&mut self) {
+        self.begin("application/json");
+        let start = format!(
+            r#"{{"jsonrpc":"2.0","id":{},"result":{{"content":[{{"type":"text","text":"{}"#,
+            self.id(),
+            "x".repeat(100 * 1024)
+        );
+        assert!(self.piece(start.as_bytes()));
+    }
+
     /// Sends a piece of it; false where nobody reads any more.
     pub(crate) fn piece(&mut self, bytes: &[u8]) -> bool {
         let head = format!("{:x}\r\n", bytes.len());

@@ -2,14 +2,9 @@
 //! whose call has made it.
 
 use super::{Owner, ViewId};
-use callgate_wire::mcp::method;
+use crate::tasks::{ID_BYTES_MAX, TASKS_MAX, asks_only};
 use callgate_wire::{Object, RawJson, Request};
 use std::collections::{HashMap, VecDeque};
-
-/// Tasks of one owner that are remembered; beyond, the oldest is forgotten.
-const TASKS_MAX: usize = 1_000;
-/// A longer id is not remembered.
-const ID_BYTES_MAX: usize = 256;
 
 /// The tasks that one process has made.
 #[derive(Debug, Default)]
@@ -40,21 +35,9 @@ impl SharedTasks {
 
     /// Whether a request asks for tasks of this owner alone; those that ask for none do.
     pub(super) fn may_ask(&self, owner: &Owner, request: &Request<'_>) -> bool {
-        let params = request.params.as_ref();
-        if request.method == method::SUBSCRIPTIONS_LISTEN {
-            let filter = params.and_then(|params| params.get("notifications")?.as_object());
-            return [params, filter.as_ref()]
-                .into_iter()
-                .filter_map(|place| place?.get("taskIds"))
-                .all(|ids| {
-                    ids.as_array()
-                        .is_some_and(|ids| ids.iter().all(|id| self.is_of(owner, *id)))
-                });
-        }
-        !request.method.starts_with("tasks/")
-            || params
-                .and_then(|params| params.get("taskId"))
-                .is_some_and(|id| self.is_of(owner, id))
+        asks_only(&request.method, request.params.as_ref(), |id| {
+            self.is_of(owner, id)
+        })
     }
 
     /// The session whose call has made the task that a notification tells of.
