@@ -69,11 +69,7 @@ pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<ExitCode> {
     }
     let listing = client::list(&target)?;
     let tools = listing.tools()?;
-    let policy = starter::policy(&listing, &tools);
-    // What is written must load: a policy that does not would be found out only when it is needed.
-    if let Err(found) = callgate_policy::load(&policy, &callgate_policy::LoadOptions::default()) {
-        bail!("the policy made for this server does not load: {found}");
-    }
+    let policy = policy(&listing, &tools)?;
     if args.json {
         let report = report(&listing, &tools, &policy);
         print(&format!("{}\n", serde_json::to_string_pretty(&report)?))?;
@@ -101,6 +97,16 @@ pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The policy that a server gets whose tools these are.
+pub(crate) fn policy(listing: &Listing, tools: &[tools::Described]) -> anyhow::Result<String> {
+    let policy = starter::policy(listing, tools);
+    // What is written must load: a policy that does not would be found out only when it is needed.
+    if let Err(found) = callgate_policy::load(&policy, &callgate_policy::LoadOptions::default()) {
+        bail!("the policy made for this server does not load: {found}");
+    }
+    Ok(policy)
 }
 
 fn report<'l>(listing: &'l Listing, tools: &'l [tools::Described], policy: &'l str) -> Report<'l> {

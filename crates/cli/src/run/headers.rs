@@ -45,15 +45,32 @@ pub(crate) fn read(lines: &[String], files: &[PathBuf]) -> anyhow::Result<Header
     Ok(headers)
 }
 
+/// Reads `--header-env`: headers whose values are those of variables, as they are.
+pub(crate) fn of_variables(lines: &[String], headers: &mut HeaderMap) -> anyhow::Result<()> {
+    for line in lines {
+        let Some((name, variable)) = line.split_once(':') else {
+            bail!("--header-env: a header has to read `Name: VARIABLE`");
+        };
+        let value = reference::variable(variable.trim(), &|name| std::env::var_os(name));
+        let value = value.context("--header-env")?;
+        append(headers, name, value.trim()).context("--header-env")?;
+    }
+    Ok(())
+}
+
 fn add(headers: &mut HeaderMap, line: &str) -> anyhow::Result<()> {
     let Some((name, value)) = line.split_once(':') else {
         bail!("a header has to read `Name: value`");
     };
+    append(headers, name, &expand(value.trim())?)
+}
+
+/// Adds a header, whose value is a secret.
+pub(crate) fn append(headers: &mut HeaderMap, name: &str, value: &str) -> anyhow::Result<()> {
     let name: HeaderName = name.trim().parse().context("the name is no header name")?;
     if RESERVED.contains(&name.as_str()) {
         bail!("`{name}` is set by Callgate itself");
     }
-    let value = expand(value.trim())?;
     // The message of the error would hold the value, which may be a secret.
     let Ok(mut value) = HeaderValue::try_from(value) else {
         bail!("the value of `{name}` has characters that no header may have");
