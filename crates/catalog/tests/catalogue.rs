@@ -185,7 +185,7 @@ fn bytes_that_are_no_catalogue_are_refused_wherever_they_are_cut() {
 }
 
 #[test]
-fn every_signal_that_can_be_told_is_among_the_kinds() {
+fn signals_classes_and_severities_mean_what_the_documents_say() {
     let texts = || vec!["x".to_owned()];
     let all = [
         Signal::Freeform { parameters: texts() },
@@ -210,6 +210,14 @@ fn every_signal_that_can_be_told_is_among_the_kinds() {
     let codes: Vec<_> = all.iter().map(Signal::code).collect();
     assert_eq!(Signal::KINDS.map(|(code, _)| code).to_vec(), codes);
     let page = include_str!("../../../docs/classes.md");
+    for class in Class::ALL {
+        let row = format!("| {class} | {} |", class.meaning());
+        assert!(page.contains(&row), "{class}");
+    }
+    for severity in Severity::ALL {
+        let row = format!("| {severity} | {}", severity.meaning());
+        assert!(page.contains(&row), "{severity}");
+    }
     for (code, meaning) in Signal::KINDS {
         assert!(page.contains(&format!("| `{code}` | {meaning} |")), "{code}");
     }
