@@ -7,6 +7,7 @@ mod entry;
 mod expand;
 mod files;
 mod found;
+mod known;
 mod probe;
 mod record;
 mod report;

@@ -3,6 +3,7 @@
 use super::InitArgs;
 use super::clients::Scope;
 use super::found::{Found, Job, Status};
+use super::known::known;
 use super::secrets::shown;
 use crate::words::say;
 use anyhow::Context;
@@ -47,6 +48,14 @@ pub(super) fn all(jobs: &mut [Job], found: &[Found], consent: Consent) -> anyhow
         let answer = match (consent, job.scope) {
             (Consent::All, _) | (Consent::Own, Scope::User) => Answer::Yes,
             (Consent::Person, Scope::User) if to_all => Answer::Yes,
+            (Consent::Person, Scope::User) if known(&job.server).is_some() => {
+                say(&format!(
+                    "{}\nThe catalogue knows it ({}), so it is started.",
+                    about(job, found),
+                    known(&job.server).unwrap_or_default()
+                ));
+                Answer::Yes
+            }
             (Consent::Person, _) => {
                 say(&about(job, found));
                 ask(match job.scope {

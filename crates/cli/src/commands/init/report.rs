@@ -6,9 +6,10 @@ use super::secrets::shown;
 use super::write::{Change, Line};
 use super::{InitArgs, code};
 use crate::commands::scan::comment::one_line;
-use crate::commands::scan::tools::{Described, Entry as Listed, Summary};
+use crate::commands::scan::tools::{Described, Summary};
 use crate::words::say;
 use anyhow::Context;
+use callgate_core::program::{Default, Program};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -78,24 +79,21 @@ pub(super) fn tools(jobs: &[Job]) -> anyhow::Result<()> {
 }
 
 fn table(out: &mut String, job: &Job) {
+    let loaded = std::fs::read_to_string(&job.policy)
+        .ok()
+        .and_then(|text| callgate_policy::load(&text, &callgate_policy::LoadOptions::default()).ok());
+    // One that cannot be read any more lets nothing pass.
+    let program = loaded.map_or_else(Program::deny_all, |loaded| loaded.program);
+    let row = |tool: &Described| (tool.verdict.severity, word(&program, tool.listed.name.as_str()));
     // Writing to a `String` cannot fail.
     let _ = writeln!(out, "\n{}: {} tools", shown(&job.name), job.tools.len());
     let _ = writeln!(out, "  RISK      POLICY   TOOLS");
-    let mut rows: Vec<_> = job
-        .tools
-        .iter()
-        .map(|tool| (tool.verdict.severity, word(tool)))
-        .collect();
+    let mut rows: Vec<_> = job.tools.iter().map(row).collect();
     rows.sort_by(|left, right| right.0.cmp(&left.0).then(left.1.cmp(right.1)));
     rows.dedup();
     for (severity, policy) in rows {
-        let of_row = |tool: &&Described| tool.verdict.severity == severity && word(tool) == policy;
-        let mut names: Vec<String> = job
-            .tools
-            .iter()
-            .filter(of_row)
-            .map(|tool| one_line(tool.listed.name.as_str()))
-            .collect();
+        let of_row = job.tools.iter().filter(|tool| row(tool) == (severity, policy));
+        let mut names: Vec<String> = of_row.map(|tool| one_line(tool.listed.name.as_str())).collect();
         names.sort();
         let _ = writeln!(
             out,
@@ -107,12 +105,18 @@ fn table(out: &mut String, job: &Job) {
     }
 }
 
-/// What becomes of a tool under its policy.
-fn word(tool: &Described) -> &'static str {
-    match tool.entry() {
-        Listed::Free => "allowed",
-        Listed::Limited => "limited",
-        Listed::LeftOut => "denied",
+/// What a policy makes of a tool: what it says of it at all, not of its arguments.
+fn word(program: &Program, tool: &str) -> &'static str {
+    if program.hide.set.is_match(tool) {
+        return "denied";
+    }
+    match program.rules_for(tool) {
+        None if program.default == Default::Deny => "denied",
+        None => "allowed",
+        // Nobody can approve a call yet.
+        Some(rules) if rules.approvals.iter().any(|approval| approval.when.is_none()) => "held",
+        Some(rules) if rules.limits.is_empty() && rules.rules.is_empty() => "allowed",
+        Some(_) => "limited",
     }
 }
 
