@@ -170,7 +170,9 @@ fn a_dry_run_shows_the_changes_and_starts_and_writes_nothing() {
     house.furnish(str::to_owned);
     let before = house.everything();
     let ran = house.callgate(&["init", "--dry-run"]);
-    assert_eq!(ran.code, 0, "{}", ran.all());
+    // One server of them cannot be scanned.
+    assert_eq!(ran.code, 2, "{}", ran.all());
+    assert!(ran.stderr.contains("only VS Code knows"), "{}", ran.all());
     assert_eq!(house.everything(), before);
     assert!(house.started().is_empty());
     assert!(ran.stdout.contains("  - command: \"docker\"\n"), "{}", ran.stdout);
@@ -435,6 +437,19 @@ fn on_a_terminal_each_server_is_shown_and_asked_for() {
     let text = house.read(".cursor/mcp.json");
     assert_eq!(text.matches("\"--server\"").count(), 1, "{text}");
     assert!(!house.read("shop/.mcp.json").contains("--server"));
+    // What the catalogue knows is started without a question, unless it comes with a project.
+    let house = House::new();
+    let known = "{\"mcpServers\": {\"m\": {\"command\": \"npx\", \"args\": [\"-y\", \"mistral-mcp\"]}}}";
+    house.write(".cursor/mcp.json", known);
+    house.write("shop/.mcp.json", known);
+    let screen = house.on_terminal(&["init"], "n\ny\n");
+    assert!(
+        screen.contains("The catalogue knows it (mistral), so it is started."),
+        "{screen}"
+    );
+    assert!(screen.contains("It comes with this project."), "{screen}");
+    assert_eq!(house.started(), ["npx -y mistral-mcp"], "{screen}");
+    assert!(house.read(".cursor/mcp.json").contains("--server"), "{screen}");
     // Who says no at the end has nothing changed.
     let house = House::new();
     house.write(
@@ -451,7 +466,7 @@ fn a_second_run_beside_the_first_ends_at_once() {
     let house = House::new();
     house.write(
         ".cursor/mcp.json",
-        "{\"mcpServers\": {\"slow\": {\"command\": \"sh\", \"args\": [\"-c\", \"touch here; read x\"]}}}",
+        "{\"mcpServers\": {\"slow\": {\"command\": \"sh\", \"args\": [\"-c\", \"touch here; while read x; do :; done\"]}}}",
     );
     let mut first = house
         .command(&["init", "--yes", "--timeout", "60"])

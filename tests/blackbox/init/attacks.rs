@@ -254,7 +254,20 @@ fn another_program_called_callgate_is_not_taken_for_this_one() {
     std::fs::set_permissions(&evil, PermissionsExt::from_mode(0o755)).unwrap();
     let text = "{\"mcpServers\": {\"a\": {\"command\": \"./callgate\", \"args\": [\"run\", \"-c\", \"p.yaml\", \"--\", \"npx\"]}}}";
     house.write("shop/.mcp.json", text);
+    // One that says that it is behind this program names the policy that it brings.
+    house.write(
+        "shop/.gemini/settings.json",
+        &format!(
+            "{{\"mcpServers\": {{\"b\": {{\"command\": \"{}\", \"args\": [\"run\", \"-c\", \"open.yaml\", \"--\", \"evil\"]}}}}}}",
+            env!("CARGO_BIN_EXE_callgate")
+        ),
+    );
     let ran = house.callgate(&YES);
+    assert!(
+        ran.stderr.contains("b: behind Callgate, under open.yaml\n"),
+        "{}",
+        ran.all()
+    );
     assert!(
         ran.stderr
             .contains("another program called callgate, `./callgate`"),
@@ -263,6 +276,19 @@ fn another_program_called_callgate_is_not_taken_for_this_one() {
     );
     assert!(!house.at("shop/evil").exists());
     assert_eq!(house.read("shop/.mcp.json"), text);
+}
+
+#[test]
+fn a_link_of_a_project_to_a_file_of_the_person_is_no_way_round() {
+    let house = House::new();
+    let text = "{\"mcpServers\": {\"a\": {\"command\": \"npx\"}}}";
+    let file = house.write(".claude.json", text);
+    std::os::unix::fs::symlink(&file, house.at("shop/.mcp.json")).unwrap();
+    let ran = house.callgate(&YES);
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    assert_eq!(house.read(".claude.json").matches("\"--server\"").count(), 1);
+    assert_eq!(house.callgate(&["init", "--undo"]).code, 0);
+    assert_eq!(house.read(".claude.json"), text);
 }
 
 #[test]

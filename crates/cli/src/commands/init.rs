@@ -122,7 +122,9 @@ pub(crate) fn run(args: &InitArgs) -> anyhow::Result<ExitCode> {
     if !args.json {
         report::overview(&found, &jobs);
     }
+    let timeout = Duration::from_secs(args.timeout);
     if args.dry_run {
+        probe::check(&machine, &found, &mut jobs, timeout);
         let changes = write::rehearse(&machine, &found, &mut jobs);
         return report::end(args, &found, &jobs, &changes);
     }
@@ -135,7 +137,7 @@ pub(crate) fn run(args: &InitArgs) -> anyhow::Result<ExitCode> {
         }
     }
     ask::all(&mut jobs, &found, consent)?;
-    probe::all(&machine, &found, &mut jobs, Duration::from_secs(args.timeout))?;
+    probe::all(&machine, &found, &mut jobs, timeout)?;
     if !args.json {
         report::tools(&jobs)?;
     }
@@ -188,6 +190,9 @@ impl Machine {
                 .map(|path| clients::named(&here.join(path), &known))
                 .collect(),
         };
+        // Links may lead from two places to one file.
+        let mut seen = BTreeSet::new();
+        places.retain(|place| seen.insert(place.path.canonicalize().unwrap_or_else(|_| place.path.clone())));
         if !args.client.is_empty() {
             places.retain(|place| args.client.contains(&place.client));
         }

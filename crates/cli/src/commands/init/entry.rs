@@ -19,8 +19,8 @@ pub(super) use stdio::Command;
 pub(super) enum Entry {
     /// A server that Callgate can be put in front of.
     Open(Box<Server>),
-    /// Callgate is in front of it.
-    Guarded,
+    /// Callgate is in front of it, under this policy.
+    Guarded(String),
     /// It cannot be put behind Callgate, or is not to be; the reason.
     Left(String),
 }
@@ -74,13 +74,10 @@ pub(super) fn read(client: Client, node: &Node, own: &dyn Fn(&str) -> bool) -> E
         Err("it has neither a command nor a URL".to_owned())
     };
     match found {
-        Ok(Server::Command(command)) if own(&command.program) => {
-            if command.is_gate() {
-                Entry::Guarded
-            } else {
-                Entry::Left("it is Callgate's own".to_owned())
-            }
-        }
+        Ok(Server::Command(command)) if own(&command.program) => match command.policy() {
+            Some(policy) => Entry::Guarded(policy.to_owned()),
+            None => Entry::Left("it is Callgate's own".to_owned()),
+        },
         Ok(Server::Command(command)) if is_namesake(&command.program) => Entry::Left(format!(
             "it starts another program called callgate, `{}`",
             super::secrets::shown(&command.program)

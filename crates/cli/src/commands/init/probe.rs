@@ -26,6 +26,15 @@ const AT_ONCE_MAX: usize = 4;
 /// How long what is left of servers may take to end.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Settles which servers could not be scanned. Nothing is started.
+pub(super) fn check(machine: &Machine, found: &[Found], jobs: &mut [Job], timeout: Duration) {
+    for job in jobs.iter_mut().filter(|job| job.status == Status::Unscanned) {
+        if let Err(reason) = target(machine, found, job, timeout) {
+            job.status = Status::Failed(reason);
+        }
+    }
+}
+
 /// Scans the servers that may be started.
 pub(super) fn all(
     machine: &Machine,

@@ -53,7 +53,7 @@ fn name(item: &Item) -> String {
 
 fn state(item: &Item, job: Option<&Job>) -> String {
     match (&item.entry, job) {
-        (Entry::Guarded, _) => "behind Callgate".to_owned(),
+        (Entry::Guarded(policy), _) => format!("behind Callgate, under {}", shown(policy)),
         (Entry::Left(reason), _) => format!("left as it is: {reason}"),
         (Entry::Open(server), Some(job)) => match &job.status {
             Status::Ready => format!("{} (its policy is there)", server.shown()),
@@ -149,6 +149,7 @@ pub(super) fn end(
         print(&format!("{}\n", serde_json::to_string_pretty(&report)?))?;
     } else if args.dry_run {
         print(&diff(found, changes))?;
+        outcome(found, jobs, &[]);
     } else {
         outcome(found, jobs, changes);
     }
@@ -188,7 +189,7 @@ fn outcome(found: &[Found], jobs: &[Job], changes: &[Change]) {
     }
     if !changes.is_empty() {
         say("callgate: start the clients anew; `callgate init --undo` takes it all back");
-    } else if jobs.is_empty() && !found.is_empty() {
+    } else if jobs.is_empty() && found.iter().any(|file| !file.items().is_empty()) {
         say("callgate: nothing to do");
     }
 }
@@ -230,9 +231,15 @@ struct FileReport<'r> {
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<&'r str>,
     /// Entries that are behind Callgate already.
-    guarded: Vec<&'r str>,
+    guarded: Vec<GuardedReport<'r>>,
     /// Entries that cannot be.
     left: Vec<LeftReport<'r>>,
+}
+
+#[derive(Debug, Serialize)]
+struct GuardedReport<'r> {
+    name: &'r str,
+    policy: &'r str,
 }
 
 #[derive(Debug, Serialize)]
@@ -264,8 +271,13 @@ fn report<'r>(args: &InitArgs, found: &'r [Found], jobs: &'r [Job]) -> Report<'r
         guarded: file
             .items()
             .iter()
-            .filter(|item| matches!(item.entry, Entry::Guarded))
-            .map(|item| item.name.as_str())
+            .filter_map(|item| match &item.entry {
+                Entry::Guarded(policy) => Some(GuardedReport {
+                    name: &item.name,
+                    policy,
+                }),
+                Entry::Open(_) | Entry::Left(_) => None,
+            })
             .collect(),
         left: file
             .items()
@@ -275,7 +287,7 @@ fn report<'r>(args: &InitArgs, found: &'r [Found], jobs: &'r [Job]) -> Report<'r
                     name: &item.name,
                     reason,
                 }),
-                Entry::Open(_) | Entry::Guarded => None,
+                Entry::Open(_) | Entry::Guarded(_) => None,
             })
             .collect(),
     };

@@ -206,7 +206,7 @@ fn unwrapped(machine: &Machine, layer: &Layer, text: &str, entry: &Changed) -> a
                 return Ok(Taken::Back(text));
             }
             let own = |program: &str| machine.is_own(program);
-            let is_guarded = matches!(entry::read(layer.client, node, &own), Entry::Guarded);
+            let is_guarded = matches!(entry::read(layer.client, node, &own), Entry::Guarded(_));
             Ok(if is_guarded {
                 Taken::Not(format!(
                     "{} has changed since; take Callgate's words out of it by hand (line {})",

@@ -161,7 +161,7 @@ fn draft(
     let own = |program: &str| machine.is_own(program);
     for entry in &entries {
         let node = after.at(&entry.path).ok_or("an entry would be lost")?;
-        if !matches!(entry::read(file.place.client, node, &own), Entry::Guarded) {
+        if !matches!(entry::read(file.place.client, node, &own), Entry::Guarded(_)) {
             return Err("an entry would not be what it has to be".to_owned());
         }
     }
@@ -195,7 +195,7 @@ fn wrapped(
     let own = |program: &str| machine.is_own(program);
     let server: Box<Server> = match entry::read(file.place.client, node, &own) {
         Entry::Open(server) if server.identity() == job.server.identity() => server,
-        Entry::Open(_) | Entry::Guarded | Entry::Left(_) => {
+        Entry::Open(_) | Entry::Guarded(_) | Entry::Left(_) => {
             return Err("its entry has changed meanwhile; run this again".to_owned());
         }
     };

@@ -61,14 +61,27 @@ impl Command {
             .collect()
     }
 
-    /// Whether this program's arguments are those of a gate.
-    pub(super) fn is_gate(&self) -> bool {
-        let is_config = |word: &String| word == "-c" || word == "--config" || word.starts_with("--config=");
-        self.args.iter().any(is_config)
-            && (self
-                .args
-                .first()
-                .is_some_and(|word| word == "run" || word.starts_with('-')))
+    /// The policy that its arguments name, where they are those of a gate.
+    pub(super) fn policy(&self) -> Option<&str> {
+        let mut words = self
+            .args
+            .iter()
+            .map(String::as_str)
+            .take_while(|word| *word != "--");
+        let first = words.clone().next()?;
+        if first != "run" && !first.starts_with('-') {
+            return None;
+        }
+        let named = |word: &'_ str| matches!(word, "-c" | "--config");
+        while let Some(word) = words.next() {
+            if named(word) {
+                return words.next();
+            }
+            if let Some(policy) = word.strip_prefix("--config=") {
+                return Some(policy);
+            }
+        }
+        None
     }
 }
 
