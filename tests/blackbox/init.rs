@@ -11,8 +11,10 @@ use std::os::unix::fs::PermissionsExt;
 
 const YES: [&str; 3] = ["init", "--yes", "--trust-project"];
 
-/// Ways in which editors and systems keep the same text.
-const WAYS: [(&str, fn(&str) -> String); 3] = [
+/// How an editor or a system keeps a text.
+type Way = (&'static str, fn(&str) -> String);
+
+const WAYS: [Way; 3] = [
     ("as it is", str::to_owned),
     ("CRLF", |text| text.replace('\n', "\r\n")),
     ("a mark before, no line end behind", |text| {

@@ -6,6 +6,7 @@ Each line is typed once something asks for it: what is shown ends with a colon a
 import os
 import pty
 import select
+import signal
 import sys
 import time
 
@@ -32,4 +33,6 @@ while time.monotonic() < end:
         os.write(terminal, lines.pop(0).encode())
 sys.stdout.buffer.write(shown)
 sys.stdout.flush()
+# One that still waits for an answer has asked more than it should.
+os.kill(child, signal.SIGKILL)
 os.waitpid(child, 0)

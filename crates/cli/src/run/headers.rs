@@ -128,6 +128,30 @@ mod tests {
     }
 
     #[test]
+    fn a_header_of_a_variable_has_its_value_as_it_is() {
+        let mut headers = HeaderMap::new();
+        // Cargo sets it for every test.
+        of_variables(&["X-Package:CARGO_PKG_NAME".to_owned()], &mut headers).unwrap();
+        let value = headers.get("x-package").unwrap();
+        assert_eq!(value, "callgate");
+        assert!(value.is_sensitive());
+        for (line, said) in [
+            ("X-Package", "`Name: VARIABLE`"),
+            ("X: CALLGATE_TEST_NOT_SET", "CALLGATE_TEST_NOT_SET is not set"),
+            ("Host: CARGO_PKG_NAME", "`host` is set by Callgate itself"),
+        ] {
+            let error = format!(
+                "{:#}",
+                of_variables(&[line.to_owned()], &mut headers).unwrap_err()
+            );
+            assert!(
+                error.starts_with("--header-env: ") && error.contains(said),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_said_without_the_value() {
         for (line, said) in [
             ("no colon s3cret", "`Name: value`"),

@@ -185,3 +185,33 @@ pub(super) fn digest(text: &str) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_somebody_has_written_meanwhile_is_not_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mcp.json");
+        std::fs::write(&path, "before").unwrap();
+        let held = read(&path).unwrap().unwrap();
+        std::fs::write(&path, "of a client").unwrap();
+        let error = replace(&held, "after").unwrap_err();
+        assert_eq!(error.to_string(), "it has changed meanwhile; run this again");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "of a client");
+        std::fs::write(&path, "before").unwrap();
+        replace(&held, "after").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "after");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_exists_is_never_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("policies/a.yaml");
+        assert!(write_new(&path, "first").unwrap());
+        assert!(!write_new(&path, "second").unwrap());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "first");
+    }
+}
