@@ -189,6 +189,9 @@ struct Report<'c> {
     /// What the catalogue knows of it, where it was named.
     #[serde(skip_serializing_if = "Option::is_none")]
     catalogue: Option<ServerView<'c>>,
+    /// The server or package of the catalogue whose name is nearly the one that was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    near: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     differences: Option<Differences>,
     tools: usize,
@@ -200,25 +203,20 @@ struct Report<'c> {
 pub(super) fn check_server(asked: &CheckServer) -> anyhow::Result<Answer> {
     asked.check()?;
     let given = asked.tools.as_ref().map(list).transpose()?;
-    let known = match &asked.server {
-        None => None,
-        Some(server) => match (find::server(bundled()?, server), &given) {
-            (Ok(server), _) => Some(server),
-            // With a list, it may be a server that the catalogue does not know.
-            (Err(_), Some(_)) => None,
-            (Err(unknown), None) => {
-                return Err(unknown.context(
-                    "nothing is known of it, so ask a person first; or give `tools`, what it lists",
-                ));
-            }
-        },
-    };
+    let catalogue = bundled()?;
+    let known = asked
+        .server
+        .as_deref()
+        .and_then(|server| catalogue.server(server));
     let (described, differences) = match (known, given) {
-        (None, None) => bail!("give `server`, a name or package, or `tools`, what the server lists; or both"),
+        (None, None) if asked.server.is_none() => {
+            bail!("give `server`, a name or package, or `tools`, what the server lists; or both")
+        }
+        (None, None) => (Vec::new(), None),
         (Some(server), None) => (described(server)?, None),
         (None, Some(given)) => (read(&given)?, None),
         (Some(server), Some(given)) => {
-            let scanned = bundled()?.definitions(server)?;
+            let scanned = catalogue.definitions(server)?;
             (read(&given)?, Some(Differences::of(&scanned, &given)))
         }
     };
@@ -229,13 +227,21 @@ pub(super) fn check_server(asked: &CheckServer) -> anyhow::Result<Answer> {
     {
         reasons.push(Finding::differs());
     }
+    let near = match (known, &asked.server) {
+        (None, Some(server)) => find::near(catalogue, server),
+        (Some(_), _) | (None, None) => None,
+    };
     if known.is_none() {
         reasons.push(Finding::unknown());
+    }
+    if near.is_some() {
+        reasons.push(Finding::near());
     }
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.rank()));
     let report = Report {
         verdict: reasons.iter().map(Finding::verdict).max().unwrap_or(Verdict::Go),
         catalogue: known.map(ServerView::of),
+        near: near.map(str::to_owned),
         differences,
         tools: described.len(),
         classes: Class::ALL
@@ -269,6 +275,9 @@ impl Report<'_> {
                 server.name, server.package, server.version, server.date
             ));
         }
+        if let Some(near) = &self.near {
+            out.push_str(&format!("The catalogue knows `{near}`: was that meant?\n"));
+        }
         if let Some(differences) = &self.differences {
             out.push_str(&differences.words());
         }
@@ -283,7 +292,11 @@ impl Report<'_> {
                 Some(format!("{count} {class}"))
             })
             .collect();
-        out.push_str(&format!("{} tools: {}\n", self.tools, counts.join(", ")));
+        if self.tools == 0 {
+            out.push_str("Nothing is known of its tools; give `tools`, what it lists.\n");
+        } else {
+            out.push_str(&format!("{} tools: {}\n", self.tools, counts.join(", ")));
+        }
         if !self.high_risk.is_empty() {
             out.push_str(&format!("Of high risk: {}\n", few(&self.high_risk)));
         }

@@ -83,6 +83,16 @@ impl Finding {
         )
     }
 
+    pub(super) fn near() -> Self {
+        Self::of(
+            "near-a-known-name",
+            Verdict::Ask,
+            Severity::High,
+            None,
+            "its name is nearly that of a server that the catalogue knows, as a name is that is made to be taken for it",
+        )
+    }
+
     pub(super) const fn verdict(&self) -> Verdict {
         self.verdict
     }
