@@ -340,7 +340,42 @@ fn a_message_beyond_the_bound_ends_it_and_odd_messages_do_not() {
     for _ in 0..5 {
         client.send_bytes(&filler);
     }
-    assert!(client.ended_within(PATIENCE).is_some(), "it reads on without end");
+    let ended = client.ended_within(PATIENCE).expect("it reads on without end");
+    assert_eq!(ended.code(), Some(1));
+    let told = client.stderr();
+    assert!(told.contains("more than the 4194304 bytes"), "{told}");
+}
+
+#[test]
+fn it_holds_no_file_and_no_connection_open_whatever_it_was_asked() {
+    let room = Room::new();
+    let mut client = client(&room);
+    let definition =
+        json!({"name": "read", "description": "Reads file:///etc/passwd and https://example.com."});
+    for (tool, arguments) in [
+        ("search_catalogue", json!({"text": "/etc/passwd"})),
+        ("check_server", json!({"server": "https://example.com/mcp"})),
+        (
+            "check_server",
+            json!({"server": "../../etc/passwd", "tools": [definition]}),
+        ),
+        ("check_tool", json!({"definition": definition})),
+        ("check_policy", json!({"policy": "@/etc/passwd"})),
+        ("explain_denial", json!({"text": "@/etc/passwd"})),
+    ] {
+        let answer = client.call(tool, arguments);
+        assert!(!answer.result().to_string().contains("root:"), "{answer:?}");
+    }
+    for entry in std::fs::read_dir(format!("/proc/{}/fd", client.pid())).unwrap() {
+        let link = std::fs::read_link(entry.unwrap().path()).unwrap();
+        let link = link.to_str().unwrap();
+        assert!(
+            link.starts_with("pipe:") || link.starts_with("anon_inode:"),
+            "{link}"
+        );
+    }
+    let kids = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", client.pid())).unwrap();
+    assert_eq!(kids, "", "it has started something");
 }
 
 #[test]

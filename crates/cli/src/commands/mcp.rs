@@ -11,7 +11,8 @@ mod tools;
 mod verdict;
 
 use answer::Answer;
-use bounded::BoundedLines;
+use anyhow::bail;
+use bounded::{BoundedLines, Exceeded};
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ErrorCode, Implementation,
     ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig,
@@ -41,12 +42,14 @@ const INSTRUCTIONS: &str = "Ask before an MCP server is connected or one of its 
 /// Serves on stdin and stdout until the client leaves.
 pub(crate) fn mcp() -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        // Answers are computed one at a time; what is computed takes a core.
-        .max_blocking_threads(2)
+        // Without a driver for sockets: there are none.
+        .enable_time()
+        // One reads stdin, one writes stdout, and the others compute what is asked at the same time.
+        .max_blocking_threads(4)
         .build()?;
+    let exceeded = Exceeded::default();
     let served = runtime.block_on(async {
-        let stdin = BoundedLines::new(tokio::io::stdin(), MESSAGE_BYTES_MAX);
+        let stdin = BoundedLines::new(tokio::io::stdin(), MESSAGE_BYTES_MAX, exceeded.clone());
         match Desk.serve((stdin, tokio::io::stdout())).await {
             Ok(running) => {
                 running.waiting().await?;
@@ -59,6 +62,9 @@ pub(crate) fn mcp() -> anyhow::Result<ExitCode> {
     });
     // A reader of stdin may be blocked for good; nothing waits for it.
     runtime.shutdown_background();
+    if exceeded.is_so() {
+        bail!("a message had more than the {MESSAGE_BYTES_MAX} bytes that are read");
+    }
     served.map(|()| ExitCode::SUCCESS)
 }
 

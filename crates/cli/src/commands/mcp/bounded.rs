@@ -2,6 +2,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, ReadBuf};
 
@@ -12,14 +14,26 @@ pub(super) struct BoundedLines<R> {
     bytes_max: usize,
     /// What the line that is being read has so far.
     length: usize,
+    exceeded: Exceeded,
+}
+
+/// Whether a line was too long; whoever reads on from the reader may not tell.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Exceeded(Arc<AtomicBool>);
+
+impl Exceeded {
+    pub(super) fn is_so(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl<R> BoundedLines<R> {
-    pub(super) const fn new(inner: R, bytes_max: usize) -> Self {
+    pub(super) const fn new(inner: R, bytes_max: usize, exceeded: Exceeded) -> Self {
         Self {
             inner,
             bytes_max,
             length: 0,
+            exceeded,
         }
     }
 }
@@ -39,6 +53,7 @@ impl<R: AsyncRead + Unpin> AsyncRead for BoundedLines<R> {
                 self.length.saturating_add(1)
             };
             if self.length > self.bytes_max {
+                self.exceeded.0.store(true, Ordering::Relaxed);
                 let told = format!(
                     "a message has more than the {} bytes that are read",
                     self.bytes_max
@@ -57,7 +72,7 @@ mod tests {
 
     async fn read(text: &str, bytes_max: usize) -> Result<String, io::ErrorKind> {
         let mut out = String::new();
-        BoundedLines::new(text.as_bytes(), bytes_max)
+        BoundedLines::new(text.as_bytes(), bytes_max, Exceeded::default())
             .read_to_string(&mut out)
             .await
             .map(|_| out)
