@@ -360,8 +360,9 @@ pub(super) fn check_tool(asked: CheckTool) -> anyhow::Result<Answer> {
             let catalogue = bundled()?;
             let server = find::server(catalogue, &server)?;
             let tool = find::tool(server, &tool)?;
-            let definitions = catalogue.definitions(server)?;
-            let (_, verdict) = definitions.verdict(&tool.name).context("the tool is not there")?;
+            let (_, verdict) = catalogue
+                .verdict(server, &tool.name)?
+                .context("the tool is not there")?;
             let judged = Judged::of(&tool.name, &verdict);
             let others = show::others(catalogue, server, tool);
             let brief = Brief::of(&server.name, tool);
