@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 const TEXT_CHARS_MAX: usize = 1_000;
 /// So many characters an answer that is to be explained may have.
 const DENIAL_CHARS_MAX: usize = 100_000;
-/// 256 KiB: the most that a policy may have here.
-const POLICY_BYTES_MAX: usize = 256 * 1024;
+/// 64 KiB: the most that a policy may have here. Each pattern in it is compiled, which costs far more than its bytes.
+const POLICY_BYTES_MAX: usize = 64 * 1024;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -110,21 +110,12 @@ impl Judged {
             speaks_for: found.class.name(),
             points: found.points,
         });
-        let details = verdict.signals.iter().map(|signal| match signal {
-            Signal::Instructions { .. } => format!("tells the model what to do {LEFT_OUT}"),
-            Signal::Freeform { .. }
-            | Signal::Credentials
-            | Signal::Bulk
-            | Signal::SingleTarget
-            | Signal::RawHtml { .. }
-            | Signal::Url { .. }
-            | Signal::Path { .. }
-            | Signal::ManyParameters { .. }
-            | Signal::LyingAnnotation
-            | Signal::NoDescription
-            | Signal::HiddenText { .. }
-            | Signal::MixedAlphabets
-            | Signal::LookAlike { .. } => cut(&shown(&signal.text()), QUOTE_CHARS_MAX),
+        let details = verdict.signals.iter().map(|signal| {
+            if speaks {
+                meaning(signal.code()).to_owned()
+            } else {
+                cut(&shown(&signal.text()), QUOTE_CHARS_MAX)
+            }
         });
         Self {
             tool: name(tool),
@@ -164,4 +155,12 @@ impl Judged {
         ));
         out
     }
+}
+
+/// What a signal means, without a word of the tool.
+fn meaning(code: &str) -> &'static str {
+    Signal::KINDS
+        .iter()
+        .find(|(known, _)| *known == code)
+        .map_or("", |(_, meaning)| meaning)
 }

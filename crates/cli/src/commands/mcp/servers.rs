@@ -142,7 +142,7 @@ impl Differences {
         for (tool, definition) in &now {
             match before.get(tool) {
                 None => differences.added.push(name(tool)),
-                Some(scanned) if *scanned != **definition => differences.changed.push(name(tool)),
+                Some(scanned) if is_changed(scanned, definition) => differences.changed.push(name(tool)),
                 Some(_) => {}
             }
         }
@@ -169,6 +169,40 @@ impl Differences {
             }
         }
         out
+    }
+}
+
+/// Whether a tool is defined otherwise. What clients leave out or add for themselves is no change.
+fn is_changed(scanned: &Value, given: &Value) -> bool {
+    let differs = |key: &str| !is_same(scanned.get(key), given.get(key));
+    let differs_if_given = |key: &str| given.get(key).is_some() && differs(key);
+    differs("description")
+        || differs("inputSchema")
+        || ["title", "annotations", "outputSchema"]
+            .iter()
+            .any(|key| differs_if_given(key))
+}
+
+/// Whether two values are the same; `1` and `1.0` are, since some clients write one for the other.
+fn is_same(left: Option<&Value>, right: Option<&Value>) -> bool {
+    match (left, right) {
+        (Some(Value::Number(left)), Some(Value::Number(right))) => {
+            left == right || left.as_f64() == right.as_f64()
+        }
+        (Some(Value::Array(left)), Some(Value::Array(right))) => {
+            left.len() == right.len()
+                && left
+                    .iter()
+                    .zip(right)
+                    .all(|(left, right)| is_same(Some(left), Some(right)))
+        }
+        (Some(Value::Object(left)), Some(Value::Object(right))) => {
+            left.len() == right.len()
+                && left
+                    .iter()
+                    .all(|(key, value)| is_same(Some(value), right.get(key)))
+        }
+        (left, right) => left == right,
     }
 }
 

@@ -103,7 +103,7 @@ impl Ask {
             Self::Policy => json!({
                 "type": "object",
                 "properties": {
-                    "policy": {"type": "string", "maxLength": 262_144, "description": "The text of the policy"},
+                    "policy": {"type": "string", "maxLength": 65_536, "description": "The text of the policy"},
                     "call": {
                         "type": "object",
                         "properties": {
