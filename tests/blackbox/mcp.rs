@@ -101,7 +101,7 @@ fn the_catalogue_is_searched_as_on_the_command_line() {
     }
     for (arguments, wanted) in [
         (json!({}), "say what to look for"),
-        (json!({"signal": ["hiden_text"]}), "did you mean `hidden_text`?"),
+        (json!({"signal": ["hidden_texts"]}), "did you mean `hidden_text`?"),
         (
             json!({"text": "x".repeat(1_001)}),
             "more than the 1000 characters",
@@ -321,7 +321,7 @@ fn a_denial_of_the_gate_itself_is_explained() {
     for arguments in [
         json!({}),
         json!({"text": "hello"}),
-        json!({"reason": "rate_limitd"}),
+        json!({"reason": "rate_limit"}),
     ] {
         assert!(client.call("explain_denial", arguments).is_tool_error());
     }
