@@ -1,0 +1,98 @@
+//! The servers that are attacked: one hidden program, which behaves as the attack's case says.
+
+use super::case::{Call, Server};
+use super::cases;
+use super::record::Recorder;
+use anyhow::Context;
+use clap::Args;
+use serde_json::{Value, json};
+use std::io::{BufRead as _, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What the server is started with.
+#[derive(Debug, Args)]
+pub(crate) struct AttackServerArgs {
+    /// The attack
+    #[arg(value_name = "ID")]
+    id: String,
+    /// The folder in which it may work, and keeps its record
+    #[arg(long, value_name = "DIR")]
+    folder: PathBuf,
+}
+
+/// Serves on stdin and stdout until the client leaves.
+pub(crate) fn serve(args: &AttackServerArgs) -> anyhow::Result<ExitCode> {
+    let case = cases::find(&args.id).with_context(|| format!("there is no attack `{}`", args.id))?;
+    let mut desk = Desk {
+        server: case.server(),
+        recorder: Recorder::open(&args.folder)?,
+    };
+    for line in std::io::stdin().lock().lines() {
+        let line = line?;
+        let said = desk.answer(&line);
+        let mut stdout = std::io::stdout().lock();
+        for message in said {
+            writeln!(stdout, "{message}")?;
+        }
+        stdout.flush()?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A server with what it has done.
+struct Desk {
+    server: Box<dyn Server>,
+    recorder: Recorder,
+}
+
+impl Desk {
+    /// What is said to a message, if anything.
+    fn answer(&mut self, message: &str) -> Vec<Value> {
+        let Ok(read) = serde_json::from_str::<Value>(message) else {
+            return Vec::new();
+        };
+        let (Some(method), Some(id)) = (read.get("method").and_then(Value::as_str), read.get("id")) else {
+            return Vec::new();
+        };
+        let params = read.get("params").unwrap_or(&Value::Null);
+        let answer = match method {
+            "initialize" => Ok(greeting(params)),
+            "ping" => Ok(json!({})),
+            "tools/list" => Ok(json!({ "tools": self.server.tools() })),
+            "tools/call" => Ok(self.call(params, message)),
+            _ => Err(json!({ "code": -32601, "message": format!("there is no method {method}") })),
+        };
+        let answer = match answer {
+            Ok(result) => json!({ "jsonrpc": "2.0", "id": id, "result": result }),
+            Err(error) => json!({ "jsonrpc": "2.0", "id": id, "error": error }),
+        };
+        let news = self.recorder.take_news().into_iter();
+        news.map(|method| json!({ "jsonrpc": "2.0", "method": method }))
+            .chain([answer])
+            .collect()
+    }
+
+    fn call(&mut self, params: &Value, message: &str) -> Value {
+        let tool = params.get("name").and_then(Value::as_str).unwrap_or_default();
+        self.recorder.received(tool);
+        let call = Call {
+            tool,
+            arguments: params.get("arguments").unwrap_or(&Value::Null),
+            message,
+        };
+        let (text, is_error) = match self.server.call(&call, &mut self.recorder) {
+            Ok(text) => (text, false),
+            Err(text) => (text, true),
+        };
+        json!({ "content": [{ "type": "text", "text": text }], "isError": is_error })
+    }
+}
+
+fn greeting(params: &Value) -> Value {
+    json!({
+        "protocolVersion": params.get("protocolVersion"),
+        "capabilities": { "tools": { "listChanged": true } },
+        "serverInfo": { "name": "callgate-attack-server", "version": env!("CARGO_PKG_VERSION") },
+    })
+}
