@@ -5,6 +5,7 @@ mod case;
 mod cases;
 mod list;
 mod page;
+mod processes;
 mod proof;
 mod record;
 mod run;
