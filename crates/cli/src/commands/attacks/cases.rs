@@ -1,18 +1,34 @@
 //! The attacks that can be played, one file each.
 
+mod approval_by_side_door;
 mod argument_injection;
+mod boundary_burst;
 mod confused_deputy;
+mod duplicate_start_by_retry;
+mod negative_amounts;
 mod parser_differential;
+mod path_smuggling;
+mod rug_pull;
 mod runaway_loop;
+mod tool_poisoning;
+mod url_smuggling;
 
 use super::case::Case;
 
 /// All of them, in the order of their ids.
 const ALL: &[&dyn Case] = &[
+    &approval_by_side_door::ApprovalBySideDoor,
     &argument_injection::ArgumentInjection,
+    &boundary_burst::BoundaryBurst,
     &confused_deputy::ConfusedDeputy,
+    &duplicate_start_by_retry::DuplicateStartByRetry,
+    &negative_amounts::NegativeAmounts,
     &parser_differential::ParserDifferential,
+    &path_smuggling::PathSmuggling,
+    &rug_pull::RugPull,
     &runaway_loop::RunawayLoop,
+    &tool_poisoning::ToolPoisoning,
+    &url_smuggling::UrlSmuggling,
 ];
 
 /// The one of this id.
@@ -28,25 +44,17 @@ mod tests {
     /// Attacks whose case is not written.
     const NOT_PLAYED: &[&str] = &[
         "annotation-lie",
-        "approval-by-side-door",
-        "boundary-burst",
         "compromised-package",
         "credential-leak-in-errors",
         "cross-tenant-task",
-        "duplicate-start-by-retry",
         "exfiltration-by-chaining",
         "hidden-tool-call",
         "indirect-prompt-injection",
         "injection-through-results",
-        "negative-amounts",
-        "path-smuggling",
-        "rug-pull",
         "session-theft",
         "token-misredemption",
-        "tool-poisoning",
         "tool-shadowing",
         "typosquatting",
-        "url-smuggling",
     ];
 
     #[test]
