@@ -20,7 +20,18 @@ macro_rules! pages {
     };
 }
 
-pages!["argument-injection", "parser-differential", "runaway-loop",];
+pages![
+    "annotation-lie",
+    "argument-injection",
+    "credential-leak-in-errors",
+    "exfiltration-by-chaining",
+    "hidden-tool-call",
+    "indirect-prompt-injection",
+    "injection-through-results",
+    "parser-differential",
+    "runaway-loop",
+    "typosquatting",
+];
 
 /// One attack, as its page describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,16 +1,30 @@
 //! The attacks that can be played, one file each.
 
+mod annotation_lie;
 mod argument_injection;
+mod credential_leak_in_errors;
+mod exfiltration_by_chaining;
+mod hidden_tool_call;
+mod indirect_prompt_injection;
+mod injection_through_results;
 mod parser_differential;
 mod runaway_loop;
+mod typosquatting;
 
 use super::case::Case;
 
 /// All of them, in the order of their ids.
 const ALL: &[&dyn Case] = &[
+    &annotation_lie::AnnotationLie,
     &argument_injection::ArgumentInjection,
+    &credential_leak_in_errors::CredentialLeakInErrors,
+    &exfiltration_by_chaining::ExfiltrationByChaining,
+    &hidden_tool_call::HiddenToolCall,
+    &indirect_prompt_injection::IndirectPromptInjection,
+    &injection_through_results::InjectionThroughResults,
     &parser_differential::ParserDifferential,
     &runaway_loop::RunawayLoop,
+    &typosquatting::Typosquatting,
 ];
 
 /// The one of this id.
