@@ -22,15 +22,29 @@ macro_rules! pages {
 
 pages![
     "annotation-lie",
+    "approval-by-side-door",
     "argument-injection",
+    "boundary-burst",
+    "compromised-package",
+    "confused-deputy",
     "credential-leak-in-errors",
+    "cross-tenant-task",
+    "duplicate-start-by-retry",
     "exfiltration-by-chaining",
     "hidden-tool-call",
     "indirect-prompt-injection",
     "injection-through-results",
+    "negative-amounts",
     "parser-differential",
+    "path-smuggling",
+    "rug-pull",
     "runaway-loop",
+    "session-theft",
+    "token-misredemption",
+    "tool-poisoning",
+    "tool-shadowing",
     "typosquatting",
+    "url-smuggling",
 ];
 
 /// One attack, as its page describes it.

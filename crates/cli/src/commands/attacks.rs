@@ -6,6 +6,7 @@ mod cases;
 mod gullible;
 mod list;
 mod page;
+mod processes;
 mod proof;
 mod record;
 mod run;

@@ -12,8 +12,13 @@ pub(super) trait Case: Sync {
     /// The id of its page.
     fn id(&self) -> &'static str;
 
-    /// The server that can be attacked, as it starts.
-    fn server(&self) -> Box<dyn Server>;
+    /// How it is reached.
+    fn setting(&self) -> Setting {
+        Setting::Run
+    }
+
+    /// The server of this name that can be attacked, as it starts. Where there is one alone, its name is the id.
+    fn server(&self, name: &str) -> Box<dyn Server>;
 
     /// What the attacker has the agent do. It goes on where a call is denied: an error says that the attack could not
     /// be played.
@@ -37,8 +42,29 @@ pub(super) trait Case: Sync {
     }
 }
 
+/// How the callers reach what is attacked.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Setting {
+    /// One agent, which starts the server, or `callgate run` with the server behind it.
+    Run,
+    /// Servers over HTTP for several callers, or `callgate serve` before them.
+    Serve(Serving),
+}
+
+/// Several callers of servers over HTTP. Without Callgate each shows its label as its token; with it, it has a grant of
+/// this label with the page's policy for each server.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Serving {
+    /// The names of the servers.
+    pub(super) servers: &'static [&'static str],
+    /// The labels of the callers.
+    pub(super) callers: &'static [&'static str],
+    /// The caller that is the agent, and the server that it uses.
+    pub(super) first: (&'static str, &'static str),
+}
+
 /// A server that can be attacked: what it lists, and what it does.
-pub(super) trait Server {
+pub(super) trait Server: Send {
     /// Its tools, as `tools/list` has them.
     fn tools(&self) -> Vec<Value>;
 
@@ -54,6 +80,10 @@ pub(super) struct Call<'c> {
     pub(super) arguments: &'c Value,
     /// The message as it came.
     pub(super) message: &'c str,
+    /// The bearer token that came with it over HTTP.
+    pub(super) token: Option<&'c str>,
+    /// The session that it names over HTTP.
+    pub(super) session: Option<&'c str>,
 }
 
 impl Call<'_> {

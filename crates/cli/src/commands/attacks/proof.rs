@@ -240,7 +240,7 @@ impl Ledger {
                 count(&report, Kind::Outcome)
             )));
         }
-        let told = remains.seen.iter().filter(|answer| answer.reason().is_some());
+        let told = remains.seen.iter().filter(|answer| answer.is_refused());
         let told = u64::try_from(told.count())?;
         let recorded: u64 = refused.iter().map(|refused| refused.count).sum();
         if recorded != told {
@@ -281,7 +281,7 @@ fn refused(reader: &Reader, seen: &[Answer]) -> anyhow::Result<Vec<Refused>> {
         *counts.entry((reason.to_string(), rule)).or_default() += count;
     }
     let words = |reason: &str, rule: Option<&str>| {
-        let answers = || seen.iter().filter(|answer| answer.reason().is_some());
+        let answers = || seen.iter().filter(|answer| answer.is_refused());
         let by_both = answers().find(|answer| answer.rule() == rule && answer.reason() == Some(reason));
         let by_rule = || answers().find(|answer| answer.rule() == rule);
         by_both

@@ -4,7 +4,7 @@
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -103,17 +103,17 @@ impl Recorder {
 }
 
 impl Done {
-    /// Reads what a server has written in its folder.
-    pub(super) fn read(folder: &Path) -> anyhow::Result<Self> {
-        let text = match std::fs::read_to_string(folder.join(RECORD)) {
-            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-            text => text?,
-        };
+    /// Reads what servers have written in their folders.
+    pub(super) fn read(folders: &[PathBuf]) -> anyhow::Result<Self> {
         let mut done = Self::default();
-        for line in text.lines() {
-            match serde_json::from_str(line).context("the server's record")? {
-                Line::Received { tool } => done.received.push(tool),
-                Line::Did(effect) => done.effects.push(effect),
+        for folder in folders {
+            // Each server makes the file as it starts: one that is missing says that none has run.
+            let text = std::fs::read_to_string(folder.join(RECORD)).context("the server's record")?;
+            for line in text.lines() {
+                match serde_json::from_str(line).context("the server's record")? {
+                    Line::Received { tool } => done.received.push(tool),
+                    Line::Did(effect) => done.effects.push(effect),
+                }
             }
         }
         Ok(done)

@@ -1,16 +1,14 @@
-//! The processes of a play: the attacked server, a gate before it or none, and the agent's client.
+//! The processes of a play: the attacked servers, a gate before them or none, and the clients of those who call.
 
 use super::caller::{Answer, Caller, STEP_MAX};
-use super::case::Case;
+use super::case::{Case, Setting};
+use super::processes::{Processes, said};
 use super::record::Done;
 use anyhow::Context;
-use std::fs::File;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use tokio::process::{Child, Command};
-use tokio::time::timeout;
 
-/// What stands between the agent and the server.
+/// What stands between the callers and the servers.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Between<'p> {
     /// Nothing.
@@ -22,16 +20,17 @@ pub(super) enum Between<'p> {
 /// The processes, in a folder that goes when they go.
 pub(super) struct Scene {
     folder: tempfile::TempDir,
+    processes: Processes,
     agent: Caller,
-    process: Child,
+    others: BTreeMap<(String, String), Caller>,
 }
 
 /// What is left when all processes have ended.
 pub(super) struct Remains {
     folder: tempfile::TempDir,
-    /// What the server did.
+    /// What the servers did.
     pub(super) done: Done,
-    /// What the agent saw.
+    /// What the callers saw.
     pub(super) seen: Vec<Answer>,
 }
 
@@ -42,58 +41,65 @@ impl Scene {
             .prefix("callgate-attack-")
             .tempdir()
             .context("cannot make a folder for the attack; TMPDIR names another place")?;
-        std::fs::create_dir(server_folder(folder.path()))?;
-        let program = std::env::current_exe().context("cannot find the program itself")?;
-        let mut command = Command::new(&program);
-        if let Between::Gate(policy) = between {
-            let file = folder.path().join("policy.yaml");
-            std::fs::write(&file, policy)?;
-            command
-                .args(["run", "--server", case.id(), "--reload", "off", "-c"])
-                .arg(&file)
-                .arg("--state-dir")
-                .arg(state_folder(folder.path()))
-                .arg("--")
-                .arg(&program);
-        }
-        command
-            .args(["attack-server", case.id(), "--folder"])
-            .arg(server_folder(folder.path()))
-            // Nothing of the surroundings decides how an attack ends, and no traces of it are sent anywhere.
-            .env_clear()
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(File::create(log(folder.path()))?)
-            .kill_on_drop(true);
-        let mut process = command.spawn().context("cannot start the program itself")?;
-        let pipes = process.stdin.take().zip(process.stdout.take());
-        let (to, from) = pipes.context("the process has no pipes")?;
-        let agent = Caller::over(to, from).await;
-        let agent = agent.with_context(|| format!("the server did not start: {}", said(folder.path())))?;
+        let begun = Self::begin(case, between, folder.path()).await;
+        let (processes, agent) =
+            begun.with_context(|| format!("what is attacked did not start: {}", said(folder.path())))?;
         Ok(Self {
             folder,
+            processes,
             agent,
-            process,
+            others: BTreeMap::new(),
         })
     }
 
-    /// The agent.
+    async fn begin(
+        case: &dyn Case,
+        between: Between<'_>,
+        folder: &Path,
+    ) -> anyhow::Result<(Processes, Caller)> {
+        match case.setting() {
+            Setting::Run => {
+                let (processes, pipes) = Processes::run(case, between, folder)?;
+                let agent = Caller::over(pipes).await?;
+                Ok((processes, agent))
+            }
+            Setting::Serve(serving) => {
+                let processes = Processes::serve(case, &serving, between, folder).await?;
+                let mut agent = processes.visitor(serving.first.0, serving.first.1)?;
+                agent.begin().await?;
+                Ok((processes, agent))
+            }
+        }
+    }
+
+    /// The agent: the only caller, or of several the first, at the first server.
     pub(super) const fn agent(&mut self) -> &mut Caller {
         &mut self.agent
     }
 
+    /// A further caller at a server, in a session that is opened the first time.
+    pub(super) async fn caller(&mut self, label: &str, server: &str) -> anyhow::Result<&mut Caller> {
+        let key = (label.to_owned(), server.to_owned());
+        if !self.others.contains_key(&key) {
+            let mut caller = self.processes.visitor(label, server)?;
+            caller.begin().await?;
+            self.others.insert(key.clone(), caller);
+        }
+        self.others.get_mut(&key).context("the caller is there")
+    }
+
     /// Ends all processes in order; a gate signs its ledger as it leaves.
-    pub(super) async fn close(mut self) -> anyhow::Result<Remains> {
-        let seen = self.agent.leave();
-        let ended = timeout(STEP_MAX, self.process.wait()).await;
-        let ended = ended.context("the processes do not end")??;
-        anyhow::ensure!(
-            ended.success(),
-            "a process ended with {ended}: {}",
-            said(self.folder.path())
-        );
+    pub(super) async fn close(self) -> anyhow::Result<Remains> {
+        let mut seen = self.agent.leave();
+        for caller in self.others.into_values() {
+            seen.extend(caller.leave());
+        }
+        let folders = tokio::time::timeout(STEP_MAX, self.processes.end()).await;
+        let folders = folders
+            .context("the processes do not end")?
+            .with_context(|| said(self.folder.path()))?;
         Ok(Remains {
-            done: Done::read(&server_folder(self.folder.path()))?,
+            done: Done::read(&folders)?,
             folder: self.folder,
             seen,
         })
@@ -103,24 +109,6 @@ impl Scene {
 impl Remains {
     /// Where the gate kept its ledger.
     pub(super) fn state_folder(&self) -> PathBuf {
-        state_folder(self.folder.path())
+        super::processes::state_folder(self.folder.path())
     }
-}
-
-fn state_folder(folder: &Path) -> PathBuf {
-    folder.join("state")
-}
-
-fn server_folder(folder: &Path) -> PathBuf {
-    folder.join("server")
-}
-
-fn log(folder: &Path) -> PathBuf {
-    folder.join("log")
-}
-
-/// What the processes said on stderr.
-fn said(folder: &Path) -> String {
-    let text = std::fs::read_to_string(log(folder)).unwrap_or_default();
-    text.trim().to_owned()
 }

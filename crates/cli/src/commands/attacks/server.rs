@@ -1,5 +1,7 @@
 //! The servers that are attacked: one hidden program, which behaves as the attack's case says.
 
+mod http;
+
 use super::case::{Call, Server};
 use super::cases;
 use super::record::Recorder;
@@ -16,28 +18,49 @@ pub(crate) struct AttackServerArgs {
     /// The attack
     #[arg(value_name = "ID")]
     id: String,
+    /// Which of its servers
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
     /// The folder in which it may work, and keeps its record
     #[arg(long, value_name = "DIR")]
     folder: PathBuf,
+    /// Serve over HTTP, on a free port of this machine
+    #[arg(long)]
+    listen: bool,
 }
 
-/// Serves on stdin and stdout until the client leaves.
+/// Serves until the client leaves; over HTTP, until it is killed.
 pub(crate) fn serve(args: &AttackServerArgs) -> anyhow::Result<ExitCode> {
     let case = cases::find(&args.id).with_context(|| format!("there is no attack `{}`", args.id))?;
-    let mut desk = Desk {
-        server: case.server(),
+    let desk = Desk {
+        server: case.server(args.name.as_deref().unwrap_or(case.id())),
         recorder: Recorder::open(&args.folder)?,
     };
+    if args.listen {
+        http::serve(desk)?;
+    } else {
+        over_pipes(desk)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn over_pipes(mut desk: Desk) -> anyhow::Result<()> {
     for line in std::io::stdin().lock().lines() {
-        let line = line?;
-        let said = desk.answer(&line);
+        let said = desk.answer(&line?, Around::default());
         let mut stdout = std::io::stdout().lock();
         for message in said {
             writeln!(stdout, "{message}")?;
         }
         stdout.flush()?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
+}
+
+/// What stands around a message that came over HTTP.
+#[derive(Debug, Default, Clone, Copy)]
+struct Around<'a> {
+    token: Option<&'a str>,
+    session: Option<&'a str>,
 }
 
 /// A server with what it has done.
@@ -47,8 +70,8 @@ struct Desk {
 }
 
 impl Desk {
-    /// What is said to a message, if anything.
-    fn answer(&mut self, message: &str) -> Vec<Value> {
+    /// What is said to a message, if anything; the answer comes last.
+    fn answer(&mut self, message: &str, around: Around<'_>) -> Vec<Value> {
         let Ok(read) = serde_json::from_str::<Value>(message) else {
             return Vec::new();
         };
@@ -60,7 +83,7 @@ impl Desk {
             "initialize" => Ok(greeting(params)),
             "ping" => Ok(json!({})),
             "tools/list" => Ok(json!({ "tools": self.server.tools() })),
-            "tools/call" => Ok(self.call(params, message)),
+            "tools/call" => Ok(self.call(params, message, around)),
             _ => Err(json!({ "code": -32601, "message": format!("there is no method {method}") })),
         };
         let answer = match answer {
@@ -73,13 +96,15 @@ impl Desk {
             .collect()
     }
 
-    fn call(&mut self, params: &Value, message: &str) -> Value {
+    fn call(&mut self, params: &Value, message: &str, around: Around<'_>) -> Value {
         let tool = params.get("name").and_then(Value::as_str).unwrap_or_default();
         self.recorder.received(tool);
         let call = Call {
             tool,
             arguments: params.get("arguments").unwrap_or(&Value::Null),
             message,
+            token: around.token,
+            session: around.session,
         };
         let (text, is_error) = match self.server.call(&call, &mut self.recorder) {
             Ok(text) => (text, false),

@@ -16,7 +16,7 @@ impl Case for AnnotationLie {
         "annotation-lie"
     }
 
-    fn server(&self) -> Box<dyn Server> {
+    fn server(&self, _: &str) -> Box<dyn Server> {
         Box::new(Reports)
     }
 

@@ -26,7 +26,7 @@ impl Case for ArgumentInjection {
         "argument-injection"
     }
 
-    fn server(&self) -> Box<dyn Server> {
+    fn server(&self, _: &str) -> Box<dyn Server> {
         Box::new(Cluster)
     }
 

@@ -16,7 +16,7 @@ impl Case for CredentialLeakInErrors {
         "credential-leak-in-errors"
     }
 
-    fn server(&self) -> Box<dyn Server> {
+    fn server(&self, _: &str) -> Box<dyn Server> {
         Box::new(Billing)
     }
 

@@ -18,7 +18,7 @@ impl Case for ExfiltrationByChaining {
         "exfiltration-by-chaining"
     }
 
-    fn server(&self) -> Box<dyn Server> {
+    fn server(&self, _: &str) -> Box<dyn Server> {
         Box::new(Repository::default())
     }
 

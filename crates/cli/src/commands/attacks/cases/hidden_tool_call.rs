@@ -14,7 +14,7 @@ impl Case for HiddenToolCall {
         "hidden-tool-call"
     }
 
-    fn server(&self) -> Box<dyn Server> {
+    fn server(&self, _: &str) -> Box<dyn Server> {
         Box::new(Cluster)
     }
 

@@ -19,7 +19,7 @@ impl Case for IndirectPromptInjection {
         "indirect-prompt-injection"
     }
 
-    fn server(&self) -> Box<dyn Server> {
+    fn server(&self, _: &str) -> Box<dyn Server> {
         Box::new(Forge)
     }
 

@@ -18,7 +18,7 @@ impl Case for InjectionThroughResults {
         "injection-through-results"
     }
 
-    fn server(&self) -> Box<dyn Server> {
+    fn server(&self, _: &str) -> Box<dyn Server> {
         Box::new(Database)
     }
 

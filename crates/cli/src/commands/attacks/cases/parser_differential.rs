@@ -14,7 +14,7 @@ impl Case for ParserDifferential {
         "parser-differential"
     }
 
-    fn server(&self) -> Box<dyn Server> {
+    fn server(&self, _: &str) -> Box<dyn Server> {
         Box::new(Members)
     }
 

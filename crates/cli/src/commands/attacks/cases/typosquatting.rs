@@ -18,7 +18,7 @@ impl Case for Typosquatting {
         "typosquatting"
     }
 
-    fn server(&self) -> Box<dyn Server> {
+    fn server(&self, _: &str) -> Box<dyn Server> {
         Box::new(Invoices)
     }
 
