@@ -3,6 +3,7 @@
 mod caller;
 mod case;
 mod cases;
+mod gullible;
 mod list;
 mod page;
 mod processes;
