@@ -2,14 +2,19 @@
 
 mod annotation_lie;
 mod argument_injection;
+mod compromised_package;
 mod confused_deputy;
 mod credential_leak_in_errors;
+mod cross_tenant_task;
 mod exfiltration_by_chaining;
 mod hidden_tool_call;
 mod indirect_prompt_injection;
 mod injection_through_results;
 mod parser_differential;
 mod runaway_loop;
+mod session_theft;
+mod token_misredemption;
+mod tool_shadowing;
 mod typosquatting;
 
 use super::case::Case;
@@ -18,14 +23,19 @@ use super::case::Case;
 const ALL: &[&dyn Case] = &[
     &annotation_lie::AnnotationLie,
     &argument_injection::ArgumentInjection,
+    &compromised_package::CompromisedPackage,
     &confused_deputy::ConfusedDeputy,
     &credential_leak_in_errors::CredentialLeakInErrors,
+    &cross_tenant_task::CrossTenantTask,
     &exfiltration_by_chaining::ExfiltrationByChaining,
     &hidden_tool_call::HiddenToolCall,
     &indirect_prompt_injection::IndirectPromptInjection,
     &injection_through_results::InjectionThroughResults,
     &parser_differential::ParserDifferential,
     &runaway_loop::RunawayLoop,
+    &session_theft::SessionTheft,
+    &token_misredemption::TokenMisredemption,
+    &tool_shadowing::ToolShadowing,
     &typosquatting::Typosquatting,
 ];
 
