@@ -165,7 +165,9 @@ impl Processes {
         let entry = |url: &String| match serving.access {
             Access::Labels => json!({ "url": url }),
             // What the servers want to see is the gateway's own.
-            Access::Issuer(_) => json!({ "url": url, "headers": { "Authorization": "Bearer the-gateway-s" } }),
+            Access::Issuer(_) => {
+                json!({ "url": url, "headers": { "Authorization": "Bearer the-gateway-s" } })
+            }
         };
         let servers: serde_json::Map<String, Value> = self
             .urls
@@ -187,7 +189,14 @@ impl Processes {
                 .context("the configuration")?
                 .insert("oauth".to_owned(), oauth);
             for person in people {
-                let attach = ["attach", person.name, "--issuer", ISSUER, "--subject", person.name];
+                let attach = [
+                    "attach",
+                    person.name,
+                    "--issuer",
+                    ISSUER,
+                    "--subject",
+                    person.name,
+                ];
                 grants(&attach, folder).await?;
             }
         }

@@ -115,26 +115,21 @@ pub(super) async fn prove(
         Under::Page => attack.policy(),
         Under::Given(policy) => policy,
     };
-    let mut flaws = Vec::new();
     let alone = played(case, Between::Nothing, Part::Attack);
     let alone = alone.await.context("the attack without Callgate")?;
     let without = Played::of(case, &alone);
-    if without.harm.is_none() {
-        flaws.push(Flaw::HarmlessAlone);
-    }
 
     let guarded = played(case, Between::Gate(policy), Part::Attack);
     let guarded = guarded.await.context("the attack with Callgate")?;
     let with = Played::of(case, &guarded);
     let ledger = Ledger::of(&guarded)?;
+    let mut flaws = judged(&without, &with, &ledger.refused);
     flaws.extend(ledger.flaws);
-    match &with.harm {
-        Some(harm) => flaws.push(Flaw::NotStopped(harm.clone())),
-        None if ledger.refused.is_empty() => flaws.push(Flaw::NothingRefused),
-        None => {}
-    }
     if matches!(under, Under::Page) {
-        flaws.extend(other_reasons(attack, &ledger.refused));
+        flaws.extend(other_reasons(
+            &attack.stopped_by().collect::<Vec<_>>(),
+            &ledger.refused,
+        ));
     }
 
     let used = played(case, Between::Gate(policy), Part::Ordinary);
@@ -191,11 +186,28 @@ impl Played {
     }
 }
 
-fn other_reasons(attack: &Attack, refused: &[Refused]) -> Vec<Flaw> {
-    refused
-        .iter()
-        .filter(|refused| attack.stopped_by().all(|named| named != refused.reason))
-        .map(|refused| Flaw::OtherReason(refused.reason.clone()))
+/// What is wrong with the attack itself, without and with Callgate.
+fn judged(without: &Played, with: &Played, refused: &[Refused]) -> Vec<Flaw> {
+    let mut flaws = Vec::new();
+    if without.harm.is_none() {
+        flaws.push(Flaw::HarmlessAlone);
+    }
+    match &with.harm {
+        Some(harm) => flaws.push(Flaw::NotStopped(harm.clone())),
+        None if refused.is_empty() => flaws.push(Flaw::NothingRefused),
+        None => {}
+    }
+    flaws
+}
+
+/// The reasons of refusals that a page does not name.
+fn other_reasons(named: &[&str], refused: &[Refused]) -> Vec<Flaw> {
+    let mut others: Vec<&str> = refused.iter().map(|refused| refused.reason.as_str()).collect();
+    others.retain(|reason| !named.contains(reason));
+    others.dedup();
+    others
+        .into_iter()
+        .map(|reason| Flaw::OtherReason(reason.to_owned()))
         .collect()
 }
 
@@ -298,4 +310,47 @@ fn refused(reader: &Reader, seen: &[Answer]) -> anyhow::Result<Vec<Refused>> {
             count,
         })
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn play(harm: Option<&str>) -> Played {
+        Played {
+            calls: 1,
+            reached_server: 1,
+            harm: harm.map(str::to_owned),
+        }
+    }
+
+    fn refusal(reason: &str) -> Refused {
+        Refused {
+            reason: reason.to_owned(),
+            rule: None,
+            count: 1,
+            text: String::new(),
+        }
+    }
+
+    #[test]
+    fn only_harm_that_was_done_and_then_refused_proves_anything() {
+        let refused = [refusal("rate_limited")];
+        let (harm, none) = (play(Some("paid")), play(None));
+        assert_eq!(judged(&harm, &none, &refused), []);
+        assert_eq!(judged(&none, &none, &refused), [Flaw::HarmlessAlone]);
+        assert_eq!(judged(&harm, &none, &[]), [Flaw::NothingRefused]);
+        let through = Flaw::NotStopped("paid".to_owned());
+        assert_eq!(judged(&harm, &harm, &refused), [through]);
+    }
+
+    #[test]
+    fn a_refusal_for_a_reason_that_the_page_does_not_name_is_a_flaw() {
+        let refused = ["hidden", "rate_limited", "rate_limited"].map(refusal);
+        assert_eq!(other_reasons(&["hidden", "rate_limited"], &refused), []);
+        assert_eq!(
+            other_reasons(&["hidden"], &refused),
+            [Flaw::OtherReason("rate_limited".to_owned())]
+        );
+    }
 }

@@ -107,7 +107,12 @@ impl Scene {
     }
 
     /// A client that shows at one server the token that a caller has for another.
-    pub(super) fn replayer(&mut self, label: &str, token_for: &str, server: &str) -> anyhow::Result<&mut Caller> {
+    pub(super) fn replayer(
+        &mut self,
+        label: &str,
+        token_for: &str,
+        server: &str,
+    ) -> anyhow::Result<&mut Caller> {
         let replayer = self.processes.replayer(label, token_for, server)?;
         let key = (format!("{label} for {token_for}"), server.to_owned());
         Ok(self.kept(key, replayer))

@@ -86,7 +86,9 @@ impl Desk {
             "tools/call" => Ok(self.call(params, message, around)),
             _ => {
                 let result = self.server.other(method, params, &mut self.recorder);
-                result.ok_or_else(|| json!({ "code": -32601, "message": format!("there is no method {method}") }))
+                result.ok_or_else(
+                    || json!({ "code": -32601, "message": format!("there is no method {method}") }),
+                )
             }
         };
         let answer = match answer {

@@ -45,7 +45,10 @@ impl Case for CrossTenantTask {
         acme.try_to("tools/call", &export("acme")).await?;
         let fetched = acme.ask("tasks/result", &json!({ "taskId": "task-1" })).await?;
         let text = fetched.pointer("/result/content/0/text");
-        anyhow::ensure!(text == Some(&json!("revenue of acme")), "a task of one's own: {fetched}");
+        anyhow::ensure!(
+            text == Some(&json!("revenue of acme")),
+            "a task of one's own: {fetched}"
+        );
         Ok(())
     }
 
@@ -72,7 +75,11 @@ struct Reports {
 
 impl Server for Reports {
     fn tools(&self) -> Vec<Value> {
-        vec![tool("export_report", "Exports a report, which takes a while.", &[("of", "string")])]
+        vec![tool(
+            "export_report",
+            "Exports a report, which takes a while.",
+            &[("of", "string")],
+        )]
     }
 
     fn call(&mut self, call: &Call<'_>, _: &mut Recorder) -> Result<String, String> {

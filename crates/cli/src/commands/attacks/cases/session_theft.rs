@@ -61,7 +61,9 @@ impl Case for SessionTheft {
         let read = done.all("gave out").filter(|notes| notes.contains(NOTE)).count();
         let written = done.all("kept").filter(|note| *note == "by the thief").count();
         (read + written > 0).then(|| {
-            format!("given ana's notes to thieves {read} times, and kept {written} notes of theirs among them")
+            format!(
+                "given ana's notes to thieves {read} times, and kept {written} notes of theirs among them"
+            )
         })
     }
 }

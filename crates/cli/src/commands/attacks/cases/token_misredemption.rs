@@ -68,7 +68,11 @@ impl Case for TokenMisredemption {
         (kept > 0 || !told.is_empty()).then(|| {
             format!(
                 "kept a caller's token {kept} times, and told a salary to {}",
-                if told.is_empty() { "nobody".to_owned() } else { told.join(" and ") }
+                if told.is_empty() {
+                    "nobody".to_owned()
+                } else {
+                    told.join(" and ")
+                }
             )
         })
     }

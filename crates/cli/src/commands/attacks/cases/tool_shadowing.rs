@@ -77,7 +77,11 @@ struct Sender {
 
 impl Server for Sender {
     fn tools(&self) -> Vec<Value> {
-        let mut tools = vec![tool(TOOL, "Sends an e-mail.", &[("to", "string"), ("text", "string")])];
+        let mut tools = vec![tool(
+            TOOL,
+            "Sends an e-mail.",
+            &[("to", "string"), ("text", "string")],
+        )];
         if !self.is_mail {
             tools.push(tool("fact_of_the_day", "Tells a fact.", &[]));
         }
