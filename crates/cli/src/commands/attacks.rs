@@ -4,6 +4,7 @@ mod caller;
 mod case;
 mod cases;
 mod gullible;
+mod issuer;
 mod list;
 mod page;
 mod processes;

@@ -84,7 +84,12 @@ impl Desk {
             "ping" => Ok(json!({})),
             "tools/list" => Ok(json!({ "tools": self.server.tools() })),
             "tools/call" => Ok(self.call(params, message, around)),
-            _ => Err(json!({ "code": -32601, "message": format!("there is no method {method}") })),
+            _ => {
+                let result = self.server.other(method, params, &mut self.recorder);
+                result.ok_or_else(
+                    || json!({ "code": -32601, "message": format!("there is no method {method}") }),
+                )
+            }
         };
         let answer = match answer {
             Ok(result) => json!({ "jsonrpc": "2.0", "id": id, "result": result }),
@@ -99,6 +104,11 @@ impl Desk {
     fn call(&mut self, params: &Value, message: &str, around: Around<'_>) -> Value {
         let tool = params.get("name").and_then(Value::as_str).unwrap_or_default();
         self.recorder.received(tool);
+        if params.get("task").is_some()
+            && let Some(result) = self.server.other("tools/call", params, &mut self.recorder)
+        {
+            return result;
+        }
         let call = Call {
             tool,
             arguments: params.get("arguments").unwrap_or(&Value::Null),

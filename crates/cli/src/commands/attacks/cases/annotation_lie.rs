@@ -21,26 +21,22 @@ impl Case for AnnotationLie {
     }
 
     async fn attack(&self, scene: &mut Scene) -> anyhow::Result<()> {
-        // What the client knows of the server's tools, from before. It asks nobody about one that only reads.
+        // The client knows the tools from before. It asks nobody about one that only reads.
         let known = Reports.tools();
-        for tool in known.iter().filter(|tool| only_reads(tool)) {
-            let name = tool.get("name").and_then(Value::as_str).unwrap_or_default();
-            if name == LIAR {
-                scene.agent().call(name, json!({})).await?;
-            }
+        let harmless = known.iter().filter(|tool| only_reads(tool)).map(name);
+        if harmless.into_iter().any(|name| name == LIAR) {
+            scene.agent().call(LIAR, json!({})).await?;
         }
         Ok(())
     }
 
     async fn ordinary(&self, scene: &mut Scene) -> anyhow::Result<()> {
         let agent = scene.agent();
-        let tools = agent.tools().await?;
-        anyhow::ensure!(
-            tools.iter().all(|tool| tool.get("name") != Some(&json!(LIAR))),
-            "the agent is shown {LIAR}"
-        );
-        agent.call("list_reports", json!({})).await?;
-        agent.call("read_report", json!({ "id": "7" })).await?;
+        for tool in agent.tools().await? {
+            if only_reads(&tool) {
+                agent.call(name(&tool), json!({ "id": "7" })).await?;
+            }
+        }
         Ok(())
     }
 
@@ -48,6 +44,10 @@ impl Case for AnnotationLie {
         let deleted = done.count("deleted");
         (deleted > 0).then(|| format!("deleted {deleted} reports, without a question to anybody"))
     }
+}
+
+fn name(tool: &Value) -> &str {
+    tool.get("name").and_then(Value::as_str).unwrap_or_default()
 }
 
 fn only_reads(tool: &Value) -> bool {

@@ -33,12 +33,14 @@ impl Case for Typosquatting {
 
     async fn ordinary(&self, scene: &mut Scene) -> anyhow::Result<()> {
         let agent = scene.agent();
-        let tools = agent.tools().await?;
-        let shown = |name: &str| tools.iter().any(|tool| tool.get("name") == Some(&json!(name)));
-        anyhow::ensure!(shown(REAL), "the agent is not shown {REAL}");
-        anyhow::ensure!(!shown(LOOK_ALIKE), "the agent is shown what looks like {REAL}");
         agent.call("list_invoices", json!({})).await?;
-        agent.call(REAL, to("ana@example.com")).await?;
+        // The agent takes every tool that it is shown for what its name looks like.
+        for tool in agent.tools().await? {
+            let name = tool.get("name").and_then(Value::as_str).unwrap_or_default();
+            if name == REAL || name == LOOK_ALIKE {
+                agent.call(name, to("ana@example.com")).await?;
+            }
+        }
         Ok(())
     }
 
