@@ -26,6 +26,7 @@ impl Case for HiddenToolCall {
             ("delete_pod", json!({ "namespace": "shop", "name": "db-0" })),
             ("exec_in_pod", json!({ "namespace": "shop", "command": "env" })),
             ("scale_deployment", json!({ "namespace": "shop", "replicas": 0 })),
+            ("get_logs", json!({ "namespace": "shop" })),
         ] {
             agent.call(tool, arguments).await?;
         }
@@ -57,7 +58,7 @@ impl Server for Cluster {
     fn call(&mut self, call: &Call<'_>, recorder: &mut Recorder) -> Result<String, String> {
         match call.tool {
             "get_pods" => Ok(format!("pods of {}: web-0, db-0", call.text("namespace"))),
-            "delete_pod" | "exec_in_pod" | "scale_deployment" => {
+            "delete_pod" | "exec_in_pod" | "scale_deployment" | "get_logs" => {
                 recorder.did("carried out", call.tool);
                 Ok("done".to_owned())
             }
