@@ -7,7 +7,12 @@ use std::path::Path;
 use std::sync::Mutex;
 
 /// What Callgate stops by itself, whatever the policy says.
-const STOPPED_BY_ANY_GATE: &[&str] = &["parser-differential"];
+const STOPPED_BY_ANY_GATE: &[&str] = &[
+    "cross-tenant-task",
+    "hidden-tool-call",
+    "parser-differential",
+    "session-theft",
+];
 
 const OPEN: &str = "version: \"1\"\ndefault: allow\n";
 const SHUT: &str = "version: \"1\"\ndefault: deny\n";
