@@ -307,7 +307,8 @@ fn refused(reader: &Reader, seen: &[Answer]) -> anyhow::Result<Vec<Refused>> {
             .iter()
             .filter(|answer| answer.is_refused())
             .find(|answer| match &tool {
-                Some(tool) => answer.tool == tool.as_str() && answer.rule() == rule.as_deref(),
+                // Where all servers are one, the caller's name of it has the server's before it.
+                Some(tool) => answer.tool.ends_with(tool.as_str()) && answer.rule() == rule.as_deref(),
                 None => answer.reason().is_none_or(|told| told == reason),
             });
         all.push(Refused {
