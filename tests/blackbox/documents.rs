@@ -212,6 +212,7 @@ pages! {
     the_examples_of_the_security_page_work: "SECURITY.md",
     the_examples_of_the_admin_api_work: "docs/admin.md",
     the_examples_of_answers_work: "docs/answers.md",
+    the_examples_of_attacks_work: "docs/attacks.md",
     the_examples_of_classes_work: "docs/classes.md",
     the_examples_of_getting_started_work: "docs/getting-started.md",
     the_examples_of_grants_work: "docs/grants.md",

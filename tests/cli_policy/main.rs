@@ -9,6 +9,7 @@
 
 mod attacks;
 mod catalog;
+mod catalogue;
 mod configuration;
 mod explain;
 mod scan;
