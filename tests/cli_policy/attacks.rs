@@ -304,3 +304,65 @@ fn a_poisoned_description_is_a_signal_before_the_server_is_used() {
     let policy = folder.read("policy.yaml");
     assert!(policy.contains("tells the model what to do"), "{policy}");
 }
+
+/// The signals of the classifier, as the documents have them.
+fn classifier_s_signals() -> BTreeSet<&'static str> {
+    let page = include_str!("../../docs/classes.md");
+    let (_, rest) = page.split_once("\n## Signals\n").unwrap();
+    let (section, _) = rest.split_once("\n## ").unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
+    rows.filter_map(|row| row.split('`').next()).collect()
+}
+
+#[test]
+fn signals_and_classes_of_a_page_are_those_that_the_tools_of_its_server_get() {
+    let known = classifier_s_signals();
+    assert!(known.contains("look_alike_name"), "{known:?}");
+    let ask = concat!(
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}"#,
+        "\n"
+    );
+    let mut named = 0;
+    for attack in listed(&[]) {
+        let id = attack["id"].as_str().unwrap();
+        let folder = Folder::with(&[]);
+        let served = run(folder.path(), &["attack-server", id, "--folder", "."], ask);
+        let classified = run(
+            folder.path(),
+            &["catalog", "classify", "--json", "-"],
+            &served.stdout,
+        );
+        assert_eq!(classified.code, Some(0), "{id}: {}", classified.shown());
+        let tools: Vec<Value> = classified
+            .stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let got: BTreeSet<&str> = tools
+            .iter()
+            .flat_map(|tool| tool["signals"].as_array().unwrap())
+            .map(|signal| signal.as_str().unwrap())
+            .collect();
+        let page = callgate(&["attacks", "show", id, "--json"]).json();
+        for signal in page["signals"].as_array().unwrap() {
+            let signal = signal.as_str().unwrap();
+            // The others are plain words.
+            if known.contains(signal) {
+                named += 1;
+                assert!(got.contains(signal), "{id}: {signal} is not among {got:?}");
+            } else {
+                assert!(!signal.contains('_'), "{id}: {signal} is no signal");
+            }
+        }
+        // A list of tools that only read says nothing of what the server does besides.
+        let classes = page["classes"].as_array().unwrap();
+        let worst = ["Financial", "Destructive", "Execute", "Write"]
+            .into_iter()
+            .find(|class| tools.iter().any(|tool| tool["class"] == *class));
+        assert!(
+            worst.is_none_or(|worst| classes.contains(&worst.into())),
+            "{id}: {worst:?} is not on the page"
+        );
+    }
+    assert!(named > 0, "no page names a signal of the classifier");
+}
