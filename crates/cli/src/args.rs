@@ -1,6 +1,8 @@
 //! The command line: what can be asked, and how the help puts it.
 
 use crate::commands;
+use crate::commands::attacks::AttacksArgs;
+use crate::commands::attacks::server::AttackServerArgs;
 use crate::commands::catalog::CatalogArgs;
 use crate::commands::completions::{CompletionsArgs, ManArgs};
 use crate::commands::demo::DemoArgs;
@@ -78,6 +80,10 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     #[command(hide = true)]
     DemoServer(DemoServerArgs),
+    /// Known attacks: how each works, what stops it, and its proof on this machine
+    Attacks(AttacksArgs),
+    #[command(hide = true)]
+    AttackServer(AttackServerArgs),
     /// Check policies and configurations: what is wrong, where, and what they come to
     Validate(commands::validate::ValidateArgs),
     /// Show how a policy judges one call, rule by rule
@@ -91,6 +97,9 @@ pub(crate) enum Command {
     Scan(commands::scan::ScanArgs),
     /// Say what tools can do at worst, and why
     Catalog(CatalogArgs),
+    /// Serve what is known to agents: an MCP server on stdio that looks things up and does nothing
+    #[command(after_help = crate::commands::mcp::EXAMPLES)]
+    Mcp,
     /// Print the JSON Schema of the policy language, or of the configuration
     Schema(commands::schema::SchemaArgs),
 }

@@ -1,5 +1,6 @@
 //! One file a subcommand.
 
+pub(crate) mod attacks;
 pub(crate) mod catalog;
 pub(crate) mod completions;
 pub(crate) mod demo;
@@ -8,6 +9,7 @@ pub(crate) mod grants;
 pub(crate) mod init;
 pub(crate) mod ledger;
 pub(crate) mod login;
+pub(crate) mod mcp;
 pub(crate) mod reload;
 pub(crate) mod scan;
 pub(crate) mod schema;
@@ -25,6 +27,8 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         None => run::run(&cli.run),
         Some(Command::Run(args)) => run::run(&args),
         Some(Command::Serve(args)) => serve::run(&args),
+        Some(Command::Attacks(args)) => attacks::attacks(&args),
+        Some(Command::AttackServer(args)) => attacks::server::serve(&args),
         Some(Command::Demo(args)) => demo::demo(&args),
         Some(Command::DemoServer(args)) => demo::server::serve(&args),
         Some(Command::Ledger(args)) => ledger::ledger(&args),
@@ -39,6 +43,7 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Test(args)) => test::run(&args),
         Some(Command::Catalog(args)) => catalog::catalog(&args),
         Some(Command::Init(args)) => init::run(&args),
+        Some(Command::Mcp) => mcp::mcp(),
         Some(Command::Scan(args)) => scan::run(&args),
         Some(Command::Schema(args)) => schema::run(&args),
     }
