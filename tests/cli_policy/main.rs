@@ -12,6 +12,7 @@ mod catalog;
 mod catalogue;
 mod configuration;
 mod explain;
+mod recommended;
 mod scan;
 mod server;
 mod support;
