@@ -1,4 +1,4 @@
-//! Black-box tests of the commands around policies: `validate`, `explain`, `test`, `scan`, `catalog`, `attacks`, `schema`.
+//! Black-box tests of the commands around policies: `validate`, `explain`, `test`, `scan`, `check`, `catalog`, `attacks`, `schema`.
 #![expect(
     clippy::unwrap_used,
     clippy::unwrap_in_result,
@@ -10,6 +10,7 @@
 mod attacks;
 mod catalog;
 mod catalogue;
+mod check;
 mod configuration;
 mod explain;
 mod scan;
