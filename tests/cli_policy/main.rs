@@ -16,5 +16,6 @@ mod explain;
 mod scan;
 mod server;
 mod support;
+mod templates;
 mod test;
 mod validate;
