@@ -91,6 +91,8 @@ pub(crate) enum Command {
     Test(commands::test::TestArgs),
     /// List a server's tools and write the recommended policy for it, with its tests
     Scan(commands::scan::ScanArgs),
+    /// Say go, ask or stop of a server before it is connected
+    Check(Box<commands::check::CheckArgs>),
     /// Say what tools can do at worst, and why
     Catalog(CatalogArgs),
     /// Serve what is known to agents: an MCP server on stdio that looks things up and does nothing
