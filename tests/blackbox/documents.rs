@@ -5,6 +5,7 @@
 //! tells how it is run; blocks that need more than that stand in [`ODD`], and those that cannot be run in
 //! [`NOT_RUN`], with the reason.
 
+mod checking;
 mod desk;
 mod links;
 mod odd;
@@ -54,6 +55,11 @@ const ODD: &[(Place, Run)] = &[
         ("docs/answers.md", r#"{"jsonrpc":"2.0","id":null,"#),
         odd::a_malformed_message,
     ),
+    (
+        ("docs/check.md", "- name: Check MCP servers"),
+        checking::a_workflow,
+    ),
+    (("docs/check.md", "{\n  \"hooks\""), checking::a_hook),
     (
         (
             "docs/init.md",
@@ -230,6 +236,7 @@ pages! {
     the_examples_of_answers_work: "docs/answers.md",
     the_examples_of_the_catalogue_work: "docs/catalogue.md",
     the_examples_of_attacks_work: "docs/attacks.md",
+    the_examples_of_checking_work: "docs/check.md",
     the_examples_of_classes_work: "docs/classes.md",
     the_examples_of_getting_started_work: "docs/getting-started.md",
     the_examples_of_grants_work: "docs/grants.md",

@@ -49,6 +49,8 @@ mod passing;
 #[cfg(test)]
 mod real_servers;
 #[cfg(test)]
+mod recommended;
+#[cfg(test)]
 mod refused_at_start;
 #[cfg(test)]
 mod reload;

@@ -93,8 +93,10 @@ pub(crate) enum Command {
     /// Put Callgate in front of the servers that your clients start, and take it away again
     #[command(after_help = crate::commands::init::EXAMPLES)]
     Init(InitArgs),
-    /// List a server's tools and write a starter policy for it
+    /// List a server's tools and write the recommended policy for it, with its tests
     Scan(commands::scan::ScanArgs),
+    /// Say go, ask or stop of a server before it is connected
+    Check(Box<commands::check::CheckArgs>),
     /// Say what tools can do at worst, and why
     Catalog(CatalogArgs),
     /// Serve what is known to agents: an MCP server on stdio that looks things up and does nothing

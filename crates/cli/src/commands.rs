@@ -2,6 +2,7 @@
 
 pub(crate) mod attacks;
 pub(crate) mod catalog;
+pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod explain;
@@ -45,6 +46,7 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Init(args)) => init::run(&args),
         Some(Command::Mcp) => mcp::mcp(),
         Some(Command::Scan(args)) => scan::run(&args),
+        Some(Command::Check(args)) => check::run(&args),
         Some(Command::Schema(args)) => schema::run(&args),
     }
 }

@@ -80,6 +80,23 @@ enum Place {
     Url { url: url::Url, headers: HeaderMap },
 }
 
+impl ServerArgs {
+    /// How long a server may take to start and answer.
+    pub(crate) const fn start_timeout(&self) -> Duration {
+        Duration::from_secs(self.server_timeout)
+    }
+
+    /// The command after `--`.
+    pub(crate) fn command(&self) -> &[OsString] {
+        &self.command
+    }
+
+    /// The URL in its place.
+    pub(crate) fn upstream(&self) -> Option<&str> {
+        self.upstream.as_deref()
+    }
+}
+
 /// A server to start.
 pub(crate) struct Launch {
     /// The program and its arguments.
@@ -118,6 +135,15 @@ pub(crate) struct Listing {
 }
 
 impl Listing {
+    /// What a person knows the server by; empty where it does not say.
+    pub(crate) fn label(&self) -> String {
+        [self.name.as_deref(), self.version.as_deref()]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
     pub(crate) fn tools(&self) -> anyhow::Result<Vec<Described>> {
         tools::read(&self.text).context("the server's list of tools")
     }
@@ -167,6 +193,14 @@ impl Target {
             place: Place::Url { url, headers },
             start_timeout,
             timeout_flag: "--timeout",
+        }
+    }
+
+    /// The same, within a time that `--server-timeout` says.
+    pub(crate) fn within_server_timeout(self) -> Self {
+        Self {
+            timeout_flag: "--server-timeout",
+            ..self
         }
     }
 
