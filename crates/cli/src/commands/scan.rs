@@ -7,7 +7,7 @@ pub(crate) mod tools;
 
 use crate::words::say;
 use anyhow::{Context, bail};
-use callgate_catalog::recommend::{Recommended, one_line, recommend};
+use callgate_catalog::recommend::{Answers, Recommended, one_line, recommend};
 use clap::Args;
 use client::{Listing, ServerArgs};
 use serde::Serialize;
@@ -102,13 +102,8 @@ pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<ExitCode> {
     let listing = client::list(&target)?;
     let tools = listing.tools()?;
     let answers = answers::read(&args.set, &args.allow, &tools)?;
-    let facts: Vec<_> = tools.iter().map(tools::Described::facts).collect();
-    let made = recommend(&listing.label(), &facts, &answers);
+    let made = recommended(&listing, &tools, &answers)?;
     answers::refuse_unused(&answers, &made)?;
-    // What is written must load: a policy that does not would be found out only when it is needed.
-    if let Err(found) = callgate_policy::load(&made.policy, &callgate_policy::LoadOptions::default()) {
-        bail!("the policy made for this server does not load: {found}");
-    }
     if args.json {
         let report = report(&listing, &tools, &made);
         print(&format!("{}\n", serde_json::to_string_pretty(&report)?))?;
@@ -128,6 +123,21 @@ pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The policy that a server gets whose tools these are, with its tests.
+pub(crate) fn recommended(
+    listing: &Listing,
+    tools: &[tools::Described],
+    answers: &Answers,
+) -> anyhow::Result<Recommended> {
+    let facts: Vec<_> = tools.iter().map(tools::Described::facts).collect();
+    let made = recommend(&listing.label(), &facts, answers);
+    // What is written must load: a policy that does not would be found out only when it is needed.
+    if let Err(found) = callgate_policy::load(&made.policy, &callgate_policy::LoadOptions::default()) {
+        bail!("the policy made for this server does not load: {found}");
+    }
+    Ok(made)
 }
 
 /// Where the tests of a policy stand: `policy.test.yaml` beside `policy.yaml`.
