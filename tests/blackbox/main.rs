@@ -21,6 +21,8 @@ mod fidelity;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
+mod init;
+#[cfg(test)]
 mod judged_is_forwarded;
 #[cfg(test)]
 mod limits_and_record;

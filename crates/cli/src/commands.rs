@@ -7,6 +7,7 @@ pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod grants;
+pub(crate) mod init;
 pub(crate) mod ledger;
 pub(crate) mod login;
 pub(crate) mod mcp;
@@ -42,6 +43,7 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Test(args)) => test::run(&args),
         Some(Command::Catalog(args)) => catalog::catalog(&args),
+        Some(Command::Init(args)) => init::run(&args),
         Some(Command::Mcp) => mcp::mcp(),
         Some(Command::Scan(args)) => scan::run(&args),
         Some(Command::Check(args)) => check::run(&args),
