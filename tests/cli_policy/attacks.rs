@@ -5,6 +5,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 /// What Callgate stops by itself, whatever the policy says, and for which reasons then.
 const STOPPED_BY_ANY_GATE: &[(&str, &[&str])] = &[
@@ -197,6 +198,46 @@ fn a_story_is_told_and_nothing_is_left_behind() {
         0,
         "the folder stayed"
     );
+}
+
+/// Whether any process was started with a place below this one among its arguments.
+fn is_used(place: &Path) -> bool {
+    let place = place.to_str().unwrap();
+    std::fs::read_dir("/proc").unwrap().flatten().any(|process| {
+        let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains(place)
+    })
+}
+
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_play_that_is_told_to_end_leaves_no_process_and_no_folder() {
+    for id in ["boundary-burst", "confused-deputy"] {
+        let place = tempfile::tempdir().unwrap();
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_callgate"))
+            .args(["attacks", "run", id])
+            .env("TMPDIR", place.path())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        wait_until("a server runs", || is_used(place.path()));
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(1), "{id}");
+        wait_until("no process is left", || !is_used(place.path()));
+        assert_eq!(
+            std::fs::read_dir(place.path()).unwrap().count(),
+            0,
+            "{id}: the folder stayed"
+        );
+    }
 }
 
 #[test]

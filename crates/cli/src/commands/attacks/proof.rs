@@ -294,7 +294,17 @@ fn refused(reader: &Reader, seen: &[Answer]) -> anyhow::Result<Vec<Refused>> {
                 }
                 continue;
             }
-            _ => continue,
+            Body::Suppressed(_)
+            | Body::Intent(_)
+            | Body::Outcome(_)
+            | Body::Start(_)
+            | Body::Stop(_)
+            | Body::Reload(_)
+            | Body::Late(_)
+            | Body::TaskEnd(_)
+            | Body::Drop(_)
+            | Body::List(_)
+            | Body::GrantChange(_) => continue,
         };
         let (reason, rule) = (reason.to_string(), rule.map(|rule| rule.to_string()));
         let same = |refused: &&mut Refused| refused.reason == reason && refused.rule == rule;

@@ -2,10 +2,10 @@
 
 mod http;
 
-use super::case::{Call, Server};
+use super::case::{Call, Server, Setting};
 use super::cases;
 use super::record::Recorder;
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::Args;
 use serde_json::{Value, json};
 use std::io::{BufRead as _, Write as _};
@@ -37,6 +37,12 @@ pub(crate) fn serve(args: &AttackServerArgs) -> anyhow::Result<ExitCode> {
         recorder: Recorder::open(&args.folder)?,
     };
     if args.listen {
+        // Some servers would run a stranger's commands; those are never there for others to find.
+        ensure!(
+            matches!(case.setting(), Setting::Serve(_)),
+            "the server of {} is reached over pipes alone",
+            args.id
+        );
         http::serve(desk)?;
     } else {
         over_pipes(desk)?;

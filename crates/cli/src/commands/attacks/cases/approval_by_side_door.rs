@@ -48,6 +48,17 @@ impl Case for ApprovalBySideDoor {
         let resumed = done.count("resumed");
         (resumed > 0).then(|| format!("resumed {resumed} executions that waited for a person"))
     }
+
+    fn beyond(&self) -> Option<&'static str> {
+        Some("a flow on the list that itself resumes others")
+    }
+
+    async fn attack_beyond(&self, scene: &mut Scene) -> anyhow::Result<()> {
+        let inputs = json!({ "resume_before": "7Kbd9" });
+        let arguments = json!({ "namespace": "company.team", "flow_id": "import-orders", "inputs": inputs });
+        scene.agent().call("execute_flow", arguments).await?;
+        Ok(())
+    }
 }
 
 /// A server that puts both arguments into a path as they came, with the orchestrator behind it.
@@ -93,6 +104,13 @@ impl Server for Flows {
             }
             ["executions", namespace, flow] => {
                 recorder.did("started", format!("{namespace}.{flow}"));
+                // A flow may do what the agent may not.
+                let resumed = call.arguments.pointer("/inputs/resume_before");
+                if let Some(execution) = resumed.and_then(Value::as_str)
+                    && self.paused.remove(execution)
+                {
+                    recorder.did("resumed", execution);
+                }
                 Ok(format!("{namespace}.{flow} is QUEUED"))
             }
             _ => Err("Error executing tool execute_flow: 404".to_owned()),

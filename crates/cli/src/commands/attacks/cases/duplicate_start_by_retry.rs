@@ -48,6 +48,16 @@ impl Case for DuplicateStartByRetry {
         let paid = done.all("started").filter(|flow| *flow == "pay-salaries").count();
         (paid > 1).then(|| format!("started pay-salaries {paid} times"))
     }
+
+    fn beyond(&self) -> Option<&'static str> {
+        Some("repetitions inside the server, below the one call")
+    }
+
+    async fn attack_beyond(&self, scene: &mut Scene) -> anyhow::Result<()> {
+        let arguments = json!({ "flow_id": "pay-salaries-when-busy" });
+        scene.agent().call("execute_flow", arguments).await?;
+        Ok(())
+    }
 }
 
 /// A server that starts what it is told to, and says of `pay-salaries` that it was too slow.
@@ -78,6 +88,13 @@ impl Server for Payroll {
         let flow = call.text("flow_id");
         if call.tool == "execution_status" {
             return Ok(format!("{flow} is RUNNING"));
+        }
+        if flow == "pay-salaries-when-busy" {
+            // The backend starts it and answers 503, and the server's own client tries again.
+            for _ in 0..TRIES {
+                recorder.did("started", "pay-salaries");
+            }
+            return Err("the backend is busy".to_owned());
         }
         recorder.did("started", flow);
         if flow == "pay-salaries" {

@@ -53,6 +53,16 @@ impl Case for NegativeAmounts {
             .sum();
         (charged > BUDGET).then(|| format!("charged {charged} under a budget of {BUDGET} a day"))
     }
+
+    fn beyond(&self) -> Option<&'static str> {
+        Some("a second argument that multiplies the price")
+    }
+
+    async fn attack_beyond(&self, scene: &mut Scene) -> anyhow::Result<()> {
+        let arguments = json!({ "customer": "cus_9", "amount": 600, "quantity": 2 });
+        scene.agent().call("create_charge", arguments).await?;
+        Ok(())
+    }
 }
 
 /// A server with a budget of its own, which adds up what it is told.
@@ -76,8 +86,9 @@ impl Server for Charges {
         }
         self.spent += amount;
         if amount > 0.0 {
-            recorder.did("charged", amount.to_string());
-            return Ok(format!("charged {amount}"));
+            let price = amount * call.number("quantity").max(1.0);
+            recorder.did("charged", price.to_string());
+            return Ok(format!("charged {price}"));
         }
         Err("there is nothing to charge".to_owned())
     }
