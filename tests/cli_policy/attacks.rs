@@ -407,3 +407,29 @@ fn signals_and_classes_of_a_page_are_those_that_the_tools_of_its_server_get() {
     }
     assert!(named > 0, "no page names a signal of the classifier");
 }
+
+#[test]
+fn a_server_of_a_play_ends_when_whoever_has_started_it_is_gone() {
+    let folder = Folder::with(&[]);
+    let mut server = std::process::Command::new(env!("CARGO_BIN_EXE_callgate"))
+        .args(["attack-server", "session-theft", "--listen", "--folder"])
+        .arg(folder.path())
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut address = String::new();
+    let told = server.stdout.take().unwrap();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(told), &mut address).unwrap();
+    assert!(address.starts_with("http://127.0.0.1:"), "{address}");
+    assert_eq!(server.try_wait().unwrap(), None, "it serves while it is wanted");
+    drop(server.stdin.take());
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while server.try_wait().unwrap().is_none() {
+        if std::time::Instant::now() > deadline {
+            server.kill().unwrap();
+            panic!("it is still there");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
