@@ -188,7 +188,14 @@ fn what_the_catalogue_has_is_what_its_own_definitions_are_judged_as() {
     )
     .unwrap();
     let of_definition = client.call("check_tool", json!({"definition": page["definition"]}));
-    for key in ["class", "severity", "signals", "evidence", "rationale"] {
+    let open_to = structured(&of_definition)["attacks"].as_array().unwrap();
+    assert!(
+        open_to
+            .iter()
+            .any(|attack| attack["id"] == "approval-by-side-door"),
+        "{of_definition:?}"
+    );
+    for key in ["class", "severity", "signals", "evidence", "rationale", "attacks"] {
         assert_eq!(
             structured(&of_catalogue)[key],
             structured(&of_definition)[key],

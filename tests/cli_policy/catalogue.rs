@@ -30,6 +30,8 @@ fn a_tool_has_a_page_with_class_severity_signals_evidence_and_where_it_is_from()
         "usual rule  at most 10 calls a minute",
         "package     tooloracle.io/conductor as of 2026-09-19, which runs remotely only\n",
         "scanned     2026-11-26, published list",
+        "Attacks that it is open to\n",
+        "injection-through-results: ",
         "Other Execute tools\n",
         "  execute_workflow of code-mode-toon\n",
     ] {
@@ -41,6 +43,17 @@ fn a_tool_has_a_page_with_class_severity_signals_evidence_and_where_it_is_from()
     assert_eq!(page["evidence"][0]["quote"], "run_workflow");
     assert_eq!(page["definition"]["inputSchema"]["additionalProperties"], false);
     assert_eq!(page["server"]["date"], "2026-11-26");
+    let attacks: Vec<&str> = page["attacks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|attack| attack["id"].as_str().unwrap())
+        .collect();
+    assert!(attacks.contains(&"runaway-loop"), "{attacks:?}");
+    for attack in attacks {
+        let shown = Folder::with(&[]).callgate(&["attacks", "show", attack]);
+        assert_eq!(shown.code, Some(0), "{}", shown.shown());
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `callgate catalog`: what is known of tools.
 
+pub(crate) mod abuse;
 mod classes;
 mod classify;
 pub(crate) mod find;

@@ -3,13 +3,14 @@
 use super::answer::Answer;
 use super::arguments::{CheckServer, CheckTool, Search};
 use super::quoted::{Brief, Judged, name};
-use super::verdict::{Finding, Verdict, findings};
+use super::verdict::{Advice, Finding, findings};
+use crate::commands::catalog::abuse::{self, Abuse};
 use crate::commands::catalog::view::ServerView;
 use crate::commands::catalog::{find, show};
 use crate::commands::scan::tools::{self, Described};
 use anyhow::{Context, bail};
 use callgate_catalog::catalogue::{Definitions, Filter, Server};
-use callgate_catalog::{Class, Severity, Signal};
+use callgate_catalog::{Class, Severity, Signal, Verdict};
 use callgate_catalog_data::bundled;
 use callgate_policy::nearest;
 use serde::Serialize;
@@ -218,7 +219,7 @@ fn few(names: &[String]) -> String {
 /// What is said of a server.
 #[derive(Debug, Serialize)]
 struct Report<'c> {
-    verdict: Verdict,
+    verdict: Advice,
     reasons: Vec<Finding>,
     /// What the catalogue knows of it, where it was named.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -273,7 +274,7 @@ pub(super) fn check_server(asked: &CheckServer) -> anyhow::Result<Answer> {
     }
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.rank()));
     let report = Report {
-        verdict: reasons.iter().map(Finding::verdict).max().unwrap_or(Verdict::Go),
+        verdict: reasons.iter().map(Finding::verdict).max().unwrap_or(Advice::Go),
         catalogue: known.map(ServerView::of),
         near: near.map(str::to_owned),
         differences,
@@ -380,6 +381,58 @@ fn described(server: &Server) -> anyhow::Result<Vec<Described>> {
     tools::read(&format!("{{\"tools\":[{}]}}", raw.join(",")))
 }
 
+/// What is said of a tool.
+#[derive(Debug, Serialize)]
+struct ToolReport<'c> {
+    #[serde(flatten)]
+    judged: Judged,
+    /// Known attacks that it is open to.
+    attacks: Vec<Abuse>,
+    /// The server that it is of, where the catalogue was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    catalogue: Option<ServerView<'c>>,
+    /// Tools of its class.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    others: Vec<OtherTool>,
+}
+
+/// Another tool.
+#[derive(Debug, Serialize)]
+struct OtherTool {
+    server: String,
+    tool: String,
+}
+
+impl<'c> ToolReport<'c> {
+    fn of(tool: &str, verdict: &Verdict) -> anyhow::Result<Self> {
+        let signals: Vec<&str> = verdict.signals.iter().map(Signal::code).collect();
+        Ok(Self {
+            judged: Judged::of(tool, verdict),
+            attacks: abuse::of(verdict.class, &signals)?,
+            catalogue: None,
+            others: Vec::new(),
+        })
+    }
+
+    fn words(&self) -> String {
+        let mut out = self.judged.words();
+        if !self.attacks.is_empty() {
+            let named: Vec<&str> = self.attacks.iter().map(|abuse| abuse.id).collect();
+            out.push_str(&format!(
+                "Known attacks that it is open to: {}.\n",
+                named.join(", ")
+            ));
+        }
+        if let Some(server) = &self.catalogue {
+            out.push_str(&format!(
+                "Scanned on {}, package {} {}.\n",
+                server.date, server.package, server.version
+            ));
+        }
+        out
+    }
+}
+
 /// What one tool can do at worst.
 pub(super) fn check_tool(asked: CheckTool) -> anyhow::Result<Answer> {
     asked.check()?;
@@ -387,8 +440,8 @@ pub(super) fn check_tool(asked: CheckTool) -> anyhow::Result<Answer> {
         (None, None, Some(definition)) => {
             let described = read(&[Value::Object(definition)]).context("`definition`")?;
             let tool = described.first().context("`definition` is no tool")?;
-            let judged = Judged::of(tool.listed.name.as_str(), &tool.verdict);
-            Answer::new(judged.words(), &judged)
+            let report = ToolReport::of(tool.listed.name.as_str(), &tool.verdict)?;
+            Answer::new(report.words(), &report)
         }
         (Some(server), Some(tool), None) => {
             let catalogue = bundled()?;
@@ -397,27 +450,20 @@ pub(super) fn check_tool(asked: CheckTool) -> anyhow::Result<Answer> {
             let (_, verdict) = catalogue
                 .verdict(server, &tool.name)?
                 .context("the tool is not there")?;
-            let judged = Judged::of(&tool.name, &verdict);
             let others = show::others(catalogue, server, tool);
-            let brief = Brief::of(&server.name, tool);
-            let mut words = format!("{}\n{}", brief.line(), judged.words());
-            words.push_str(&format!(
-                "Scanned on {}, package {} {}.\n",
-                server.date, server.package.name, server.package.version
-            ));
-            let mut structured = serde_json::to_value(&judged)?;
-            if let Value::Object(structured) = &mut structured {
-                structured.insert(
-                    "catalogue".to_owned(),
-                    serde_json::to_value(ServerView::of(server))?,
-                );
-                let others: Vec<Value> = others
+            let report = ToolReport {
+                catalogue: Some(ServerView::of(server)),
+                others: others
                     .iter()
-                    .map(|other| json!({"server": other.server, "tool": name(other.name)}))
-                    .collect();
-                structured.insert("others".to_owned(), others.into());
-            }
-            Answer::new(words, &structured)
+                    .map(|other| OtherTool {
+                        server: other.server.to_owned(),
+                        tool: name(other.name),
+                    })
+                    .collect(),
+                ..ToolReport::of(&tool.name, &verdict)?
+            };
+            let brief = Brief::of(&server.name, tool);
+            Answer::new(format!("{}\n{}", brief.line(), report.words()), &report)
         }
         (Some(_) | None, Some(_) | None, Some(_)) => {
             bail!("give either `definition`, or `server` and `tool`")
