@@ -12,6 +12,7 @@ mod hidden;
 mod lookalike;
 pub mod measure;
 mod rationale;
+pub mod recommend;
 mod signals;
 mod text;
 mod weigh;

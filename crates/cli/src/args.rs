@@ -89,7 +89,7 @@ pub(crate) enum Command {
     Explain(Box<commands::explain::ExplainArgs>),
     /// Run the test files of policies
     Test(commands::test::TestArgs),
-    /// List a server's tools and write a starter policy for it
+    /// List a server's tools and write the recommended policy for it, with its tests
     Scan(commands::scan::ScanArgs),
     /// Say what tools can do at worst, and why
     Catalog(CatalogArgs),

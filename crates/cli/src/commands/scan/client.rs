@@ -90,6 +90,15 @@ pub(crate) struct Listing {
 }
 
 impl Listing {
+    /// What a person knows the server by; empty where it does not say.
+    pub(crate) fn label(&self) -> String {
+        [self.name.as_deref(), self.version.as_deref()]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
     pub(crate) fn tools(&self) -> anyhow::Result<Vec<Described>> {
         tools::read(&self.text).context("the server's list of tools")
     }
