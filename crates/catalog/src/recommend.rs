@@ -8,9 +8,13 @@
 mod actions;
 mod arguments;
 mod cases;
+mod guards;
+mod maker;
+mod patterns;
 mod plan;
 mod roles;
 mod sample;
+mod terms;
 mod write;
 mod yaml;
 
@@ -336,18 +340,18 @@ impl Recommended {
 #[must_use]
 pub fn recommend(server: &str, tools: &[ToolFacts<'_>], answers: &Answers) -> Recommended {
     let mut seen = BTreeSet::new();
-    let mut planned: Vec<(plan::Plan, &Json<'_>)> = tools
+    let mut planned: Vec<(terms::Plan, &Json<'_>)> = tools
         .iter()
         .map(|facts| (plan::plan(facts, answers), facts.tool))
         .filter(|(plan, _)| !plan.name.is_empty() && seen.insert(plan.name.clone()))
         .collect();
     planned.sort_by(|(left, _), (right, _)| left.name.cmp(&right.name));
-    let plans: Vec<&plan::Plan> = planned.iter().map(|(plan, _)| plan).collect();
+    let plans: Vec<&terms::Plan> = planned.iter().map(|(plan, _)| plan).collect();
     let policy = write::policy(server, &plans);
     let tests = cases::tests(&planned);
     let holes: Vec<Hole> = plans
         .iter()
-        .filter(|plan| plan.fate == plan::Fate::Listed)
+        .filter(|plan| plan.fate == terms::Fate::Listed)
         .flat_map(|plan| plan.holes.iter().cloned())
         .collect();
     Recommended {
@@ -357,7 +361,7 @@ pub fn recommend(server: &str, tools: &[ToolFacts<'_>], answers: &Answers) -> Re
             .iter()
             .map(|(plan, tool)| Advice {
                 tool: plan.name.clone(),
-                is_listed: plan.fate == plan::Fate::Listed,
+                is_listed: plan.fate == terms::Fate::Listed,
                 reasons: plan.reasons(),
                 policy: write::fragment(plan),
                 example: cases::example(plan, tool),
@@ -368,7 +372,7 @@ pub fn recommend(server: &str, tools: &[ToolFacts<'_>], answers: &Answers) -> Re
     }
 }
 
-fn unused(plans: &[&plan::Plan], answers: &Answers) -> Vec<usize> {
+fn unused(plans: &[&terms::Plan], answers: &Answers) -> Vec<usize> {
     let is_used = |filling: &Filling| {
         plans.iter().filter(|plan| filling.is_of(&plan.name)).any(|plan| {
             let of_hole = plan.holes.iter().any(|hole| {

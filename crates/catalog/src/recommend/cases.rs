@@ -1,8 +1,8 @@
 //! Tests for a recommended policy: an ordinary call of each tool, and attacks on what its rules are about.
 
 use super::arguments::{Argument, arguments, schema_of};
-use super::plan::{Approval, Condition, Entry, Fate, Plan, Validation, Value};
 use super::sample::{self, Wanted, number, text};
+use super::terms::{Approval, Condition, Entry, Fate, Plan, Validation, Value};
 use super::yaml::{quoted, scalar, sentence};
 use super::{HoleKind, RuleKind};
 use callgate_core::json::Json;

@@ -1,8 +1,8 @@
 //! Plans written down as a policy.
 
-use super::plan::{
+use super::maker::{present, spelled};
+use super::terms::{
     Approval, Budget, Condition, Entry, Fate, Literals, Plan, Presence, REQUIRED_ONLY, Validation, Value,
-    present, spelled,
 };
 use super::yaml::{comment, one_line, quoted, scalar, sentence};
 use super::{Filled, Hole, HoleKind};

@@ -102,13 +102,8 @@ pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<ExitCode> {
     let listing = client::list(&target)?;
     let tools = listing.tools()?;
     let answers = answers::read(&args.set, &args.allow, &tools)?;
-    let facts: Vec<_> = tools.iter().map(tools::Described::facts).collect();
-    let made = recommend(&listing.label(), &facts, &answers);
+    let made = recommended(&listing, &tools, &answers)?;
     answers::refuse_unused(&answers, &made)?;
-    // What is written must load: a policy that does not would be found out only when it is needed.
-    if let Err(found) = callgate_policy::load(&made.policy, &callgate_policy::LoadOptions::default()) {
-        bail!("the policy made for this server does not load: {found}");
-    }
     if args.json {
         let report = report(&listing, &tools, &made);
         print(&format!("{}\n", serde_json::to_string_pretty(&report)?))?;
@@ -128,6 +123,26 @@ pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is recommended for a server whose tools these are. What is written must load: a policy that does not would be
+/// found out only when it is needed.
+fn recommended(
+    listing: &Listing,
+    tools: &[tools::Described],
+    answers: &Answers,
+) -> anyhow::Result<Recommended> {
+    let facts: Vec<_> = tools.iter().map(tools::Described::facts).collect();
+    let made = recommend(&listing.label(), &facts, answers);
+    if let Err(found) = callgate_policy::load(&made.policy, &callgate_policy::LoadOptions::default()) {
+        bail!("the policy made for this server does not load: {found}");
+    }
+    Ok(made)
+}
+
+/// The policy that a server gets whose tools these are, with what only a person can answer left open.
+pub(crate) fn policy(listing: &Listing, tools: &[tools::Described]) -> anyhow::Result<String> {
+    Ok(recommended(listing, tools, &Answers::default())?.policy)
 }
 
 /// Where the tests of a policy stand: `policy.test.yaml` beside `policy.yaml`.

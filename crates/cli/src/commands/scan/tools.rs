@@ -128,8 +128,21 @@ fn raw(text: &str) -> Option<Box<RawValue>> {
     RawValue::from_string(text.to_owned()).ok()
 }
 
+/// A list of tools, and what of it cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct List {
+    pub(crate) tools: Vec<Described>,
+    /// How many were left out: those without a single meaning, and those whose name stood there before.
+    pub(crate) left_out: usize,
+}
+
 /// Reads a response to `tools/list`, its result, or the bare list of tools.
 pub(crate) fn read(text: &str) -> anyhow::Result<Vec<Described>> {
+    read_whole(text).map(|list| list.tools)
+}
+
+/// The same, with how many tools were left out.
+pub(crate) fn read_whole(text: &str) -> anyhow::Result<List> {
     let bounds = Bounds::default();
     let text = text.trim_start_matches('\u{feff}').trim();
     if let Ok(Decoded::Single(message)) = decode(text.as_bytes(), &bounds) {
@@ -155,8 +168,9 @@ pub(crate) fn read(text: &str) -> anyhow::Result<Vec<Described>> {
     }
 }
 
-fn of_page(result: RawJson<'_>) -> anyhow::Result<Vec<Described>> {
+fn of_page(result: RawJson<'_>) -> anyhow::Result<List> {
     let page = ToolList::read(result)?;
+    let mut left_out = page.unjudgeable();
     let mut tools: Vec<Described> = Vec::new();
     let mut definitions = Vec::new();
     for tool in page.tools() {
@@ -168,13 +182,15 @@ fn of_page(result: RawJson<'_>) -> anyhow::Result<Vec<Described>> {
         {
             tools.push(described);
             definitions.push(definition);
+        } else {
+            left_out = left_out.saturating_add(1);
         }
     }
     // Again, each beside the others: a name can look like another's.
     for (tool, verdict) in tools.iter_mut().zip(classify_list(&definitions)) {
         tool.verdict = verdict;
     }
-    Ok(tools)
+    Ok(List { tools, left_out })
 }
 
 /// A tool as conditions read it; `None` where its definition has no single meaning, as the gate has it.
