@@ -7,7 +7,7 @@ pub(crate) mod tools;
 
 use crate::words::say;
 use anyhow::{Context, bail};
-use callgate_catalog::recommend::{Recommended, one_line, recommend};
+use callgate_catalog::recommend::{Answers, Recommended, one_line, recommend};
 use clap::Args;
 use client::{Listing, ServerArgs};
 use serde::Serialize;
@@ -125,24 +125,19 @@ pub(crate) fn run(args: &ScanArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is recommended for a server whose tools these are. What is written must load: a policy that does not would be
-/// found out only when it is needed.
-fn recommended(
+/// The policy that a server gets whose tools these are, with its tests.
+pub(crate) fn recommended(
     listing: &Listing,
     tools: &[tools::Described],
     answers: &Answers,
 ) -> anyhow::Result<Recommended> {
     let facts: Vec<_> = tools.iter().map(tools::Described::facts).collect();
     let made = recommend(&listing.label(), &facts, answers);
+    // What is written must load: a policy that does not would be found out only when it is needed.
     if let Err(found) = callgate_policy::load(&made.policy, &callgate_policy::LoadOptions::default()) {
         bail!("the policy made for this server does not load: {found}");
     }
     Ok(made)
-}
-
-/// The policy that a server gets whose tools these are, with what only a person can answer left open.
-pub(crate) fn policy(listing: &Listing, tools: &[tools::Described]) -> anyhow::Result<String> {
-    Ok(recommended(listing, tools, &Answers::default())?.policy)
 }
 
 /// Where the tests of a policy stand: `policy.test.yaml` beside `policy.yaml`.

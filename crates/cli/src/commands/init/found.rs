@@ -134,6 +134,8 @@ pub(super) struct Job {
     pub(super) status: Status,
     /// Its tools, where it was scanned.
     pub(super) tools: Vec<Described>,
+    /// How many lists of its policy are empty, and deny until a person fills them in.
+    pub(super) open_lists: usize,
 }
 
 /// How far a server has come.
@@ -226,6 +228,7 @@ pub(super) fn jobs(found: &[Found], record: &mut Record, policies: &Path) -> Vec
                 policy,
                 scope: one.place.scope,
                 tools: Vec::new(),
+                open_lists: 0,
             });
         }
     }

@@ -7,10 +7,11 @@ use super::files;
 use super::found::{Found, Job, Status};
 use super::secrets::{Secrets, shown};
 use crate::commands::scan::client::{Launch, Listing, StderrOf, Target, connect_and_list};
-use crate::commands::scan::{policy, tools};
+use crate::commands::scan::{recommended, tools};
 use crate::run::headers;
 use crate::words::say;
 use anyhow::{Context, bail};
+use callgate_catalog::recommend::Answers;
 use http::HeaderMap;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
@@ -99,9 +100,12 @@ fn explained(error: &str) -> String {
 /// Writes the policy of a server that has listed its tools.
 fn settle(job: &mut Job, listing: &Listing) -> anyhow::Result<()> {
     let described = tools::read(&listing.text).context("its list of tools")?;
-    let policy = policy(listing, &described)?;
+    let made = recommended(listing, &described, &Answers::default())?;
     // Where another one has been written meanwhile, that one stays.
-    files::write_new(&job.policy, &policy)?;
+    if files::write_new(&job.policy, &made.policy)? {
+        files::write_new(&job.policy.with_extension("test.yaml"), &made.tests)?;
+    }
+    job.open_lists = made.open_holes().count();
     job.tools = described;
     Ok(())
 }

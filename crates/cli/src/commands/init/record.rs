@@ -179,18 +179,18 @@ impl Record {
     }
 }
 
-/// A name as that of a file: letters, digits, `-`, `_` and inner dots.
+/// A name as that of a file: letters, digits, `-` and `_`. A dot would meet the tests of another: `a.test.yaml`.
 fn safe_stem(name: &str) -> String {
     const CHARS_MAX: usize = 64;
     let mut stem = String::new();
     for c in name.chars().take(CHARS_MAX) {
-        if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') || (c == '.' && !stem.is_empty()) {
+        if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') {
             stem.push(c);
         } else if !stem.ends_with('-') {
             stem.push('-');
         }
     }
-    let stem = stem.trim_matches(['-', '.']);
+    let stem = stem.trim_matches('-');
     if stem.is_empty() {
         "server".to_owned()
     } else {
@@ -218,6 +218,7 @@ mod tests {
         assert_eq!(stem("mine", "x"), "mine");
         assert_eq!(stem("名前", "x"), "server-3");
         assert_eq!(stem(".hidden", "x"), "hidden");
+        assert_eq!(stem("github.test", "x"), "github-test");
         assert_eq!(stem(&"x".repeat(500), "x").len(), 64);
         // The parts of a command are no other command's.
         assert_ne!(

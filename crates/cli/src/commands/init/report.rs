@@ -171,8 +171,13 @@ fn outcome(found: &[Found], jobs: &[Job], changes: &[Change]) {
         let name = shown(&job.name);
         match &job.status {
             Status::Guarded => say(&format!(
-                "callgate: {name} is behind Callgate; its policy is {}",
-                job.policy.display()
+                "callgate: {name} is behind Callgate; its policy is {}{}",
+                job.policy.display(),
+                match job.open_lists {
+                    0 => String::new(),
+                    1 => ", where one list denies until you fill it in (FILL IN)".to_owned(),
+                    count => format!(", where {count} lists deny until you fill them in (FILL IN)"),
+                }
             )),
             Status::Failed(reason) => say(&format!("callgate: {name} was left as it is: {reason}")),
             Status::Declined => say(&format!("callgate: {name} was left as it is")),
@@ -259,6 +264,8 @@ struct ServerReport<'r> {
     policy: &'r Path,
     #[serde(flatten)]
     status: &'r Status,
+    /// Lists of its policy that deny until they are filled in.
+    open_lists: usize,
     tools: Vec<Summary<'r>>,
 }
 
@@ -298,7 +305,8 @@ fn report<'r>(args: &InitArgs, found: &'r [Found], jobs: &'r [Job]) -> Report<'r
         files: job.places(found).map(|file| file.place.path.as_path()).collect(),
         policy: &job.policy,
         status: &job.status,
-        tools: job.tools.iter().map(Described::summary).collect(),
+        open_lists: job.open_lists,
+        tools: job.tools.iter().map(|tool| tool.summary(None)).collect(),
     };
     Report {
         dry_run: args.dry_run,
