@@ -5,6 +5,7 @@ mod classes;
 mod classify;
 pub(crate) mod find;
 pub(crate) mod read;
+pub(crate) mod rule;
 pub(crate) mod safe;
 mod search;
 pub(crate) mod show;

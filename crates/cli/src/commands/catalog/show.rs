@@ -1,8 +1,8 @@
 //! `callgate catalog show`: a server's page, or a tool's.
 
-use super::safe::{cut, shown, table, wrapped};
+use super::safe::{cut, shown, spelt_out, table, wrapped};
 use super::view::{Other, ServerPage, ServerView, ToolPage, VerdictView, definition, usual_rule};
-use super::{ShowArgs, abuse, find};
+use super::{ShowArgs, abuse, find, rule};
 use crate::commands::ledger::{Out, Paint, to_the_end_of_a_pipe};
 use callgate_catalog::catalogue::{Catalogue, Damaged, Listed, Registry, Server, Tool};
 use callgate_catalog::{Class, Signal, Verdict};
@@ -40,6 +40,7 @@ pub(super) fn show(args: &ShowArgs) -> anyhow::Result<ExitCode> {
             description: &tool.description,
             definition: definition(&listed),
             usual_rule: usual_rule(tool.class),
+            recommended: rule::of(&server.name, &listed.raw, &verdict)?,
             attacks: abuse::of(tool.class, &tool.signals)?,
             others: others(catalogue, server, tool),
         };
@@ -217,6 +218,17 @@ fn words(
         out.bytes(wrapped(head, &cut(&shown(&about), 160)).as_bytes())?;
     }
     out.bytes(wrapped("usual rule  ", page.usual_rule).as_bytes())?;
+    out.line("")?;
+    out.line(&paint.strong("Recommended policy for it alone"))?;
+    for line in page.recommended.policy.lines() {
+        out.line(format!("  {}", spelt_out(line)).trim_end())?;
+    }
+    for why in &page.recommended.reasons {
+        out.bytes(wrapped("  - ", &shown(&why.why)).as_bytes())?;
+    }
+    for question in &page.recommended.open {
+        out.bytes(wrapped("  to fill in: ", &shown(question)).as_bytes())?;
+    }
     out.line("")?;
     origin(server, out)?;
     if !page.attacks.is_empty() {

@@ -2,9 +2,10 @@
 
 use super::answer::Answer;
 use super::arguments::{CheckServer, CheckTool, Search};
-use super::quoted::{Brief, Judged, name};
+use super::quoted::{Brief, Judged, name, speaks};
 use super::verdict::{Advice, Finding, findings};
 use crate::commands::catalog::abuse::{self, Abuse};
+use crate::commands::catalog::rule::{self, Rule};
 use crate::commands::catalog::view::ServerView;
 use crate::commands::catalog::{find, show};
 use crate::commands::scan::tools::{self, Described};
@@ -386,6 +387,9 @@ fn described(server: &Server) -> anyhow::Result<Vec<Described>> {
 struct ToolReport<'c> {
     #[serde(flatten)]
     judged: Judged,
+    /// The rule that is recommended for it; none where the definition is not to be repeated, and the tool is best hidden.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recommended: Option<Rule>,
     /// Known attacks that it is open to.
     attacks: Vec<Abuse>,
     /// The server that it is of, where the catalogue was asked.
@@ -404,10 +408,16 @@ struct OtherTool {
 }
 
 impl<'c> ToolReport<'c> {
-    fn of(tool: &str, verdict: &Verdict) -> anyhow::Result<Self> {
+    fn of(server: &str, tool: &str, definition: &str, verdict: &Verdict) -> anyhow::Result<Self> {
         let signals: Vec<&str> = verdict.signals.iter().map(Signal::code).collect();
+        let recommended = if speaks(&signals) {
+            None
+        } else {
+            Some(rule::of(server, definition, verdict)?)
+        };
         Ok(Self {
             judged: Judged::of(tool, verdict),
+            recommended,
             attacks: abuse::of(verdict.class, &signals)?,
             catalogue: None,
             others: Vec::new(),
@@ -416,6 +426,18 @@ impl<'c> ToolReport<'c> {
 
     fn words(&self) -> String {
         let mut out = self.judged.words();
+        match &self.recommended {
+            None => out.push_str("Recommended: hide it (`hide`), and ask a person to read its definition.\n"),
+            Some(rule) => {
+                out.push_str(&format!(
+                    "Recommended policy for it alone:\n{}\n",
+                    rule.policy.trim_end()
+                ));
+                for question in &rule.open {
+                    out.push_str(&format!("A person has to fill in: {question}\n"));
+                }
+            }
+        }
         if !self.attacks.is_empty() {
             let named: Vec<&str> = self.attacks.iter().map(|abuse| abuse.id).collect();
             out.push_str(&format!(
@@ -438,16 +460,18 @@ pub(super) fn check_tool(asked: CheckTool) -> anyhow::Result<Answer> {
     asked.check()?;
     match (asked.server, asked.tool, asked.definition) {
         (None, None, Some(definition)) => {
-            let described = read(&[Value::Object(definition)]).context("`definition`")?;
+            let definition = Value::Object(definition);
+            let text = definition.to_string();
+            let described = read(&[definition]).context("`definition`")?;
             let tool = described.first().context("`definition` is no tool")?;
-            let report = ToolReport::of(tool.listed.name.as_str(), &tool.verdict)?;
+            let report = ToolReport::of("server", tool.listed.name.as_str(), &text, &tool.verdict)?;
             Answer::new(report.words(), &report)
         }
         (Some(server), Some(tool), None) => {
             let catalogue = bundled()?;
             let server = find::server(catalogue, &server)?;
             let tool = find::tool(server, &tool)?;
-            let (_, verdict) = catalogue
+            let (listed, verdict) = catalogue
                 .verdict(server, &tool.name)?
                 .context("the tool is not there")?;
             let others = show::others(catalogue, server, tool);
@@ -460,7 +484,7 @@ pub(super) fn check_tool(asked: CheckTool) -> anyhow::Result<Answer> {
                         tool: name(other.name),
                     })
                     .collect(),
-                ..ToolReport::of(&tool.name, &verdict)?
+                ..ToolReport::of(&server.name, &tool.name, &listed.raw, &verdict)?
             };
             let brief = Brief::of(&server.name, tool);
             Answer::new(format!("{}\n{}", brief.line(), report.words()), &report)
