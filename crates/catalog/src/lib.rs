@@ -17,6 +17,7 @@ mod words;
 
 pub use class::{Class, Confidence, Severity};
 pub use definition::{Definition, Parameter};
+pub use hidden::is_hidden;
 pub use signals::Signal;
 pub use weigh::{Evidence, Part};
 

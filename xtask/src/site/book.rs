@@ -1,0 +1,190 @@
+//! What the pages are made of: the servers with their tools, classed, and what belongs together among them.
+
+use super::place::FileNames;
+use crate::shell::root;
+use anyhow::{Context, bail};
+use callgate_catalog::{Class, Definition, Severity, Verdict, classify_list};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// One tool, as it is shown.
+#[derive(Debug)]
+pub(crate) struct Tool {
+    /// The name of its file, without what follows the dot.
+    pub(crate) file: String,
+    pub(crate) definition: Definition,
+    pub(crate) verdict: Verdict,
+}
+
+/// One server, as it is shown.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) file: String,
+    pub(crate) name: String,
+    pub(crate) registry: String,
+    pub(crate) package: String,
+    pub(crate) version: String,
+    pub(crate) licence: String,
+    pub(crate) source: String,
+    pub(crate) date: String,
+    pub(crate) tools: Vec<Tool>,
+}
+
+impl Server {
+    /// How many of its tools are of a class.
+    pub(crate) fn count(&self, class: Class) -> usize {
+        self.tools.iter().filter(|tool| tool.verdict.class == class).count()
+    }
+
+    /// Its tools of high and critical severity, the worst first.
+    pub(crate) fn risks(&self) -> Vec<&Tool> {
+        let mut tools: Vec<&Tool> = self
+            .tools
+            .iter()
+            .filter(|tool| tool.verdict.severity >= Severity::High)
+            .collect();
+        tools.sort_by_key(|tool| {
+            (
+                std::cmp::Reverse(tool.verdict.severity),
+                std::cmp::Reverse(tool.verdict.class),
+            )
+        });
+        tools
+    }
+}
+
+/// All of it.
+#[derive(Debug)]
+pub(crate) struct Book {
+    pub(crate) servers: Vec<Server>,
+    /// For each word of names, the tools that have it: places of server and tool.
+    by_word: BTreeMap<String, Vec<(usize, usize)>>,
+}
+
+impl Book {
+    /// Reads the catalogue's data; of one server alone, where one is named.
+    pub(crate) fn read(only: Option<&str>) -> anyhow::Result<Self> {
+        let folder = root()?.join("crates/catalog/data/servers");
+        let mut names: Vec<String> = std::fs::read_dir(&folder)
+            .with_context(|| format!("cannot read {}", folder.display()))?
+            .filter_map(|entry| Some(entry.ok()?.file_name().to_str()?.strip_suffix(".json")?.to_owned()))
+            .filter(|name| only.is_none_or(|only| name == only))
+            .collect();
+        names.sort();
+        if names.is_empty() {
+            bail!("no server of that name is in the catalogue");
+        }
+        let mut files = FileNames::default();
+        let servers = names
+            .iter()
+            .map(|name| server(&folder.join(format!("{name}.json")), files.take(name)))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        Ok(Self {
+            by_word: by_word(&servers),
+            servers,
+        })
+    }
+
+    /// All tools, each with its server.
+    pub(crate) fn tools(&self) -> impl Iterator<Item = (&Server, &Tool)> {
+        self.servers
+            .iter()
+            .flat_map(|server| server.tools.iter().map(move |tool| (server, tool)))
+    }
+
+    /// So many tools of the same class at most, of other servers: those first whose names have most words in common.
+    pub(crate) fn alike(&self, of: &Server, tool: &Tool, most: usize) -> Vec<(&Server, &Tool)> {
+        let mut shared: BTreeMap<(usize, usize), usize> = BTreeMap::new();
+        for word in words(&tool.definition.name) {
+            for place in self.by_word.get(&word).into_iter().flatten() {
+                *shared.entry(*place).or_default() += 1;
+            }
+        }
+        let mut places: Vec<_> = shared.into_iter().collect();
+        places.sort_by_key(|(place, count)| (std::cmp::Reverse(*count), *place));
+        let mut seen = Vec::new();
+        places
+            .into_iter()
+            .filter_map(|((server, tool), _)| {
+                let server = self.servers.get(server)?;
+                Some((server, server.tools.get(tool)?))
+            })
+            .filter(|(server, other)| server.name != of.name && other.verdict.class == tool.verdict.class)
+            .filter(|(server, _)| {
+                let is_new = !seen.contains(&&*server.name);
+                seen.push(&server.name);
+                is_new
+            })
+            .take(most)
+            .collect()
+    }
+}
+
+fn by_word(servers: &[Server]) -> BTreeMap<String, Vec<(usize, usize)>> {
+    let mut by_word: BTreeMap<String, Vec<(usize, usize)>> = BTreeMap::new();
+    for (place, server) in servers.iter().enumerate() {
+        for (tool_place, tool) in server.tools.iter().enumerate() {
+            for word in words(&tool.definition.name) {
+                by_word.entry(word).or_default().push((place, tool_place));
+            }
+        }
+    }
+    by_word
+}
+
+/// The words of a name: `listAllIssues` and `list_all_issues` have the same.
+fn words(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut was_lower = false;
+    for c in name.chars() {
+        if !c.is_alphanumeric() || (was_lower && c.is_uppercase()) {
+            words.push(String::new());
+        }
+        if c.is_alphanumeric()
+            && let Some(last) = words.last_mut()
+        {
+            last.extend(c.to_lowercase());
+        }
+        was_lower = c.is_lowercase();
+    }
+    words.retain(|word| word.len() > 2);
+    words.sort();
+    words.dedup();
+    words
+}
+
+fn server(path: &Path, file: String) -> anyhow::Result<Server> {
+    let wrong = || format!("cannot read {}", path.display());
+    let bytes = std::fs::read(path).with_context(wrong)?;
+    let data: Value = serde_json::from_slice(&bytes).with_context(wrong)?;
+    let text = |pointer: &str| {
+        data.pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let definitions = crate::classify::tools(path)?;
+    let mut files = FileNames::default();
+    let verdicts = classify_list(&definitions);
+    let tools = definitions
+        .into_iter()
+        .zip(verdicts)
+        .map(|(definition, verdict)| Tool {
+            file: files.take(&definition.name),
+            definition,
+            verdict,
+        })
+        .collect();
+    Ok(Server {
+        file,
+        name: text("/name"),
+        registry: text("/package/registry"),
+        package: text("/package/name"),
+        version: text("/package/version"),
+        licence: text("/licence"),
+        source: text("/source"),
+        date: text("/date"),
+        tools,
+    })
+}
