@@ -20,7 +20,7 @@ pub(crate) fn page(book: &Book) -> String {
             (counted(total, "tool")) " of " (counted(book.servers.len(), "MCP server"))
             ", by what each can do at worst; why; and the rule that holds."
         }
-        form.search.large role="search" action="search.html" method="get" {
+        form.search.large role="search" aria-label="The whole catalogue" action="search.html" method="get" {
             input type="search" name="q" placeholder="delete, payment, github, workflow_execute …" aria-label="Search the catalogue" autocomplete="off";
             button type="submit" { "Search" }
         }

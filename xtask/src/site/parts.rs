@@ -55,7 +55,7 @@ impl Frame<'_> {
                                 }
                             }
                         }
-                        form.search role="search" action={ (up) "search.html" } method="get" {
+                        form.search role="search" aria-label="From any page" action={ (up) "search.html" } method="get" {
                             input type="search" name="q" placeholder="Search tools and servers" aria-label="Search tools and servers" autocomplete="off";
                         }
                     }

@@ -48,8 +48,8 @@ impl FileNames {
                 }
             })
             .collect();
-        // Some systems keep short names for devices; any of these gets its hash.
-        if plain == name && plain.len() > 4 && self.0.insert(plain.to_lowercase()) {
+        let lower = plain.to_lowercase();
+        if plain == name && !is_device(&lower) && self.0.insert(lower) {
             return plain;
         }
         let hash: String = Sha256::digest(name.as_bytes())
@@ -61,6 +61,15 @@ impl FileNames {
         self.0.insert(hashed.to_lowercase());
         hashed
     }
+}
+
+/// Whether a system keeps the name for a device, whatever follows the dot.
+fn is_device(name: &str) -> bool {
+    let numbered = name
+        .strip_prefix("com")
+        .or_else(|| name.strip_prefix("lpt"))
+        .is_some_and(|rest| rest.len() == 1 && rest.bytes().all(|byte| byte.is_ascii_digit()));
+    numbered || matches!(name, "con" | "prn" | "aux" | "nul" | "")
 }
 
 /// The folder that the site is written to.

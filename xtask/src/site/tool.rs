@@ -146,9 +146,9 @@ fn evidence(evidence: &[Evidence]) -> Markup {
                         @if !piece.meaning.is_empty() { ": it " (piece.meaning) }
                         " "
                         @if piece.points < 0 {
-                            span.against { "speaks against " (piece.class) }
+                            span.against { "(speaks against " (piece.class) ")" }
                         } @else {
-                            span.for { "speaks for " (piece.class) }
+                            span.for { "(speaks for " (piece.class) ")" }
                         }
                     }
                 }
