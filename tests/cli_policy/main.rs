@@ -8,6 +8,7 @@
 )]
 
 mod catalog;
+mod catalogue;
 mod configuration;
 mod explain;
 mod scan;

@@ -37,6 +37,26 @@ impl Class {
         }
     }
 
+    /// What it says, as the documents put it.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Financial => {
+                "money moves, or a duty to pay comes into being, changes or ends: payments, orders, subscriptions, invoices"
+            }
+            Self::Destructive => {
+                "something is lost: deleted, dropped, purged, killed, revoked, overwritten as a whole"
+            }
+            Self::Execute => {
+                "something is set going whose effects the definition does not bound, or that reaches people and things outside: code, SQL, workflows, e-mail, a page in a browser"
+            }
+            Self::Write => {
+                "something is kept or changed, and can be changed back: records, comments, labels, an archive or a bin"
+            }
+            Self::Read => "nothing is changed",
+        }
+    }
+
     /// The class that is written so.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
@@ -64,6 +84,26 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// All severities, the most severe first.
+    pub const ALL: [Self; 4] = [Self::Critical, Self::High, Self::Medium, Self::Low];
+
+    /// What it says, in short.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Low => "little can go wrong",
+            Self::Medium => "what goes wrong can be put right",
+            Self::High => "what goes wrong stays, or reaches others",
+            Self::Critical => "what goes wrong is large and stays",
+        }
+    }
+
+    /// The severity that is written so.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|severity| severity.name() == name)
+    }
+
     /// The severity as it is written.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -4,6 +4,7 @@
 //! weights are tables ([`words`]); the engine that adds them up ([`weigh`]) knows no word. All that counted is given
 //! back as evidence, quoted from the definition.
 
+pub mod catalogue;
 mod class;
 mod definition;
 mod hidden;
@@ -60,9 +61,24 @@ pub fn classify_list(tools: &[Definition]) -> Vec<Verdict> {
     let mut verdicts: Vec<Verdict> = tools.iter().map(classify).collect();
     for (index, other) in lookalike::pairs(tools) {
         if let Some(verdict) = verdicts.get_mut(index) {
-            signals::add(&mut verdict.signals, Signal::LookAlike { other });
-            verdict.severity = verdict.severity.max(Severity::High);
+            add_look_alike(verdict, other);
         }
     }
     verdicts
+}
+
+/// Classes one tool of a list, beside the others, as [`classify_list`] does; `None` where there are not so many.
+#[must_use]
+pub fn classify_among(tools: &[Definition], index: usize) -> Option<Verdict> {
+    let mut verdict = classify(tools.get(index)?);
+    let pairs = lookalike::pairs(tools);
+    if let Some((_, other)) = pairs.into_iter().find(|(at, _)| *at == index) {
+        add_look_alike(&mut verdict, other);
+    }
+    Some(verdict)
+}
+
+fn add_look_alike(verdict: &mut Verdict, other: String) {
+    signals::add(&mut verdict.signals, Signal::LookAlike { other });
+    verdict.severity = verdict.severity.max(Severity::High);
 }

@@ -66,6 +66,42 @@ pub enum Signal {
 }
 
 impl Signal {
+    /// The words for programs, each with what was seen.
+    pub const KINDS: [(&'static str, &'static str); 14] = [
+        (
+            "freeform_input",
+            "it takes code, a command or a query as free text",
+        ),
+        (
+            "credentials",
+            "its name or a parameter has to do with passwords, keys or tokens",
+        ),
+        ("bulk_operation", "one call can touch many things"),
+        ("single_target", "a call touches the one thing that it names"),
+        ("raw_html", "it takes HTML"),
+        ("url_argument", "it takes a URL, which the server may fetch"),
+        ("path_argument", "it takes a path"),
+        ("many_parameters", "it takes twelve parameters or more"),
+        ("lying_annotation", "its annotations say less than its definition"),
+        ("no_description", "it does not say what it does"),
+        (
+            "instruction_like_text",
+            "its text speaks to the model: it orders, hides, or sends it to files",
+        ),
+        (
+            "hidden_text",
+            "its text has characters that nobody sees: zero width, turned direction, tags, control characters",
+        ),
+        (
+            "mixed_alphabets",
+            "its name mixes Latin letters with others that look like them",
+        ),
+        (
+            "look_alike_name",
+            "its name looks like that of another tool in the list, or is one letter from it",
+        ),
+    ];
+
     /// A word for programs.
     #[must_use]
     pub const fn code(&self) -> &'static str {

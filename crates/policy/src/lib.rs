@@ -33,3 +33,4 @@ pub use json_schema::json_schema;
 pub use load::{Document, LoadOptions, Loaded, Summary, Trust, load};
 pub use shape::Shape;
 pub use span::Span;
+pub use suggest::nearest;

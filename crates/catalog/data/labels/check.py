@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks the labels against the definitions and prints what is in each split."""
+"""Checks the labels and the readings against the definitions and prints what is in each split."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import sys
 LABELS = pathlib.Path(__file__).resolve().parent
 SERVERS = LABELS.parent / "servers"
 CLASSES = ["Financial", "Destructive", "Execute", "Write", "Read"]
+# What was read twice, and by whom the second time.
+READINGS = {"readings.tsv": "read twice by the first reader", "second-reader.tsv": "read by a second reader"}
 
 
 def split(server: str) -> str:
@@ -40,7 +42,7 @@ def labels(known: dict[str, dict], wrong: list[str]) -> dict[str, dict[str, str]
     """The labels of each labelled server, each tool once and in the order it was sent."""
     found = {}
     for path in sorted(LABELS.glob("*.tsv")):
-        if path.name == "readings.tsv":
+        if path.name in READINGS:
             continue
         lines = rows(path)
         names = [line[0] for line in lines]
@@ -52,18 +54,30 @@ def labels(known: dict[str, dict], wrong: list[str]) -> dict[str, dict[str, str]
     return found
 
 
-def agreement(found: dict[str, dict[str, str]], wrong: list[str]) -> None:
-    """How often the second reading gave the class of the first."""
-    pairs = []
-    for server, tool, first, second, settled in rows(LABELS / "readings.tsv")[1:]:
-        pairs.append((first, second))
+def agreement(name: str, found: dict[str, dict[str, str]], wrong: list[str]) -> None:
+    """How often the second reading in a file gave the class of the first, in each split."""
+    pairs: dict[str, list[tuple[str, str]]] = {"development": [], "test": []}
+    seen = set()
+    for server, tool, first, second, settled in rows(LABELS / name)[1:]:
+        pairs[split(server)].append((first, second))
         if found.get(server, {}).get(tool) != settled:
-            wrong.append(f"readings.tsv: {server} {tool} is settled as {settled}, labelled otherwise")
+            wrong.append(f"{name}: {server} {tool} is settled as {settled}, labelled otherwise")
+        if first not in CLASSES or second not in CLASSES or (server, tool) in seen:
+            wrong.append(f"{name}: {server} {tool}: an unknown class, or twice")
+        seen.add((server, tool))
+    print(READINGS[name])
+    for part in pairs:
+        if pairs[part]:
+            print(f"  {part:12}{alike(pairs[part])}")
+
+
+def alike(pairs: list[tuple[str, str]]) -> str:
+    """How many pairs are alike, and Cohen's kappa."""
     same = sum(a == b for a, b in pairs)
     by_class = [(sum(a == c for a, _ in pairs), sum(b == c for _, b in pairs)) for c in CLASSES]
     chance = sum(a * b for a, b in by_class) / len(pairs) ** 2
     observed = same / len(pairs)
-    print(f"read twice: {len(pairs)} tools, {same} alike ({observed:.1%}), kappa {(observed - chance) / (1 - chance):.2f}")
+    return f"{len(pairs)} tools, {same} alike ({observed:.1%}), kappa {(observed - chance) / (1 - chance):.3f}"
 
 
 def main() -> int:
@@ -77,7 +91,8 @@ def main() -> int:
         chosen = [s for s in found if part in ("all", split(s))]
         count = collections.Counter(c for s in chosen for c in found[s].values())
         print(f"{part:12}{len(chosen):9}{sum(count.values()):8}" + "".join(f"{count[c]:13}" for c in CLASSES))
-    agreement(found, wrong)
+    for name in READINGS:
+        agreement(name, found, wrong)
     for line in wrong:
         print(line, file=sys.stderr)
     return 1 if wrong else 0

@@ -1,17 +1,16 @@
 //! `callgate catalog classify`: the class of tools, from their definitions.
 
 use super::read;
+use super::safe::{LINE_CHARS_MAX, cut};
+use super::view::VerdictView;
 use crate::commands::ledger::to_the_end_of_a_pipe;
 use crate::commands::scan::comment::one_line;
-use callgate_catalog::{Definition, Signal, Verdict, classify_list};
-use serde_json::{Value, json};
+use callgate_catalog::{Definition, Verdict, classify_list};
 use std::path::Path;
 use std::process::ExitCode;
 
 /// So many characters of a name are shown in the table.
 const NAME_CHARS_MAX: usize = 32;
-/// So many characters a line of the table has.
-const LINE_CHARS_MAX: usize = 100;
 
 /// Reads, classifies and prints.
 pub(super) fn classify(file: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
@@ -21,7 +20,7 @@ pub(super) fn classify(file: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
     let mut out = String::new();
     if as_json {
         for (tool, verdict) in tools.iter().zip(&verdicts) {
-            out.push_str(&object(tool, verdict).to_string());
+            out.push_str(&serde_json::to_string(&VerdictView::of(&tool.name, verdict))?);
             out.push('\n');
         }
     } else {
@@ -31,40 +30,6 @@ pub(super) fn classify(file: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
         pipe.bytes(out.as_bytes())?;
         Ok(ExitCode::SUCCESS)
     })
-}
-
-fn object(tool: &Definition, verdict: &Verdict) -> Value {
-    let evidence: Vec<Value> = verdict
-        .evidence
-        .iter()
-        .map(|found| {
-            json!({
-                "part": found.part.name(),
-                "quote": found.quote,
-                "points": found.points,
-            })
-        })
-        .collect();
-    json!({
-        "name": tool.name,
-        "class": verdict.class.name(),
-        "severity": verdict.severity.name(),
-        "confidence": f64::from(verdict.confidence.as_percent()) / 100.0,
-        "signals": verdict.signals.iter().map(Signal::code).collect::<Vec<_>>(),
-        "details": verdict.signals.iter().map(Signal::text).collect::<Vec<_>>(),
-        "evidence": evidence,
-        "rationale": verdict.rationale,
-    })
-}
-
-/// The first characters of a text.
-fn cut(text: &str, chars_max: usize) -> String {
-    if text.chars().count() <= chars_max {
-        return text.to_owned();
-    }
-    let mut out: String = text.chars().take(chars_max.saturating_sub(1)).collect();
-    out.push('…');
-    out
 }
 
 fn table(tools: &[Definition], verdicts: &[Verdict]) -> String {
