@@ -59,8 +59,8 @@ mod seen_is_callable;
 #[cfg(test)]
 mod shared;
 #[cfg(test)]
-#[cfg(test)]
 mod site;
+#[cfg(test)]
 mod slow_clients;
 #[cfg(test)]
 mod sockets;

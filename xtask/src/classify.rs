@@ -147,7 +147,7 @@ fn labels(path: &Path) -> anyhow::Result<BTreeMap<String, Class>> {
         .collect()
 }
 
-pub(crate) fn tools(path: &Path) -> anyhow::Result<Vec<Definition>> {
+fn tools(path: &Path) -> anyhow::Result<Vec<Definition>> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let server = RawJson::read(&bytes, &Bounds::default())
         .with_context(|| format!("cannot read {}", path.display()))?;

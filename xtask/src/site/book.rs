@@ -1,12 +1,10 @@
 //! What the pages are made of: the servers with their tools, classed, and what belongs together among them.
 
 use super::place::FileNames;
-use crate::shell::root;
-use anyhow::{Context, bail};
-use callgate_catalog::{Class, Definition, Severity, Verdict, classify_list};
-use serde_json::Value;
+use anyhow::bail;
+use callgate_catalog::catalogue::{self, Definitions, Package};
+use callgate_catalog::{Class, Definition, Severity, Verdict};
 use std::collections::BTreeMap;
-use std::path::Path;
 
 /// One tool, as it is shown.
 #[derive(Debug)]
@@ -22,12 +20,15 @@ pub(crate) struct Tool {
 pub(crate) struct Server {
     pub(crate) file: String,
     pub(crate) name: String,
-    pub(crate) registry: String,
-    pub(crate) package: String,
-    pub(crate) version: String,
+    /// What it calls itself; its name where it says nothing.
+    pub(crate) title: String,
+    /// What it says of itself, if anything.
+    pub(crate) about: Option<String>,
+    pub(crate) package: Package,
     pub(crate) licence: String,
-    pub(crate) source: String,
+    pub(crate) source: Option<String>,
     pub(crate) date: String,
+    pub(crate) obtained: String,
     pub(crate) tools: Vec<Tool>,
 }
 
@@ -63,23 +64,19 @@ pub(crate) struct Book {
 }
 
 impl Book {
-    /// Reads the catalogue's data; of one server alone, where one is named.
+    /// Reads the catalogue; of one server alone, where one is named.
     pub(crate) fn read(only: Option<&str>) -> anyhow::Result<Self> {
-        let folder = root()?.join("crates/catalog/data/servers");
-        let mut names: Vec<String> = std::fs::read_dir(&folder)
-            .with_context(|| format!("cannot read {}", folder.display()))?
-            .filter_map(|entry| Some(entry.ok()?.file_name().to_str()?.strip_suffix(".json")?.to_owned()))
-            .filter(|name| only.is_none_or(|only| name == only))
-            .collect();
-        names.sort();
-        if names.is_empty() {
+        let catalogue = callgate_catalog_data::bundled()?;
+        let mut files = FileNames::default();
+        let servers = catalogue
+            .servers()
+            .iter()
+            .filter(|server| only.is_none_or(|only| server.name == only))
+            .map(|server| Ok(shown(server, &catalogue.definitions(server)?, &mut files)))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        if servers.is_empty() {
             bail!("no server of that name is in the catalogue");
         }
-        let mut files = FileNames::default();
-        let servers = names
-            .iter()
-            .map(|name| server(&folder.join(format!("{name}.json")), files.take(name)))
-            .collect::<anyhow::Result<Vec<_>>>()?;
         Ok(Self {
             by_word: by_word(&servers),
             servers,
@@ -154,37 +151,28 @@ fn words(name: &str) -> Vec<String> {
     words
 }
 
-fn server(path: &Path, file: String) -> anyhow::Result<Server> {
-    let wrong = || format!("cannot read {}", path.display());
-    let bytes = std::fs::read(path).with_context(wrong)?;
-    let data: Value = serde_json::from_slice(&bytes).with_context(wrong)?;
-    let text = |pointer: &str| {
-        data.pointer(pointer)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
-    };
-    let definitions = crate::classify::tools(path)?;
-    let mut files = FileNames::default();
-    let verdicts = classify_list(&definitions);
+fn shown(server: &catalogue::Server, definitions: &Definitions, files: &mut FileNames) -> Server {
+    let mut tool_files = FileNames::default();
     let tools = definitions
-        .into_iter()
-        .zip(verdicts)
-        .map(|(definition, verdict)| Tool {
-            file: files.take(&definition.name),
-            definition,
+        .tools
+        .iter()
+        .zip(definitions.verdicts())
+        .map(|(tool, verdict)| Tool {
+            file: tool_files.take(&tool.definition.name),
+            definition: tool.definition.clone(),
             verdict,
         })
         .collect();
-    Ok(Server {
-        file,
-        name: text("/name"),
-        registry: text("/package/registry"),
-        package: text("/package/name"),
-        version: text("/package/version"),
-        licence: text("/licence"),
-        source: text("/source"),
-        date: text("/date"),
+    Server {
+        file: files.take(&server.name),
+        name: server.name.clone(),
+        title: server.shown_title().to_owned(),
+        about: server.about.clone(),
+        package: server.package.clone(),
+        licence: server.licence.clone(),
+        source: server.source.clone(),
+        date: server.date.clone(),
+        obtained: server.obtained.clone(),
         tools,
-    })
+    }
 }

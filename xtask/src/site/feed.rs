@@ -37,9 +37,9 @@ fn pretty(value: &Value) -> anyhow::Result<String> {
 /// A server as an item of the feed. Its id has the version, so that a reader sees a new one as new.
 fn item(server: &Server) -> Value {
     json!({
-        "id": format!("{}:{}@{}", server.registry, server.package, server.version),
+        "id": format!("{}:{}@{}", server.package.registry.name(), server.package.name, server.package.version),
         "url": place::server(server),
-        "title": format!("{} {}", server.name, server.version),
+        "title": format!("{} {}", server.name, server.package.version),
         "content_text": format!(
             "{}, {} of high or critical severity.",
             parts::counted(server.tools.len(), "tool"),
@@ -57,9 +57,9 @@ fn summary(server: &Server) -> Value {
         .collect();
     json!({
         "name": server.name,
-        "registry": server.registry,
-        "package": server.package,
-        "version": server.version,
+        "registry": server.package.registry.name(),
+        "package": server.package.name,
+        "version": server.package.version,
         "licence": server.licence,
         "date": server.date,
         "tools": server.tools.len(),

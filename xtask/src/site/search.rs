@@ -41,8 +41,11 @@ pub(crate) fn page(_: &Book) -> String {
 pub(crate) fn index(book: &Book) -> anyhow::Result<String> {
     let mut entries: Vec<Value> = Vec::new();
     for server in &book.servers {
-        let count = parts::counted(server.tools.len(), "tool");
-        entries.push(json!(["server", server.name, server.package, place::server(server), "", "", count]));
+        let mut text = parts::counted(server.tools.len(), "tool");
+        if let Some(about) = &server.about {
+            text = format!("{text}. {}", parts::seen_text(&parts::beginning(about, TEXT_CHARS)));
+        }
+        entries.push(json!(["server", server.name, parts::seen_text(&server.package.name), place::server(server),  "", "", text]));
     }
     for (server, tool) in book.tools() {
         entries.push(json!([

@@ -3,6 +3,7 @@
 use super::book::{Book, Server, Tool};
 use super::parts::{self, Column, Frame, counted, seen};
 use super::place;
+use callgate_catalog::catalogue::Registry;
 use callgate_catalog::{Class, Severity};
 use maud::{Markup, html};
 
@@ -12,13 +13,23 @@ pub(crate) fn origin(server: &Server) -> Markup {
         section.origin {
             h2 { "Where this is from" }
             p {
-                "The answer of " code { (seen(&server.package)) } " " (seen(&server.version))
-                " (" (server.registry) ") to " code { "tools/list" } ", on " (server.date) "."
+                code { (seen(&server.package.name)) } " " (seen(&server.package.version)) ", " (from(server.package.registry)) ": "
+                (seen(&server.obtained)) ", on " (server.date) "."
                 @if !server.licence.is_empty() { " Licence: " (seen(&server.licence)) "." }
-                @if !server.source.is_empty() { " Source: " (seen(&server.source)) "." }
+                @if let Some(source) = &server.source { " Source: " (seen(source)) "." }
             }
             p { "Another version may have other tools. " code { "callgate scan" } " looks at yours." }
         }
+    }
+}
+
+/// Where a package is published, in words.
+const fn from(registry: Registry) -> &'static str {
+    match registry {
+        Registry::Npm => "from npm",
+        Registry::Pypi => "from PyPI",
+        Registry::Source => "from its repository",
+        Registry::Remote => "at its address",
     }
 }
 
@@ -38,7 +49,8 @@ pub(crate) fn page(book: &Book, server: &Server) -> String {
     let body = html! {
         p.crumbs { a href={ (up) "servers.html" } { "Servers" } }
         h1 { (server.name) }
-        p.lead { code { (seen(&server.package)) } " " (seen(&server.version)) ": " (counted(server.tools.len(), "tool")) ", "
+        @if let Some(about) = &server.about { p.said { (seen(about)) } }
+        p.lead { code { (seen(&server.package.name)) } " " (seen(&server.package.version)) ": " (counted(server.tools.len(), "tool")) ", "
             (counted(risks.len(), "high risk")) "." }
         (parts::bar(&counts))
         section {
@@ -150,7 +162,7 @@ pub(crate) fn list(book: &Book) -> String {
                 @for server in &book.servers {
                     tr {
                         td { a href=(place::server(server)) { (server.name) } }
-                        td { code { (seen(&server.package)) } " " (seen(&server.version)) }
+                        td { code { (seen(&server.package.name)) } " " (seen(&parts::beginning(&server.package.version, 14))) }
                         @for class in Class::ALL {
                             @let count = server.count(class);
                             td.number { @if count > 0 { (count) } @else { span.none { "–" } } }

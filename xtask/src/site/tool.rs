@@ -184,7 +184,7 @@ fn questions(server: &Server, tool: &Tool, up: &str) -> Markup {
             }
             details {
                 summary { "Which server has it?" }
-                p { a href={ (up) (place::server(server)) } { (server.name) } ", as " code { (server.package) } " " (server.version) "." }
+                p { a href={ (up) (place::server(server)) } { (server.name) } ", as " code { (seen(&server.package.name)) } " " (seen(&server.package.version)) "." }
             }
         }
     }
