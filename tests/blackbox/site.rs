@@ -88,6 +88,7 @@ fn the_site_opens_from_its_folder_and_can_be_searched_and_clicked_through() {
     assert_eq!(search["heading"], "workflow_execute");
     assert_eq!(search["place"], "tools/mistral/workflow_execute.html");
     assert_eq!(texts(&search["chips"])[..2], ["Execute", "High"]);
+    assert!(texts(&search["headings"]).contains(&"Attack patterns"));
 
     let filters = &seen["filters"];
     assert_eq!(texts(&filters["classes"]), ["Financial"]);
@@ -97,6 +98,9 @@ fn the_site_opens_from_its_folder_and_can_be_searched_and_clicked_through() {
 
     let trail = texts(&seen["links"]["trail"]);
     assert_eq!(trail, ["Servers", "kestra", "execute_flow", "Execute", "execute_flow"]);
+    assert!(seen["attacks"]["listed"].as_u64().unwrap() >= 20);
+    let headings = texts(&seen["attacks"]["headings"]);
+    assert_eq!(headings[2..4], ["What stops it", "The policy that stops it"]);
     assert!(texts(&seen["hidden text"]["marks"]).contains(&"U+200B"));
     assert_eq!(seen["without scripts"]["heading"], "mistral");
     assert!(seen["without scripts"]["rows"].as_u64().unwrap() >= 3);

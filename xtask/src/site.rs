@@ -1,5 +1,6 @@
 //! The catalogue as a folder of pages: they open from a disk, search without a server, and ask nothing of the network.
 
+mod attack;
 mod book;
 mod class;
 mod feed;
@@ -65,10 +66,14 @@ pub(crate) fn run(flags: &[&str]) -> anyhow::Result<ExitCode> {
     folder.write("servers.html", &server::list(&book))?;
     folder.write("classes.html", &class::list(&book))?;
     folder.write("risks.html", &class::risks(&book))?;
+    folder.write("attacks.html", &attack::list(&book))?;
     folder.write("search.html", &search::page(&book))?;
     folder.write("search-index.js", &search::index(&book)?)?;
     for class in callgate_catalog::Class::ALL {
         folder.write(&place::class(class), &class::page(&book, class))?;
+    }
+    for attack in book.attacks {
+        folder.write(&place::attack(attack), &attack::page(&book, attack))?;
     }
     for (number, server) in book.servers.iter().enumerate() {
         if number % 40 == 0 {

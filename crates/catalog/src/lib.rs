@@ -4,6 +4,7 @@
 //! weights are tables ([`words`]); the engine that adds them up ([`weigh`]) knows no word. All that counted is given
 //! back as evidence, quoted from the definition.
 
+pub mod attacks;
 pub mod catalogue;
 mod class;
 mod definition;

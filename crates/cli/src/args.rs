@@ -1,6 +1,8 @@
 //! The command line: what can be asked, and how the help puts it.
 
 use crate::commands;
+use crate::commands::attacks::AttacksArgs;
+use crate::commands::attacks::server::AttackServerArgs;
 use crate::commands::catalog::CatalogArgs;
 use crate::commands::completions::{CompletionsArgs, ManArgs};
 use crate::commands::demo::DemoArgs;
@@ -77,6 +79,10 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     #[command(hide = true)]
     DemoServer(DemoServerArgs),
+    /// Known attacks: how each works, what stops it, and its proof on this machine
+    Attacks(AttacksArgs),
+    #[command(hide = true)]
+    AttackServer(AttackServerArgs),
     /// Check policies and configurations: what is wrong, where, and what they come to
     Validate(commands::validate::ValidateArgs),
     /// Show how a policy judges one call, rule by rule

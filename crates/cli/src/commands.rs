@@ -1,5 +1,6 @@
 //! One file a subcommand.
 
+pub(crate) mod attacks;
 pub(crate) mod catalog;
 pub(crate) mod completions;
 pub(crate) mod demo;
@@ -24,6 +25,8 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         None => run::run(&cli.run),
         Some(Command::Run(args)) => run::run(&args),
         Some(Command::Serve(args)) => serve::run(&args),
+        Some(Command::Attacks(args)) => attacks::attacks(&args),
+        Some(Command::AttackServer(args)) => attacks::server::serve(&args),
         Some(Command::Demo(args)) => demo::demo(&args),
         Some(Command::DemoServer(args)) => demo::server::serve(&args),
         Some(Command::Ledger(args)) => ledger::ledger(&args),

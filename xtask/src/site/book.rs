@@ -1,9 +1,10 @@
 //! What the pages are made of: the servers with their tools, classed, and what belongs together among them.
 
 use super::place::FileNames;
-use anyhow::bail;
+use anyhow::{anyhow, bail};
+use callgate_catalog::attacks::{self, Attack};
 use callgate_catalog::catalogue::{self, Definitions, Package};
-use callgate_catalog::{Class, Definition, Severity, Verdict};
+use callgate_catalog::{Class, Definition, Severity, Signal, Verdict};
 use std::collections::BTreeMap;
 
 /// One tool, as it is shown.
@@ -59,6 +60,7 @@ impl Server {
 #[derive(Debug)]
 pub(crate) struct Book {
     pub(crate) servers: Vec<Server>,
+    pub(crate) attacks: &'static [Attack],
     /// For each word of names, the tools that have it: places of server and tool.
     by_word: BTreeMap<String, Vec<(usize, usize)>>,
 }
@@ -80,6 +82,7 @@ impl Book {
         Ok(Self {
             by_word: by_word(&servers),
             servers,
+            attacks: attacks::all().map_err(|error| anyhow!("{error}"))?,
         })
     }
 
@@ -88,6 +91,37 @@ impl Book {
         self.servers
             .iter()
             .flat_map(|server| server.tools.iter().map(move |tool| (server, tool)))
+    }
+
+    /// The attacks that abuse tools like this one: first those whose signals it shows, then those of its class alone that
+    /// ask for no signal.
+    pub(crate) fn attacks_on(&self, tool: &Tool) -> Vec<&'static Attack> {
+        let shown = |attack: &&Attack| shares_signal(attack, tool);
+        let of_class = self
+            .attacks
+            .iter()
+            .filter(|attack| attack.classes.contains(&tool.verdict.class));
+        let (mut first, rest): (Vec<_>, Vec<_>) = of_class.partition(shown);
+        first.extend(rest.into_iter().filter(|attack| !names_signals(attack)));
+        first
+    }
+
+    /// Tools that an attack could abuse, the most severe first, one a server.
+    pub(crate) fn open_to(&self, attack: &Attack, most: usize) -> Vec<(&Server, &Tool)> {
+        let mut tools: Vec<_> = self
+            .tools()
+            .filter(|(_, tool)| attack.classes.contains(&tool.verdict.class))
+            .filter(|(_, tool)| !names_signals(attack) || shares_signal(attack, tool))
+            .collect();
+        tools.sort_by_key(|(_, tool)| std::cmp::Reverse((tool.verdict.severity, tool.verdict.class)));
+        let mut seen = Vec::new();
+        tools.retain(|(server, _)| {
+            let is_new = !seen.contains(&&*server.name);
+            seen.push(&server.name);
+            is_new
+        });
+        tools.truncate(most);
+        tools
     }
 
     /// So many tools of the same class at most, of other servers: those first whose names have most words in common.
@@ -116,6 +150,19 @@ impl Book {
             .take(most)
             .collect()
     }
+}
+
+/// Whether an attack names signals of the classifier; other words on its page are for people.
+fn names_signals(attack: &Attack) -> bool {
+    attack
+        .signals
+        .iter()
+        .any(|signal| Signal::KINDS.iter().any(|(code, _)| code == signal))
+}
+
+fn shares_signal(attack: &Attack, tool: &Tool) -> bool {
+    let codes = tool.verdict.signals.iter().map(Signal::code);
+    codes.into_iter().any(|code| attack.signals.iter().any(|signal| signal == code))
 }
 
 fn by_word(servers: &[Server]) -> BTreeMap<String, Vec<(usize, usize)>> {

@@ -7,24 +7,6 @@ use super::tool::{usual, why};
 use callgate_catalog::{Class, Severity};
 use maud::html;
 
-/// What a class is, as the guideline of the labels puts it.
-pub(crate) const fn meaning(class: Class) -> &'static str {
-    match class {
-        Class::Financial => {
-            "Money moves, or a duty to pay comes into being, changes or ends: payments, orders, subscriptions, invoices."
-        }
-        Class::Destructive => "Something is lost: deleted, dropped, purged, killed, revoked, overwritten as a whole.",
-        Class::Execute => {
-            "Something is set going whose effects the definition does not bound, or that reaches people and things outside: \
-             code, SQL, workflows, e-mail, a page in a browser."
-        }
-        Class::Write => {
-            "Something is kept or changed, and can be changed back: records, comments, labels, an archive or a bin."
-        }
-        Class::Read => "Nothing is changed.",
-    }
-}
-
 pub(crate) fn list(book: &Book) -> String {
     let body = html! {
         h1 { "Classes" }
@@ -33,7 +15,7 @@ pub(crate) fn list(book: &Book) -> String {
         @for (class, count) in parts::all_counts(book) {
             section.card {
                 h2 { a href=(place::class(class)) { (class_chip(class)) } " " span.count { (counted(count, "tool")) } }
-                p { (meaning(class)) }
+                p { (parts::sentence(class.meaning())) }
                 p { b { "Usual rule: " } (usual(class)) }
             }
         }
@@ -64,7 +46,7 @@ pub(crate) fn page(book: &Book, class: Class) -> String {
     let body = html! {
         p.crumbs { a href={ (up) "classes.html" } { "Classes" } }
         h1 { (class) }
-        p.lead { (meaning(class)) }
+        p.lead { (parts::sentence(class.meaning())) }
         p { (why(class)) }
         p { b { "Usual rule: " } (usual(class)) }
         section {
@@ -76,7 +58,7 @@ pub(crate) fn page(book: &Book, class: Class) -> String {
     Frame {
         place: &place,
         title: &format!("{class} tools"),
-        about: meaning(class),
+        about: &parts::sentence(class.meaning()),
     }
     .page(&body)
 }

@@ -4,6 +4,7 @@ use super::book::{Book, Server, Tool};
 use super::parts;
 use super::place::{self, Folder};
 use anyhow::Context;
+use callgate_catalog::attacks::{Attack, Section};
 use callgate_catalog::{Class, Severity};
 use serde_json::{Map, Value, json};
 
@@ -13,7 +14,7 @@ pub(crate) fn write(book: &Book, folder: &mut Folder) -> anyhow::Result<()> {
         "title": "Callgate catalogue",
         "description": "Tools of MCP servers by what they can do at worst.",
         "language": "en",
-        "items": book.servers.iter().map(item).collect::<Vec<_>>(),
+        "items": book.attacks.iter().map(attack_item).chain(book.servers.iter().map(item)).collect::<Vec<_>>(),
     });
     folder.write("feed.json", &pretty(&feed)?)?;
     let servers: Vec<Value> = book.servers.iter().map(summary).collect();
@@ -47,6 +48,21 @@ fn item(server: &Server) -> Value {
         ),
         "date_published": format!("{}T00:00:00Z", server.date),
         "_callgate": summary(server),
+    })
+}
+
+fn attack_item(attack: &Attack) -> Value {
+    json!({
+        "id": format!("attack:{}", attack.id),
+        "url": place::attack(attack),
+        "title": attack.title,
+        "content_text": attack.section(Section::InShort),
+        "tags": attack.classes.iter().map(|class| class.name()).collect::<Vec<_>>(),
+        "_callgate": {
+            "severity": attack.severity.name(),
+            "signals": attack.signals,
+            "policy": attack.policy(),
+        },
     })
 }
 

@@ -29,9 +29,15 @@ pub(crate) fn page(book: &Book) -> String {
             @for (class, count) in &counts {
                 a.card href=(place::class(*class)) {
                     (class_chip(*class)) " " span.count { (counted(*count, "tool")) }
-                    p { (super::class::meaning(*class)) }
+                    p { (parts::sentence(class.meaning())) }
                     p.usual { (usual(*class)) }
                 }
+            }
+        }
+        section {
+            h2 { "Attacks, and what stops them" }
+            ul.inline {
+                @for attack in book.attacks { li { a href=(place::attack(attack)) { (attack.title) } } }
             }
         }
         section {

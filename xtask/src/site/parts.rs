@@ -128,6 +128,14 @@ pub(crate) fn severity_chip(severity: Severity) -> Markup {
     html! { span class={ "chip severity-" (severity.name().to_lowercase()) } { (severity) } }
 }
 
+/// A meaning as a sentence of its own.
+pub(crate) fn sentence(text: &str) -> String {
+    let mut rest = text.chars();
+    rest.next().map_or_else(String::new, |first| {
+        format!("{}{}.", first.to_uppercase(), rest.as_str())
+    })
+}
+
 /// `9 tools`, `1 tool`.
 pub(crate) fn counted(count: usize, word: &str) -> String {
     format!("{count} {word}{}", if count == 1 { "" } else { "s" })
@@ -186,6 +194,16 @@ pub(crate) fn bar(counts: &[(Class, usize)]) -> Markup {
             @for (class, count) in counts {
                 li { span class={ "dot fill-" (class.name().to_lowercase()) } {} (class) " " b { (count) } }
             }
+        }
+    }
+}
+
+/// A policy, with a button that copies it; the button is there where scripts are.
+pub(crate) fn policy(text: &str) -> Markup {
+    html! {
+        div.rule {
+            button type="button" data-copy="policy" hidden { "Copy" }
+            pre.policy tabindex="0" aria-label="Policy" { code #policy { (seen(text)) } }
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::book::{Server, Tool};
 use anyhow::{Context, bail};
 use callgate_catalog::Class;
+use callgate_catalog::attacks::Attack;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,10 @@ pub(crate) fn tool(server: &Server, tool: &Tool) -> String {
 
 pub(crate) fn class(class: Class) -> String {
     format!("classes/{}.html", class.name().to_lowercase())
+}
+
+pub(crate) fn attack(attack: &Attack) -> String {
+    format!("attacks/{}.html", attack.id)
 }
 
 /// What leads from the page at `place` back to the top: `../` for each folder above it.

@@ -5,6 +5,7 @@ use super::parts::{self, Frame};
 use super::place;
 use anyhow::Context;
 use callgate_catalog::Class;
+use callgate_catalog::attacks::Section;
 use maud::html;
 use serde_json::{Value, json};
 
@@ -46,6 +47,12 @@ pub(crate) fn index(book: &Book) -> anyhow::Result<String> {
             text = format!("{text}. {}", parts::seen_text(&parts::beginning(about, TEXT_CHARS)));
         }
         entries.push(json!(["server", server.name, parts::seen_text(&server.package.name), place::server(server),  "", "", text]));
+    }
+    for attack in book.attacks {
+        let text = parts::beginning(attack.section(Section::InShort), TEXT_CHARS);
+        entries.push(json!([
+            "attack", attack.title, attack.id, place::attack(attack), "", attack.severity.name(), text
+        ]));
     }
     for (server, tool) in book.tools() {
         entries.push(json!([

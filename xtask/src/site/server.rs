@@ -49,6 +49,7 @@ pub(crate) fn page(book: &Book, server: &Server) -> String {
     let body = html! {
         p.crumbs { a href={ (up) "servers.html" } { "Servers" } }
         h1 { (server.name) }
+        @if server.title != server.name { p.crumbs { "It calls itself “" (seen(&server.title)) "”." } }
         @if let Some(about) = &server.about { p.said { (seen(about)) } }
         p.lead { code { (seen(&server.package.name)) } " " (seen(&server.package.version)) ": " (counted(server.tools.len(), "tool")) ", "
             (counted(risks.len(), "high risk")) "." }

@@ -85,6 +85,7 @@ pub(crate) fn page(book: &Book, server: &Server, tool: &Tool) -> String {
             }
             (evidence(&verdict.evidence))
         }
+        (super::attack::on(book, tool, &up))
         section {
             h2 { "Other " (verdict.class) " tools" }
             @let alike = book.alike(server, tool, ALIKE_MAX);
