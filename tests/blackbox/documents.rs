@@ -213,6 +213,8 @@ pages! {
     the_examples_of_the_security_page_work: "SECURITY.md",
     the_examples_of_the_admin_api_work: "docs/admin.md",
     the_examples_of_answers_work: "docs/answers.md",
+    the_examples_of_the_catalogue_work: "docs/catalogue.md",
+    the_examples_of_attacks_work: "docs/attacks.md",
     the_examples_of_classes_work: "docs/classes.md",
     the_examples_of_getting_started_work: "docs/getting-started.md",
     the_examples_of_grants_work: "docs/grants.md",
@@ -220,6 +222,7 @@ pages! {
     the_examples_of_the_ledger_format_work: "docs/ledger-format.md",
     the_examples_of_the_ledger_work: "docs/ledger.md",
     the_examples_of_limits_work: "docs/limits.md",
+    the_examples_of_asking_before_connecting_work: "docs/mcp.md",
     the_examples_of_migrating_work: "docs/migrating.md",
     the_examples_of_monitoring_work: "docs/monitoring.md",
     the_examples_of_oauth_work: "docs/oauth.md",
@@ -233,13 +236,20 @@ pages! {
     the_examples_of_traces_work: "docs/traces.md",
 }
 
+/// Pages of which each has one block, a policy: `tests/cli_policy/attacks.rs` validates it, and plays the attack under
+/// it.
+const ATTACKS: &str = "crates/catalog/data/attacks/";
+
 #[test]
 fn every_page_with_an_example_is_run() {
-    let found: BTreeSet<String> = Page::all()
+    let (attacks, pages): (Vec<Page>, Vec<Page>) = Page::all()
         .into_iter()
         .filter(|page| !page.blocks.is_empty())
-        .map(|page| page.name)
-        .collect();
+        .partition(|page| page.name.starts_with(ATTACKS));
+    let found: BTreeSet<String> = pages.into_iter().map(|page| page.name).collect();
+    for page in attacks {
+        assert_eq!(page.blocks.len(), 1, "{}: more than its policy", page.name);
+    }
     let run: BTreeSet<String> = PAGES.iter().map(|&name| name.to_owned()).collect();
     assert_eq!(found, run);
 }

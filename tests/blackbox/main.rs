@@ -27,6 +27,8 @@ mod limits_and_record;
 #[cfg(test)]
 mod logs;
 #[cfg(test)]
+mod mcp;
+#[cfg(test)]
 mod metrics;
 #[cfg(test)]
 mod misbehaving_clients;

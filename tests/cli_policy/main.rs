@@ -1,4 +1,4 @@
-//! Black-box tests of the commands around policies: `validate`, `explain`, `test`, `scan`, `catalog`, `schema`.
+//! Black-box tests of the commands around policies: `validate`, `explain`, `test`, `scan`, `catalog`, `attacks`, `schema`.
 #![expect(
     clippy::unwrap_used,
     clippy::unwrap_in_result,
@@ -7,6 +7,7 @@
     reason = "a test that cannot be set up has failed"
 )]
 
+mod attacks;
 mod catalog;
 mod catalogue;
 mod configuration;

@@ -2,6 +2,7 @@
 
 use crate::shell::{root, say};
 use anyhow::{Context, bail};
+use callgate_catalog::attacks::{self, Attack, Section};
 use callgate_policy::Code;
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -27,6 +28,14 @@ const MEASURED: (&str, &str) = (
     "\n<!-- End of what is measured. -->",
 );
 
+/// The page on attacks, of which the table is written here.
+const ATTACKS: &str = "docs/attacks.md";
+/// What stands before and after the table.
+const WRITTEN: (&str, &str) = (
+    "<!-- Written by `cargo xtask docs`. -->\n",
+    "\n<!-- End of what is written. -->",
+);
+
 /// Writes or compares the pages.
 pub(crate) fn run(mode: Mode) -> anyhow::Result<ExitCode> {
     let kept = |name: &str| {
@@ -36,7 +45,11 @@ pub(crate) fn run(mode: Mode) -> anyhow::Result<ExitCode> {
         (PAGE, page(&callgate_policy::json_schema())?),
         (
             CLASSES,
-            with_measured(&kept(CLASSES)?, &crate::classify::section()?)?,
+            put_in(&kept(CLASSES)?, MEASURED, &crate::classify::section()?).context(CLASSES)?,
+        ),
+        (
+            ATTACKS,
+            put_in(&kept(ATTACKS)?, WRITTEN, &attacks()?).context(ATTACKS)?,
         ),
     ];
     for (name, page) in pages {
@@ -55,15 +68,34 @@ pub(crate) fn run(mode: Mode) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A page with its measured part put in anew.
-fn with_measured(page: &str, section: &str) -> anyhow::Result<String> {
+/// A page with the part between two marks put in anew.
+fn put_in(page: &str, (begin, end): (&str, &str), section: &str) -> anyhow::Result<String> {
     let (before, rest) = page
-        .split_once(MEASURED.0)
-        .with_context(|| format!("{CLASSES} has no place for what is measured"))?;
+        .split_once(begin)
+        .with_context(|| format!("there is no `{}`", begin.trim()))?;
     let (_, after) = rest
-        .split_once(MEASURED.1)
-        .with_context(|| format!("{CLASSES} does not say where what is measured ends"))?;
-    Ok([before, MEASURED.0, section.trim_end(), MEASURED.1, after].concat())
+        .split_once(end)
+        .with_context(|| format!("there is no `{}`", end.trim()))?;
+    Ok([before, begin, section.trim_end(), end, after].concat())
+}
+
+/// The table of attacks, from their pages, the worst first.
+fn attacks() -> anyhow::Result<String> {
+    let mut all: Vec<&Attack> = attacks::all()?.iter().collect();
+    all.sort_by_key(|attack| (std::cmp::Reverse(attack.severity), attack.id));
+    let mut out = String::from("\n| attack | severity | classes | in short |\n| --- | --- | --- | --- |\n");
+    for attack in all {
+        let classes: Vec<&str> = attack.classes.iter().map(|class| class.name()).collect();
+        writeln!(
+            out,
+            "| `{}` | {} | {} | {} |",
+            attack.id,
+            attack.severity,
+            classes.join(", "),
+            cell(attack.section(Section::InShort))
+        )?;
+    }
+    Ok(out)
 }
 
 fn page(schema: &Value) -> anyhow::Result<String> {

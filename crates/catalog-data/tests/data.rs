@@ -121,12 +121,19 @@ fn the_index_says_of_each_tool_what_the_classifier_says_of_its_definition() {
 
 #[test]
 fn one_tool_alone_gets_the_verdict_that_it_gets_among_all() {
-    let server = server("mistral");
-    let definitions = catalogue().definitions(server).unwrap();
-    for (tool, of_all) in server.tools.iter().zip(definitions.verdicts()) {
-        let (listed, verdict) = definitions.verdict(&tool.name).unwrap();
-        assert_eq!(listed.definition.name, tool.name);
-        assert_eq!(verdict, of_all);
+    for name in ["mistral", "filesystem-agent-infra", "unifi"] {
+        let server = server(name);
+        let definitions = catalogue().definitions(server).unwrap();
+        let all = definitions.tools.iter().zip(definitions.verdicts());
+        for (tool, of_all) in server.tools.iter().zip(all) {
+            let alone = catalogue().verdict(server, &tool.name).unwrap().unwrap();
+            assert_eq!(
+                (&alone.0, &alone.1),
+                (of_all.0, &of_all.1),
+                "{name} {}",
+                tool.name
+            );
+        }
+        assert_eq!(catalogue().verdict(server, "no_such_tool"), Ok(None));
     }
-    assert_eq!(definitions.verdict("no_such_tool"), None);
 }

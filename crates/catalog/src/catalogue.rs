@@ -168,19 +168,8 @@ impl Definitions {
     /// What the classifier says of each, beside the others.
     #[must_use]
     pub fn verdicts(&self) -> Vec<Verdict> {
-        classify_list(&self.read())
-    }
-
-    /// What the classifier says of the tool of this name, beside the others, with its definition.
-    #[must_use]
-    pub fn verdict(&self, name: &str) -> Option<(&Listed, Verdict)> {
-        let index = self.tools.iter().position(|tool| tool.definition.name == name)?;
-        let verdict = classify_among(&self.read(), index)?;
-        Some((self.tools.get(index)?, verdict))
-    }
-
-    fn read(&self) -> Vec<Definition> {
-        self.tools.iter().map(|tool| tool.definition.clone()).collect()
+        let tools: Vec<Definition> = self.tools.iter().map(|tool| tool.definition.clone()).collect();
+        classify_list(&tools)
     }
 }
 
@@ -227,6 +216,28 @@ impl Catalogue {
         by_name.or_else(|| self.servers.iter().find(|server| server.package.name == name))
     }
 
+    /// The definition of one tool of a server, and what the classifier says of it beside the others; `None` where the
+    /// server has no such tool. The others are not read.
+    ///
+    /// # Errors
+    /// [`Damaged`] where it cannot be read.
+    pub fn verdict(&self, server: &Server, tool: &str) -> Result<Option<(Listed, Verdict)>, Damaged> {
+        let Some(index) = server.tools.iter().position(|other| other.name == tool) else {
+            return Ok(None);
+        };
+        let unpacked = part(&self.packed, &server.at)?;
+        let mut source = Source::new(&unpacked);
+        source.number()?;
+        for _ in 0..index {
+            source.text()?;
+        }
+        let listed = listed(source.text()?)?;
+        // Beside others, names alone matter.
+        let mut list: Vec<Definition> = server.tools.iter().map(named).collect();
+        *list.get_mut(index).ok_or(Damaged)? = listed.definition.clone();
+        Ok(classify_among(&list, index).map(|verdict| (listed, verdict)))
+    }
+
     /// The definitions of one of its servers.
     ///
     /// # Errors
@@ -236,12 +247,7 @@ impl Catalogue {
         let mut source = Source::new(&unpacked);
         let mut tools = Vec::new();
         for _ in 0..source.number()? {
-            let raw = source.text()?;
-            let json = RawJson::read(raw.as_bytes(), &Bounds::default()).map_err(|_| Damaged)?;
-            tools.push(Listed {
-                definition: Definition::read(&json.parse()),
-                raw: raw.to_owned(),
-            });
+            tools.push(listed(source.text()?)?);
         }
         Ok(Definitions { tools })
     }
@@ -263,6 +269,21 @@ impl Catalogue {
     #[must_use]
     pub fn search_by(&self, text: &str, filter: &Filter) -> Vec<Hit<'_>> {
         search::search(self, text, filter)
+    }
+}
+
+fn listed(raw: &str) -> Result<Listed, Damaged> {
+    let json = RawJson::read(raw.as_bytes(), &Bounds::default()).map_err(|_| Damaged)?;
+    Ok(Listed {
+        definition: Definition::read(&json.parse()),
+        raw: raw.to_owned(),
+    })
+}
+
+fn named(tool: &Tool) -> Definition {
+    Definition {
+        name: tool.name.clone(),
+        ..Definition::default()
     }
 }
 

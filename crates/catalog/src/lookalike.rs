@@ -117,10 +117,10 @@ fn are_alike(name: &str, letters: &[char], other: &str, other_letters: &[char]) 
     if letters == other_letters {
         return true;
     }
-    if letters.len() < LETTERS_MIN || other_letters.len() < LETTERS_MIN || is_plural(name, other) {
-        return false;
-    }
-    is_one_edit(letters, other_letters)
+    letters.len() >= LETTERS_MIN
+        && other_letters.len() >= LETTERS_MIN
+        && is_one_edit(letters, other_letters)
+        && !is_plural(name, other)
 }
 
 /// Whether two names are a thing and its plural, or a version and the next, which is how servers name theirs.

@@ -50,7 +50,7 @@ fn what_was_packed_is_there_by_name() {
         definitions.tools[0].raw,
         r#"{"name":"cancel_order","description":"Cancels an order."}"#
     );
-    let (_, verdict) = definitions.verdict("cance1_order").unwrap();
+    let (_, verdict) = catalogue.verdict(shop, "cance1_order").unwrap().unwrap();
     let read: Vec<_> = definitions
         .tools
         .iter()

@@ -93,6 +93,9 @@ pub(crate) enum Command {
     Scan(commands::scan::ScanArgs),
     /// Say what tools can do at worst, and why
     Catalog(CatalogArgs),
+    /// Serve what is known to agents: an MCP server on stdio that looks things up and does nothing
+    #[command(after_help = crate::commands::mcp::EXAMPLES)]
+    Mcp,
     /// Print the JSON Schema of the policy language, or of the configuration
     Schema(commands::schema::SchemaArgs),
 }

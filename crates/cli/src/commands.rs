@@ -8,6 +8,7 @@ pub(crate) mod explain;
 pub(crate) mod grants;
 pub(crate) mod ledger;
 pub(crate) mod login;
+pub(crate) mod mcp;
 pub(crate) mod reload;
 pub(crate) mod scan;
 pub(crate) mod schema;
@@ -40,6 +41,7 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Test(args)) => test::run(&args),
         Some(Command::Catalog(args)) => catalog::catalog(&args),
+        Some(Command::Mcp) => mcp::mcp(),
         Some(Command::Scan(args)) => scan::run(&args),
         Some(Command::Schema(args)) => schema::run(&args),
     }

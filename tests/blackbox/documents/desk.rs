@@ -224,17 +224,21 @@ impl Desk {
             let mut command = self.shell("exec \"$0\" \"$@\"");
             command.arg(words(&server["command"]));
             command.args(server["args"].as_array().unwrap().iter().map(words));
-            for (name, value) in server["env"].as_object().unwrap() {
+            for (name, value) in server["env"].as_object().into_iter().flatten() {
                 command.env(name, words(value));
             }
             let mut process = Process::start(&mut command);
             process.lives_in(&self.room);
             let arguments: Vec<&Value> = server["args"].as_array().unwrap().iter().collect();
-            let flag = arguments.iter().position(|word| *word == "-c").unwrap();
+            // What is no gate has no policy.
+            let policy = (*arguments[0] != "mcp").then(|| {
+                let flag = arguments.iter().position(|word| *word == "-c").unwrap();
+                words(arguments[flag + 1])
+            });
             self.speak(
                 &format!("{}: {name}", block.place),
                 Stdio::on(process),
-                Some(&words(arguments[flag + 1])),
+                policy.as_deref(),
             );
         }
     }

@@ -3,6 +3,8 @@
 mod caller;
 mod case;
 mod cases;
+mod gullible;
+mod issuer;
 mod list;
 mod page;
 mod processes;

@@ -10,8 +10,8 @@ pub(crate) mod value;
 use super::validate::load::style_of_stdout;
 use crate::words::{FOUND_WRONG, say};
 use anyhow::Context;
-use callgate_core::call::{Call, Listing, OtherCall, Scene};
-use callgate_policy::Severity;
+use callgate_core::call::{Call, ListedTool, Listing, OtherCall, Scene};
+use callgate_policy::{Loaded, Severity};
 use clap::Args;
 use input::Input;
 use std::io::Write;
@@ -88,6 +88,32 @@ pub(crate) struct ExplainArgs {
     /// The server's name in that folder [default: the only one there]
     #[arg(long, value_name = "NAME", help_heading = "State")]
     server: Option<String>,
+}
+
+/// How a policy judges a call of a tool that the server lists as `listed`, or so that any arguments fit, with limits
+/// that nothing has used.
+pub(crate) fn of_call(
+    loaded: &Loaded,
+    tool: &str,
+    arguments: Option<&str>,
+    listed: Option<ListedTool>,
+) -> anyhow::Result<story::Story> {
+    let input = Input::of_call(tool, arguments, listed)?;
+    let call = Call {
+        scene: Scene {
+            server: &input.server,
+            caller: &input.caller,
+            session: Some(&input.session),
+            now: input.now,
+        },
+        tool,
+        listing: input.assumed.as_ref().map_or(Listing::Unknown, Listing::Listed),
+        arguments: input.arguments.as_ref(),
+    };
+    let mut usage = usage::Usage::default();
+    let now = usage.now(input.now);
+    story::tell(loaded, &Subject::Tool(call), &mut usage, now)
+        .map_err(|error| anyhow::anyhow!("the limits cannot be counted: {error}"))
 }
 
 /// Judges the call and says how.

@@ -2,7 +2,7 @@
 
 mod configuration;
 pub(crate) mod load;
-mod posture;
+pub(crate) mod posture;
 
 use super::scan::client::{self, ServerArgs};
 use super::scan::tools::Described;

@@ -9,6 +9,7 @@ use crate::tree::Node;
 use crate::vocabulary::Table;
 use callgate_core::path::Path;
 use callgate_core::program::Mode;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What goes along while a tree is read.
@@ -21,6 +22,8 @@ pub(crate) struct Context<'f> {
     pub(crate) denies_by_default: bool,
     pub(crate) rules: usize,
     pub(crate) uses: Vec<ArgumentUse>,
+    /// Patterns that were compiled, each once: an alias repeats one as often as it likes.
+    pub(crate) patterns: BTreeMap<String, regex::Regex>,
 }
 
 /// A path into a tool's arguments, and the rule that follows it.

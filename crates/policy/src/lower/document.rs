@@ -14,7 +14,7 @@ use crate::tree::{Node, Value};
 use crate::vocabulary::{DOCUMENT, METHOD, TOOL};
 use callgate_core::name::ToolName;
 use callgate_core::program::{Default, MethodTable, Mode, Program, RulesByName, ToolPatterns};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A program, and what else was learned on the way.
@@ -42,6 +42,7 @@ pub(crate) fn lower(
         denies_by_default: false,
         rules: 0,
         uses: Vec::new(),
+        patterns: BTreeMap::new(),
     };
     let program = context.document(root, shape);
     let (rules, uses) = (context.rules, std::mem::take(&mut context.uses));

@@ -190,11 +190,17 @@ impl Context<'_> {
             );
             return None;
         }
+        if let Some(regex) = self.patterns.get(pattern) {
+            return Some(regex.clone());
+        }
         match regex::RegexBuilder::new(pattern)
             .size_limit(REGEX_COMPILED_BYTES_MAX)
             .build()
         {
-            Ok(regex) => Some(regex),
+            Ok(regex) => {
+                self.patterns.insert(pattern.to_owned(), regex.clone());
+                Some(regex)
+            }
             Err(error) => {
                 self.bad_regex(node, pattern, pointer, &error);
                 None

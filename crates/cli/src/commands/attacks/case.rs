@@ -1,6 +1,7 @@
 //! What an attack is made of: a server that can be attacked, what the attacker has the agent do, what ordinary use
 //! looks like, and how one tells from what the server did that harm was done.
 
+use super::issuer::Person;
 use super::record::{Done, Recorder};
 use super::scene::Scene;
 use async_trait::async_trait;
@@ -49,6 +50,9 @@ pub(super) enum Setting {
     Run,
     /// Servers over HTTP for several callers, or `callgate serve` before them.
     Serve(Serving),
+    /// One agent, whose client starts the server in this environment, or `callgate serve` in the same environment,
+    /// which starts it.
+    Start(&'static [(&'static str, &'static str)]),
 }
 
 /// Several callers of servers over HTTP. Without Callgate each shows its label as its token; with it, it has a grant of
@@ -61,6 +65,17 @@ pub(super) struct Serving {
     pub(super) callers: &'static [&'static str],
     /// The caller that is the agent, and the server that it uses.
     pub(super) first: (&'static str, &'static str),
+    /// Whose tokens they show.
+    pub(super) access: Access,
+}
+
+/// What the callers show.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Access {
+    /// A token of their own, which says nothing of the server.
+    Labels,
+    /// Access tokens of an issuer, each for one server. These are the callers.
+    Issuer(&'static [Person]),
 }
 
 /// A server that can be attacked: what it lists, and what it does.
@@ -71,6 +86,11 @@ pub(super) trait Server: Send {
     /// Does what a call asks for, and writes down what it has done: a text for the agent, or one that says what
     /// failed.
     fn call(&mut self, call: &Call<'_>, recorder: &mut Recorder) -> Result<String, String>;
+
+    /// The result of a request that is no plain call of a tool, such as one of tasks, if it knows it.
+    fn other(&mut self, _method: &str, _params: &Value, _recorder: &mut Recorder) -> Option<Value> {
+        None
+    }
 }
 
 /// A call as it reaches the server.

@@ -11,7 +11,6 @@ use callgate_ledger::record::SuppressedKind;
 use callgate_ledger::{Body, Kind, Report};
 use callgate_store::Reader;
 use serde::Serialize;
-use std::collections::BTreeMap;
 use std::fmt;
 
 /// Under which policy an attack is played.
@@ -32,10 +31,9 @@ pub(super) struct Proof {
     pub(super) without: Played,
     pub(super) with: Played,
     pub(super) refused: Vec<Refused>,
-    /// The records of the ledger, which was verified.
-    pub(super) records: u64,
-    /// The calls of ordinary use.
-    pub(super) ordinary: usize,
+    /// How many records the attack has left in the ledger, where that verifies.
+    pub(super) records: Option<u64>,
+    pub(super) ordinary: Used,
     /// What the page says that it does not stop, where that was played too.
     pub(super) beyond: Option<&'static str>,
     pub(super) flaws: Vec<Flaw>,
@@ -47,6 +45,14 @@ pub(super) struct Played {
     pub(super) calls: usize,
     pub(super) reached_server: usize,
     pub(super) harm: Option<String>,
+}
+
+/// Ordinary use under the same policy.
+#[derive(Debug, Serialize)]
+pub(super) struct Used {
+    pub(super) calls: usize,
+    /// Those that were refused, or failed.
+    pub(super) failed: usize,
 }
 
 /// Calls that the gate refused for one reason, as the ledger has them.
@@ -115,38 +121,36 @@ pub(super) async fn prove(
         Under::Page => attack.policy(),
         Under::Given(policy) => policy,
     };
-    let mut flaws = Vec::new();
-    let alone = played(case, Between::Nothing, Part::Attack);
+    let alone = attacked(case, Between::Nothing);
     let alone = alone.await.context("the attack without Callgate")?;
     let without = Played::of(case, &alone);
-    if without.harm.is_none() {
-        flaws.push(Flaw::HarmlessAlone);
-    }
 
-    let guarded = played(case, Between::Gate(policy), Part::Attack);
+    let guarded = attacked(case, Between::Gate(policy));
     let guarded = guarded.await.context("the attack with Callgate")?;
     let with = Played::of(case, &guarded);
     let ledger = Ledger::of(&guarded)?;
+    let mut flaws = judged(&without, &with, &ledger.refused);
     flaws.extend(ledger.flaws);
-    match &with.harm {
-        Some(harm) => flaws.push(Flaw::NotStopped(harm.clone())),
-        None if ledger.refused.is_empty() => flaws.push(Flaw::NothingRefused),
-        None => {}
-    }
     if matches!(under, Under::Page) {
-        flaws.extend(other_reasons(attack, &ledger.refused));
+        flaws.extend(other_reasons(
+            &attack.stopped_by().collect::<Vec<_>>(),
+            &ledger.refused,
+        ));
     }
 
-    let used = played(case, Between::Gate(policy), Part::Ordinary);
-    let used = used.await.context("ordinary use")?;
+    let mut scene = Scene::open(case, Between::Gate(policy)).await?;
+    let done = case.ordinary(&mut scene).await;
+    let used = scene.close().await.context("ordinary use")?;
     flaws.extend(Ledger::of(&used)?.flaws);
-    flaws.extend(hindrance(&used));
+    flaws.extend(hindrance(&used, done.err()));
 
     let beyond = case.beyond().filter(|_| matches!(under, Under::Page));
     if beyond.is_some() {
-        let beyond = played(case, Between::Gate(policy), Part::Beyond);
-        let beyond = beyond.await.context("what the page says that it does not stop")?;
-        if case.harm(&beyond.done).is_none() {
+        let mut scene = Scene::open(case, Between::Gate(policy)).await?;
+        case.attack_beyond(&mut scene)
+            .await
+            .context("what the page says that it does not stop")?;
+        if case.harm(&scene.close().await?.done).is_none() {
             flaws.push(Flaw::HarmlessBeyond);
         }
     }
@@ -157,27 +161,19 @@ pub(super) async fn prove(
         with,
         refused: ledger.refused,
         records: ledger.records,
-        ordinary: used.seen.len(),
+        ordinary: Used {
+            calls: used.seen.len(),
+            failed: used.seen.iter().filter(|answer| answer.is_failure()).count(),
+        },
         beyond,
         flaws,
     })
 }
 
-/// What is played.
-#[derive(Debug, Clone, Copy)]
-enum Part {
-    Attack,
-    Ordinary,
-    Beyond,
-}
-
-async fn played(case: &dyn Case, between: Between<'_>, part: Part) -> anyhow::Result<Remains> {
+/// Plays the attack itself.
+async fn attacked(case: &dyn Case, between: Between<'_>) -> anyhow::Result<Remains> {
     let mut scene = Scene::open(case, between).await?;
-    match part {
-        Part::Attack => case.attack(&mut scene).await?,
-        Part::Ordinary => case.ordinary(&mut scene).await?,
-        Part::Beyond => case.attack_beyond(&mut scene).await?,
-    }
+    case.attack(&mut scene).await?;
     scene.close().await
 }
 
@@ -191,19 +187,39 @@ impl Played {
     }
 }
 
-fn other_reasons(attack: &Attack, refused: &[Refused]) -> Vec<Flaw> {
-    refused
-        .iter()
-        .filter(|refused| attack.stopped_by().all(|named| named != refused.reason))
-        .map(|refused| Flaw::OtherReason(refused.reason.clone()))
+/// What is wrong with the attack itself, without and with Callgate.
+fn judged(without: &Played, with: &Played, refused: &[Refused]) -> Vec<Flaw> {
+    let mut flaws = Vec::new();
+    if without.harm.is_none() {
+        flaws.push(Flaw::HarmlessAlone);
+    }
+    match &with.harm {
+        Some(harm) => flaws.push(Flaw::NotStopped(harm.clone())),
+        None if refused.is_empty() => flaws.push(Flaw::NothingRefused),
+        None => {}
+    }
+    flaws
+}
+
+/// The reasons of refusals that a page does not name.
+fn other_reasons(named: &[&str], refused: &[Refused]) -> Vec<Flaw> {
+    let mut others: Vec<&str> = refused.iter().map(|refused| refused.reason.as_str()).collect();
+    others.retain(|reason| !named.contains(reason));
+    others.dedup();
+    others
+        .into_iter()
+        .map(|reason| Flaw::OtherReason(reason.to_owned()))
         .collect()
 }
 
 /// What of ordinary use was hindered.
-fn hindrance(used: &Remains) -> Option<Flaw> {
+fn hindrance(used: &Remains, error: Option<anyhow::Error>) -> Option<Flaw> {
     let failed = used.seen.iter().find(|answer| answer.is_failure());
     if let Some(failed) = failed {
         return Some(Flaw::OrdinaryUse(format!("{}: {}", failed.tool, failed.text())));
+    }
+    if let Some(error) = error {
+        return Some(Flaw::OrdinaryUse(error.to_string()));
     }
     let arrived = used.done.received.len();
     (arrived == 0 || arrived != used.seen.len()).then_some(Flaw::NoOrdinaryUse)
@@ -212,7 +228,7 @@ fn hindrance(used: &Remains) -> Option<Flaw> {
 /// What a gate has recorded of a play.
 struct Ledger {
     refused: Vec<Refused>,
-    records: u64,
+    records: Option<u64>,
     flaws: Vec<Flaw>,
 }
 
@@ -225,7 +241,7 @@ impl Ledger {
             Err(words) => {
                 return Ok(Self {
                     refused: Vec::new(),
-                    records: 0,
+                    records: None,
                     flaws: vec![Flaw::Ledger(words)],
                 });
             }
@@ -250,7 +266,7 @@ impl Ledger {
         }
         Ok(Self {
             refused,
-            records: report.records(),
+            records: Some(report.records()),
             flaws,
         })
     }
@@ -261,41 +277,100 @@ fn count(report: &Report, kind: Kind) -> u64 {
     counted.map_or(0, |(_, count)| *count)
 }
 
-/// The refusals of a ledger by reason and rule, each with the words that the agent got. Those that were counted and
-/// not recorded one by one count under the rule of the last one that was.
+/// The refusals of a ledger by reason and rule, each with the words that the agent got for the first of them. Those that
+/// were counted and not recorded one by one count under the last rule that refused for their reason.
 fn refused(reader: &Reader, seen: &[Answer]) -> anyhow::Result<Vec<Refused>> {
-    let mut counts: BTreeMap<(String, Option<String>), u64> = BTreeMap::new();
+    let mut all: Vec<Refused> = Vec::new();
     for entry in reader.entries(0) {
-        let (reason, rule, count) = match entry?.record()?.body {
-            Body::Denial(body) => (body.reason, body.rule.map(|rule| rule.to_string()), 1),
-            Body::Malformed(body) => (body.reason, None, 1),
-            Body::AuthFailure(body) => (body.reason, None, 1),
+        let (reason, rule, count, tool) = match entry?.record()?.body {
+            Body::Denial(body) => (body.reason, body.rule, 1, body.tool),
+            Body::Malformed(body) => (body.reason, None, 1, None),
+            Body::AuthFailure(body) => (body.reason, None, 1, None),
             Body::Suppressed(body) if body.of != SuppressedKind::Drop => {
                 let Some(reason) = body.reason else { continue };
-                let of_reason = |(known, _): &&(String, Option<String>)| *known == reason.to_string();
-                let rule = counts.keys().rfind(of_reason).and_then(|(_, rule)| rule.clone());
-                (reason, rule, body.count.get())
+                let of_reason = |refused: &&mut Refused| refused.reason == reason.to_string();
+                if let Some(last) = all.iter_mut().rfind(of_reason) {
+                    last.count += body.count.get();
+                }
+                continue;
             }
-            _ => continue,
+            Body::Suppressed(_)
+            | Body::Intent(_)
+            | Body::Outcome(_)
+            | Body::Start(_)
+            | Body::Stop(_)
+            | Body::Reload(_)
+            | Body::Late(_)
+            | Body::TaskEnd(_)
+            | Body::Drop(_)
+            | Body::List(_)
+            | Body::GrantChange(_) => continue,
         };
-        *counts.entry((reason.to_string(), rule)).or_default() += count;
-    }
-    let words = |reason: &str, rule: Option<&str>| {
-        let answers = || seen.iter().filter(|answer| answer.is_refused());
-        let by_both = answers().find(|answer| answer.rule() == rule && answer.reason() == Some(reason));
-        let by_rule = || answers().find(|answer| answer.rule() == rule);
-        by_both
-            .or_else(by_rule)
-            .map(|answer| answer.text().to_owned())
-            .unwrap_or_default()
-    };
-    Ok(counts
-        .into_iter()
-        .map(|((reason, rule), count)| Refused {
-            text: words(&reason, rule.as_deref()),
+        let (reason, rule) = (reason.to_string(), rule.map(|rule| rule.to_string()));
+        let same = |refused: &&mut Refused| refused.reason == reason && refused.rule == rule;
+        if let Some(known) = all.iter_mut().find(same) {
+            known.count += count;
+            continue;
+        }
+        // What could not be read has no tool, and is told by its own reason.
+        let told = seen
+            .iter()
+            .filter(|answer| answer.is_refused())
+            .find(|answer| match &tool {
+                // Where all servers are one, the caller's name of it has the server's before it.
+                Some(tool) => answer.tool.ends_with(tool.as_str()) && answer.rule() == rule.as_deref(),
+                None => answer.reason().is_none_or(|told| told == reason),
+            });
+        all.push(Refused {
+            text: told.map(|answer| answer.text().to_owned()).unwrap_or_default(),
             reason,
             rule,
             count,
-        })
-        .collect())
+        });
+    }
+    all.sort_by(|one, other| (&one.reason, &one.rule).cmp(&(&other.reason, &other.rule)));
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn play(harm: Option<&str>) -> Played {
+        Played {
+            calls: 1,
+            reached_server: 1,
+            harm: harm.map(str::to_owned),
+        }
+    }
+
+    fn refusal(reason: &str) -> Refused {
+        Refused {
+            reason: reason.to_owned(),
+            rule: None,
+            count: 1,
+            text: String::new(),
+        }
+    }
+
+    #[test]
+    fn only_harm_that_was_done_and_then_refused_proves_anything() {
+        let refused = [refusal("rate_limited")];
+        let (harm, none) = (play(Some("paid")), play(None));
+        assert_eq!(judged(&harm, &none, &refused), []);
+        assert_eq!(judged(&none, &none, &refused), [Flaw::HarmlessAlone]);
+        assert_eq!(judged(&harm, &none, &[]), [Flaw::NothingRefused]);
+        let through = Flaw::NotStopped("paid".to_owned());
+        assert_eq!(judged(&harm, &harm, &refused), [through]);
+    }
+
+    #[test]
+    fn a_refusal_for_a_reason_that_the_page_does_not_name_is_a_flaw() {
+        let refused = ["hidden", "rate_limited", "rate_limited"].map(refusal);
+        assert_eq!(other_reasons(&["hidden", "rate_limited"], &refused), []);
+        assert_eq!(
+            other_reasons(&["hidden"], &refused),
+            [Flaw::OtherReason("rate_limited".to_owned())]
+        );
+    }
 }

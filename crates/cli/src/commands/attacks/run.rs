@@ -3,7 +3,7 @@
 use super::super::ledger::{Out, clean, to_the_end_of_a_pipe};
 use super::case::Case;
 use super::cases;
-use super::proof::{Played, Proof, Under, prove};
+use super::proof::{Played, Proof, Under, Used, prove};
 use crate::words::FAILED;
 use anyhow::Context;
 use callgate_catalog::attacks::{self, Attack};
@@ -107,20 +107,16 @@ fn tell(attack: &Attack, proof: &Proof, out: &mut Out) -> anyhow::Result<()> {
         out.line(&row("", &format!("{} × {reason} {}", refused.count, clean(rule))))?;
         out.line(&row("", &format!("  {}", clean(text))))?;
     }
-    out.line(&row(
-        "ordinary use",
-        &match proof.ordinary {
-            1 => "1 call".to_owned(),
-            calls => format!("{calls} calls"),
-        },
-    ))?;
-    out.line(&row(
-        "ledger",
-        &format!(
-            "{} records of the attack, whole, in order and signed",
-            proof.records
-        ),
-    ))?;
+    let Used { calls, failed } = proof.ordinary;
+    let used = match failed {
+        0 => format!("{}, all carried out", times(calls, "call")),
+        _ => format!("{}, {failed} refused or failed", times(calls, "call")),
+    };
+    out.line(&row("ordinary use", &used))?;
+    if let Some(records) = proof.records {
+        let ledger = format!("{records} records of the attack, whole, in order and signed");
+        out.line(&row("ledger", &ledger))?;
+    }
     if let Some(beyond) = proof.beyond {
         out.line(&row("not stopped", beyond))?;
     }
@@ -140,7 +136,15 @@ fn played(played: &Played) -> String {
         harm,
     } = played;
     let harm = harm.as_deref().map_or_else(|| "done no harm".to_owned(), clean);
-    format!("{calls} calls, {reached_server} reached the server; it has {harm}")
+    let calls = times(*calls, "call");
+    format!("{calls}, {reached_server} reached the server; it has {harm}")
+}
+
+fn times(count: usize, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    }
 }
 
 fn row(label: &str, text: &str) -> String {

@@ -2,7 +2,7 @@
 
 use super::caller::{Answer, Caller, STEP_MAX};
 use super::case::{Case, Setting};
-use super::processes::{Processes, said};
+use super::processes::{AGENT, Processes, said};
 use super::record::Done;
 use anyhow::Context;
 use std::collections::BTreeMap;
@@ -69,6 +69,18 @@ impl Scene {
                 agent.begin().await?;
                 Ok((processes, agent))
             }
+            Setting::Start(surroundings) => {
+                let (processes, pipes) = Processes::start(case, surroundings, between, folder).await?;
+                let agent = match pipes {
+                    Some(pipes) => Caller::over(pipes).await?,
+                    None => {
+                        let mut agent = processes.visitor(AGENT, case.id())?;
+                        agent.begin().await?;
+                        agent
+                    }
+                };
+                Ok((processes, agent))
+            }
         }
     }
 
@@ -86,6 +98,33 @@ impl Scene {
             self.others.insert(key.clone(), caller);
         }
         self.others.get_mut(&key).context("the caller is there")
+    }
+
+    /// A further client at a server with a caller's credentials, which has said nothing yet. An unknown label has none.
+    pub(super) fn visitor(&mut self, label: &str, server: &str) -> anyhow::Result<&mut Caller> {
+        let visitor = self.processes.visitor(label, server)?;
+        Ok(self.kept((label.to_owned(), server.to_owned()), visitor))
+    }
+
+    /// A client that shows at one server the token that a caller has for another.
+    pub(super) fn replayer(
+        &mut self,
+        label: &str,
+        token_for: &str,
+        server: &str,
+    ) -> anyhow::Result<&mut Caller> {
+        let replayer = self.processes.replayer(label, token_for, server)?;
+        let key = (format!("{label} for {token_for}"), server.to_owned());
+        Ok(self.kept(key, replayer))
+    }
+
+    fn kept(&mut self, key: (String, String), caller: Caller) -> &mut Caller {
+        self.others.entry(key).insert_entry(caller).into_mut()
+    }
+
+    /// Whether there is an address where all servers are one.
+    pub(super) fn has_all_as_one(&self) -> bool {
+        self.processes.has_all_as_one()
     }
 
     /// Ends all processes in order; a gate signs its ledger as it leaves.

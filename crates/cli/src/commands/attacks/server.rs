@@ -2,10 +2,10 @@
 
 mod http;
 
-use super::case::{Call, Server};
+use super::case::{Call, Server, Setting};
 use super::cases;
 use super::record::Recorder;
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::Args;
 use serde_json::{Value, json};
 use std::io::{BufRead as _, Write as _};
@@ -37,6 +37,12 @@ pub(crate) fn serve(args: &AttackServerArgs) -> anyhow::Result<ExitCode> {
         recorder: Recorder::open(&args.folder)?,
     };
     if args.listen {
+        // Some servers would run a stranger's commands; those are never there for others to find.
+        ensure!(
+            matches!(case.setting(), Setting::Serve(_)),
+            "the server of {} is reached over pipes alone",
+            args.id
+        );
         http::serve(desk)?;
     } else {
         over_pipes(desk)?;
@@ -84,7 +90,12 @@ impl Desk {
             "ping" => Ok(json!({})),
             "tools/list" => Ok(json!({ "tools": self.server.tools() })),
             "tools/call" => Ok(self.call(params, message, around)),
-            _ => Err(json!({ "code": -32601, "message": format!("there is no method {method}") })),
+            _ => {
+                let result = self.server.other(method, params, &mut self.recorder);
+                result.ok_or_else(
+                    || json!({ "code": -32601, "message": format!("there is no method {method}") }),
+                )
+            }
         };
         let answer = match answer {
             Ok(result) => json!({ "jsonrpc": "2.0", "id": id, "result": result }),
@@ -99,6 +110,11 @@ impl Desk {
     fn call(&mut self, params: &Value, message: &str, around: Around<'_>) -> Value {
         let tool = params.get("name").and_then(Value::as_str).unwrap_or_default();
         self.recorder.received(tool);
+        if params.get("task").is_some()
+            && let Some(result) = self.server.other("tools/call", params, &mut self.recorder)
+        {
+            return result;
+        }
         let call = Call {
             tool,
             arguments: params.get("arguments").unwrap_or(&Value::Null),

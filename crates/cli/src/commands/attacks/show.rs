@@ -29,7 +29,9 @@ fn whole(attack: &Attack) -> serde_json::Value {
             let text = match section {
                 Section::InShort => continue,
                 Section::Policy => attack.policy(),
-                other => attack.section(other),
+                Section::HowItWorks | Section::Seen | Section::WhatStopsIt | Section::WhatItDoesNotStop => {
+                    attack.section(section)
+                }
             };
             let key = section.heading().to_lowercase().replace(' ', "_");
             members.insert(key, text.into());

@@ -15,9 +15,7 @@ pub(crate) fn server<'c>(catalogue: &'c Catalogue, name: &str) -> anyhow::Result
         return Ok(server);
     }
     let told = cut(&shown(name), NAME_CHARS_MAX);
-    let names = catalogue.servers().iter();
-    let known = names.flat_map(|server| [server.name.as_str(), server.package.name.as_str()]);
-    if let Some(near) = nearest(name, known) {
+    if let Some(near) = near(catalogue, name) {
         bail!("there is no server `{told}` in the catalogue\nhint: did you mean `{near}`?");
     }
     let found = catalogue.search(name);
@@ -38,6 +36,15 @@ pub(crate) fn server<'c>(catalogue: &'c Catalogue, name: &str) -> anyhow::Result
         "there is no server `{told}` in the catalogue\nhint: servers that have these words: {}",
         servers.join(", ")
     );
+}
+
+/// The server or package whose name is nearly this one.
+pub(crate) fn near<'c>(catalogue: &'c Catalogue, name: &str) -> Option<&'c str> {
+    let servers = catalogue.servers().iter();
+    nearest(
+        name,
+        servers.flat_map(|server| [server.name.as_str(), server.package.name.as_str()]),
+    )
 }
 
 /// The tool of this name.

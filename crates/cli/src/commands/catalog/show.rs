@@ -4,7 +4,7 @@ use super::safe::{cut, shown, table, wrapped};
 use super::view::{Other, ServerPage, ServerView, ToolPage, VerdictView, definition, usual_rule};
 use super::{ShowArgs, find};
 use crate::commands::ledger::{Out, Paint, to_the_end_of_a_pipe};
-use callgate_catalog::catalogue::{Catalogue, Listed, Registry, Server, Tool};
+use callgate_catalog::catalogue::{Catalogue, Damaged, Listed, Registry, Server, Tool};
 use callgate_catalog::{Class, Signal, Verdict};
 use callgate_catalog_data::bundled;
 use std::process::ExitCode;
@@ -30,16 +30,13 @@ pub(super) fn show(args: &ShowArgs) -> anyhow::Result<ExitCode> {
         });
     };
     let tool = find::tool(server, name)?;
-    let definitions = catalogue.definitions(server)?;
-    let (listed, verdict) = definitions
-        .verdict(&tool.name)
-        .ok_or(callgate_catalog::catalogue::Damaged)?;
+    let (listed, verdict) = catalogue.verdict(server, &tool.name)?.ok_or(Damaged)?;
     to_the_end_of_a_pipe(|out| {
         let others = others(catalogue, server, tool);
         if args.json {
-            out.json(&tool_page(server, tool, listed, &verdict, others))?;
+            out.json(&tool_page(server, tool, &listed, &verdict, others))?;
         } else {
-            words(server, tool, listed, &verdict, &others, out)?;
+            words(server, tool, &listed, &verdict, &others, out)?;
         }
         Ok(ExitCode::SUCCESS)
     })

@@ -70,6 +70,33 @@ impl Input {
         })
     }
 
+    /// A call in a new session of the only caller, now.
+    pub(super) fn of_call(
+        tool: &str,
+        given: Option<&str>,
+        listed: Option<ListedTool>,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            server: ServerName::new("server")?,
+            caller: Caller {
+                grant: GrantId::new("local")?,
+                label: "local".into(),
+                issuer: None,
+                subject: None,
+                claims: Json::Null,
+            },
+            session: SessionId::new("new-session")?,
+            now: present(),
+            tool: Some(tool.to_owned()),
+            arguments: given.map(|text| json(text.as_bytes())).transpose()?,
+            tools: None,
+            assumed: Some(match listed {
+                Some(listed) => listed,
+                None => assumed(tool)?,
+            }),
+        })
+    }
+
     /// What was assumed and could matter.
     pub(super) fn notes(&self, story: &Story) -> Vec<String> {
         let mut notes = Vec::new();

@@ -7,12 +7,12 @@ use std::fmt::Write as _;
 const NAMES_SHOWN_MAX: usize = 8;
 
 /// A file that is invalid.
-pub(super) fn invalid(file: &str, errors: usize) -> String {
+pub(crate) fn invalid(file: &str, errors: usize) -> String {
     format!("{file}: invalid, {}", counted(errors, "error"))
 }
 
 /// A policy that is valid: what is allowed where it says nothing, and what it names.
-pub(super) fn words(file: &str, loaded: &Loaded, warnings: usize) -> String {
+pub(crate) fn words(file: &str, loaded: &Loaded, warnings: usize) -> String {
     valid(file, warnings, &lines(loaded.shape, &loaded.summary))
 }
 

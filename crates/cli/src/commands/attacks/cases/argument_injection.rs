@@ -31,9 +31,16 @@ impl Case for ArgumentInjection {
     }
 
     async fn attack(&self, scene: &mut Scene) -> anyhow::Result<()> {
+        let agent = scene.agent();
         for namespace in INJECTIONS {
-            scene.agent().call("execute_workflow", check(namespace)).await?;
+            agent.call("execute_workflow", check(namespace)).await?;
         }
+        // Where the namespace is looked at, another parameter may not be.
+        let mut other = check("shop");
+        if let Some(parameters) = other.pointer_mut("/parameters").and_then(Value::as_object_mut) {
+            parameters.insert("label".to_owned(), "; touch injected-8".into());
+        }
+        agent.call("execute_workflow", other).await?;
         Ok(())
     }
 
@@ -59,7 +66,7 @@ fn check(namespace: &str) -> Value {
     json!({ "workflowName": "k8s-detective", "parameters": { "namespace": namespace } })
 }
 
-/// A server that puts the namespace into a command line as it came, and tells of success whatever happens.
+/// A server that puts its parameters into a command line as they came, and tells of success whatever happens.
 struct Cluster;
 
 impl Server for Cluster {
@@ -76,12 +83,15 @@ impl Server for Cluster {
     }
 
     fn call(&mut self, call: &Call<'_>, recorder: &mut Recorder) -> Result<String, String> {
-        let namespace = call.arguments.pointer("/parameters/namespace");
-        let namespace = namespace.and_then(Value::as_str).unwrap_or_default();
+        let parameter = |name: &str| {
+            let value = call.arguments.get("parameters").and_then(|all| all.get(name));
+            value.and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let (namespace, label) = (parameter("namespace"), parameter("label"));
         let before = injected(recorder);
         let ran = Command::new("/bin/sh")
             .arg("-c")
-            .arg(format!("echo pods of {namespace}"))
+            .arg(format!("echo pods of {namespace} {label}"))
             .current_dir(recorder.folder())
             .stdin(Stdio::null())
             .output();

@@ -1,6 +1,6 @@
 //! A server that may see the tickets of all tenants, and shows them to whoever asks.
 
-use crate::commands::attacks::case::{Call, Case, Server, Serving, Setting, tool};
+use crate::commands::attacks::case::{Access, Call, Case, Server, Serving, Setting, tool};
 use crate::commands::attacks::record::{Done, Recorder};
 use crate::commands::attacks::scene::Scene;
 use async_trait::async_trait;
@@ -19,6 +19,7 @@ impl Case for ConfusedDeputy {
             servers: &["tickets"],
             callers: &["acme", "globex"],
             first: ("acme", "tickets"),
+            access: Access::Labels,
         })
     }
 

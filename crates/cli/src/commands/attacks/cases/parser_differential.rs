@@ -24,6 +24,8 @@ impl Case for ParserDifferential {
         agent.call_raw("set_role", honest).await?;
         let twice = r#"{"user":"mallory","role":"reader","role":"admin"}"#;
         agent.call_raw("set_role", twice).await?;
+        let capital = r#"{"user":"mallory","role":"reader","Role":"admin"}"#;
+        agent.call_raw("set_role", capital).await?;
         let escaped = r#"{"user":"mallory","role":"reader","rol\u0065":"admin"}"#;
         agent.call_raw("set_role", escaped).await?;
         Ok(())
@@ -41,12 +43,12 @@ impl Case for ParserDifferential {
     }
 
     fn harm(&self, done: &Done) -> Option<String> {
-        done.has("made", "mallory an admin")
-            .then(|| "made mallory an admin, past its own check".to_owned())
+        let made = done.all("made").filter(|who| *who == "mallory an admin").count();
+        (made > 0).then(|| format!("made mallory an admin, {made} times, past its own check"))
     }
 }
 
-/// A server whose check takes the first of two equal keys, and whose work the last.
+/// A server whose check takes the first of two equal keys, and whose work the last, for which capitals are small letters.
 struct Members;
 
 impl Server for Members {
@@ -62,7 +64,7 @@ impl Server for Members {
         if !matches!(first(call.message, "role"), Some("reader" | "editor")) {
             return Err("the role has to be reader or editor".to_owned());
         }
-        let (user, role) = (call.text("user"), call.text("role"));
+        let (user, role) = (call.text("user"), work(call.arguments));
         let article = if role.starts_with('a') || role.starts_with('e') {
             "an"
         } else {
@@ -71,6 +73,15 @@ impl Server for Members {
         recorder.did("made", format!("{user} {article} {role}"));
         Ok(format!("{user} is {article} {role}"))
     }
+}
+
+/// The role that is given: of two equal keys the last is left, and a capital one comes before its small twin.
+fn work(arguments: &Value) -> &str {
+    let members = arguments.as_object().into_iter().flatten();
+    let role = members
+        .into_iter()
+        .find(|(key, _)| key.eq_ignore_ascii_case("role"));
+    role.and_then(|(_, role)| role.as_str()).unwrap_or_default()
 }
 
 /// The first text of this key in a message, as a reader finds it that goes over the bytes from the left.
