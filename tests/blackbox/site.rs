@@ -93,6 +93,8 @@ fn a_browser_finds_its_way(folder: &Path) {
     assert_eq!(search["place"], "tools/mistral/workflow_execute.html");
     assert_eq!(texts(&search["chips"])[..2], ["Execute", "High"]);
     assert!(texts(&search["headings"]).contains(&"Attack patterns"));
+    let rule = search["rule"].as_str().unwrap();
+    assert!(rule.contains("workflowIdentifier"), "{rule}");
 
     let filters = &seen["filters"];
     assert_eq!(texts(&filters["classes"]), ["Financial"]);

@@ -80,6 +80,8 @@ pub(crate) fn run(flags: &[&str]) -> anyhow::Result<ExitCode> {
             say(&format!("{number} of {} servers", book.servers.len()));
         }
         folder.write(&place::server(server), &server::page(&book, server))?;
+        folder.write(&place::policy(server), &server.policy)?;
+        folder.write(&place::tests(server), &server.tests)?;
         for tool in &server.tools {
             folder.write(&place::tool(server, tool), &tool::page(&book, server, tool))?;
         }

@@ -5,6 +5,9 @@ use anyhow::{anyhow, bail};
 use callgate_catalog::attacks::{self, Attack};
 use callgate_catalog::catalogue::{self, Definitions, Package};
 use callgate_catalog::{Class, Definition, Severity, Signal, Verdict};
+use callgate_catalog::recommend::{Advice, Answers, Hole, ToolFacts, recommend};
+use callgate_core::json::Json;
+use callgate_wire::{Bounds, RawJson};
 use std::collections::BTreeMap;
 
 /// One tool, as it is shown.
@@ -14,6 +17,8 @@ pub(crate) struct Tool {
     pub(crate) file: String,
     pub(crate) definition: Definition,
     pub(crate) verdict: Verdict,
+    /// What is recommended for it; nothing where another tool of the server has its name.
+    pub(crate) advice: Option<Advice>,
 }
 
 /// One server, as it is shown.
@@ -31,6 +36,12 @@ pub(crate) struct Server {
     pub(crate) date: String,
     pub(crate) obtained: String,
     pub(crate) tools: Vec<Tool>,
+    /// What is recommended for all of them.
+    pub(crate) policy: String,
+    /// Its tests.
+    pub(crate) tests: String,
+    /// What a person has to fill in.
+    pub(crate) holes: Vec<Hole>,
 }
 
 impl Server {
@@ -74,7 +85,7 @@ impl Book {
             .servers()
             .iter()
             .filter(|server| only.is_none_or(|only| server.name == only))
-            .map(|server| Ok(shown(server, &catalogue.definitions(server)?, &mut files)))
+            .map(|server| shown(server, &catalogue.definitions(server)?, &mut files))
             .collect::<anyhow::Result<Vec<_>>>()?;
         if servers.is_empty() {
             bail!("no server of that name is in the catalogue");
@@ -198,19 +209,42 @@ fn words(name: &str) -> Vec<String> {
     words
 }
 
-fn shown(server: &catalogue::Server, definitions: &Definitions, files: &mut FileNames) -> Server {
+fn shown(
+    server: &catalogue::Server,
+    definitions: &Definitions,
+    files: &mut FileNames,
+) -> anyhow::Result<Server> {
+    let verdicts = definitions.verdicts();
+    let read = definitions
+        .tools
+        .iter()
+        .map(|tool| RawJson::read(tool.raw.as_bytes(), &Bounds::default()))
+        .collect::<Result<Vec<_>, _>>()?;
+    let parsed: Vec<Json<'_>> = read.iter().map(RawJson::parse).collect();
+    let facts: Vec<ToolFacts<'_>> = parsed
+        .iter()
+        .zip(&verdicts)
+        .map(|(tool, verdict)| ToolFacts { tool, verdict })
+        .collect();
+    let recommended = recommend(&server.name, &facts, &Answers::default());
+    let mut advice: BTreeMap<String, Advice> = recommended
+        .tools
+        .into_iter()
+        .map(|advice| (advice.tool.clone(), advice))
+        .collect();
     let mut tool_files = FileNames::default();
     let tools = definitions
         .tools
         .iter()
-        .zip(definitions.verdicts())
+        .zip(verdicts)
         .map(|(tool, verdict)| Tool {
             file: tool_files.take(&tool.definition.name),
+            advice: advice.remove(&tool.definition.name),
             definition: tool.definition.clone(),
             verdict,
         })
         .collect();
-    Server {
+    Ok(Server {
         file: files.take(&server.name),
         name: server.name.clone(),
         title: server.shown_title().to_owned(),
@@ -221,5 +255,8 @@ fn shown(server: &catalogue::Server, definitions: &Definitions, files: &mut File
         date: server.date.clone(),
         obtained: server.obtained.clone(),
         tools,
-    }
+        policy: recommended.policy,
+        tests: recommended.tests,
+        holes: recommended.holes,
+    })
 }

@@ -83,6 +83,7 @@ fn summary(server: &Server) -> Value {
         "critical": server.tools.iter().filter(|tool| tool.verdict.severity == Severity::Critical).count(),
         "high": server.tools.iter().filter(|tool| tool.verdict.severity == Severity::High).count(),
         "page": place::server(server),
+        "policy": place::policy(server),
         "data": data(server),
     })
 }
@@ -109,6 +110,7 @@ fn entry(server: &Server, tool: &Tool) -> Value {
         "confidence": f64::from(verdict.confidence.as_percent()) / 100.0,
         "signals": verdict.signals.iter().map(callgate_catalog::Signal::code).collect::<Vec<_>>(),
         "rationale": verdict.rationale,
+        "recommended": tool.advice.as_ref().map(|advice| &advice.policy),
         "page": place::tool(server, tool),
     })
 }

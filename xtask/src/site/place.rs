@@ -17,6 +17,14 @@ pub(crate) fn server(server: &Server) -> String {
     format!("servers/{}.html", server.file)
 }
 
+pub(crate) fn policy(server: &Server) -> String {
+    format!("policies/{}.yaml", server.file)
+}
+
+pub(crate) fn tests(server: &Server) -> String {
+    format!("policies/{}.test.yaml", server.file)
+}
+
 pub(crate) fn tool(server: &Server, tool: &Tool) -> String {
     format!("tools/{}/{}.html", server.file, tool.file)
 }

@@ -66,6 +66,7 @@ pub(crate) fn page(book: &Book, server: &Server) -> String {
             h2 #tools { "All tools" }
             (parts::table(&up, &with(server, server.tools.iter().collect()), Column::NoServer))
         }
+        (policy(server, &up))
         (questions(server, &counts))
         (origin(server))
         @let others = neighbours(book, server);
@@ -84,6 +85,35 @@ pub(crate) fn page(book: &Book, server: &Server) -> String {
         about: &about,
     }
     .page(&body)
+}
+
+/// The whole policy, and what it asks of a person.
+fn policy(server: &Server, up: &str) -> Markup {
+    let open: Vec<_> = server.holes.iter().filter(|hole| hole.is_open()).collect();
+    html! {
+        section {
+            h2 #recommended { "Recommended policy" }
+            p {
+                a href={ (up) (place::policy(server)) } { "The policy" } " and "
+                a href={ (up) (place::tests(server)) } { "its tests" } ", as files. "
+                @if open.is_empty() {
+                    "It holds as it is."
+                } @else {
+                    (counted(open.len(), "question")) " only you can answer; until then what they are about is denied."
+                }
+            }
+            @if !open.is_empty() {
+                details {
+                    summary { "What to fill in" }
+                    ul { @for hole in &open { li { code { (seen(&hole.tool)) } ": " (seen(&hole.question())) } } }
+                }
+            }
+            details {
+                summary { "Show it" }
+                (parts::policy(&server.policy))
+            }
+        }
+    }
 }
 
 fn with<'s>(server: &'s Server, tools: Vec<&'s Tool>) -> Vec<(&'s Server, &'s Tool)> {

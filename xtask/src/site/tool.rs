@@ -85,6 +85,7 @@ pub(crate) fn page(book: &Book, server: &Server, tool: &Tool) -> String {
             }
             (evidence(&verdict.evidence))
         }
+        (rule(server, tool, &up))
         (super::attack::on(book, tool, &up))
         section {
             h2 { "Other " (verdict.class) " tools" }
@@ -104,6 +105,29 @@ pub(crate) fn page(book: &Book, server: &Server, tool: &Tool) -> String {
         about: &about,
     }
     .page(&body)
+}
+
+/// What is recommended, and why.
+fn rule(server: &Server, tool: &Tool, up: &str) -> Markup {
+    html! {
+        @if let Some(advice) = &tool.advice {
+            section {
+                h2 #rule { "Recommended rule" }
+                (parts::policy(&advice.policy))
+                @if !advice.reasons.is_empty() {
+                    ul.reasons {
+                        @for reason in &advice.reasons {
+                            li { b { (reason.kind.name().replace('_', " ")) } ": " (seen(&reason.why)) }
+                        }
+                    }
+                }
+                p {
+                    "In one file with the server's other tools: "
+                    a href={ (up) (place::server(server)) "#recommended" } { "the policy of " (server.name) } "."
+                }
+            }
+        }
+    }
 }
 
 fn parameters(parameters: &[Parameter]) -> Markup {
