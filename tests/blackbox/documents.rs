@@ -5,6 +5,7 @@
 //! tells how it is run; blocks that need more than that stand in [`ODD`], and those that cannot be run in
 //! [`NOT_RUN`], with the reason.
 
+mod checking;
 mod desk;
 mod links;
 mod odd;
@@ -26,6 +27,7 @@ type Run = fn(&Desk, &Block);
 const ODD: &[(Place, Run)] = &[
     (("README.md", "DECISION TOOL "), odd::the_demo),
     (("README.md", r#"{"content":[{"type":"text""#), odd::a_denial),
+    (("README.md", "callgate init --dry-run\n"), odd::all_is_protected),
     (
         ("README.md", "callgate validate callgate.yaml\n"),
         odd::a_team_in_short,
@@ -52,6 +54,26 @@ const ODD: &[(Place, Run)] = &[
     (
         ("docs/answers.md", r#"{"jsonrpc":"2.0","id":null,"#),
         odd::a_malformed_message,
+    ),
+    (
+        ("docs/check.md", "- name: Check MCP servers"),
+        checking::a_workflow,
+    ),
+    (("docs/check.md", "{\n  \"hooks\""), checking::a_hook),
+    (
+        (
+            "docs/init.md",
+            "{\n  \"mcpServers\": {\n    \"notes\": {\n      \"command\": \"python3\"",
+        ),
+        odd::a_configuration_of_a_client,
+    ),
+    (("docs/init.md", "callgate init\n"), odd::is_protected),
+    (
+        (
+            "docs/init.md",
+            "{\n  \"mcpServers\": {\n    \"notes\": {\n      \"command\": \"/home",
+        ),
+        odd::is_behind_callgate,
     ),
     (
         ("docs/ledger-format.md", r#"{"first":0,"kind":"export""#),
@@ -215,10 +237,12 @@ pages! {
     the_examples_of_answers_work: "docs/answers.md",
     the_examples_of_the_catalogue_work: "docs/catalogue.md",
     the_examples_of_attacks_work: "docs/attacks.md",
+    the_examples_of_checking_work: "docs/check.md",
     the_examples_of_classes_work: "docs/classes.md",
     the_examples_of_getting_started_work: "docs/getting-started.md",
     the_examples_of_grants_work: "docs/grants.md",
     the_examples_of_the_index_work: "docs/index.md",
+    the_examples_of_protecting_work: "docs/init.md",
     the_examples_of_the_ledger_format_work: "docs/ledger-format.md",
     the_examples_of_the_ledger_work: "docs/ledger.md",
     the_examples_of_limits_work: "docs/limits.md",

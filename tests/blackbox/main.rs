@@ -21,6 +21,8 @@ mod fidelity;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
+mod init;
+#[cfg(test)]
 mod judged_is_forwarded;
 #[cfg(test)]
 mod limits_and_record;
@@ -46,6 +48,8 @@ mod packaging;
 mod passing;
 #[cfg(test)]
 mod real_servers;
+#[cfg(test)]
+mod recommended;
 #[cfg(test)]
 mod refused_at_start;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Black-box tests of the commands around policies: `validate`, `explain`, `test`, `scan`, `catalog`, `attacks`, `schema`.
+//! Black-box tests of the commands around policies: `validate`, `explain`, `test`, `scan`, `check`, `catalog`, `attacks`, `schema`.
 #![expect(
     clippy::unwrap_used,
     clippy::unwrap_in_result,
@@ -10,10 +10,13 @@
 mod attacks;
 mod catalog;
 mod catalogue;
+mod check;
 mod configuration;
 mod explain;
+mod recommended;
 mod scan;
 mod server;
 mod support;
+mod templates;
 mod test;
 mod validate;

@@ -114,7 +114,7 @@ fn text(json: Option<&Json<'_>>) -> String {
 }
 
 /// The members of an object by key, so that nothing depends on their order.
-fn sorted<'j, 'a>(json: &'j Json<'a>) -> Vec<(&'j str, &'j Json<'a>)> {
+pub(crate) fn sorted<'j, 'a>(json: &'j Json<'a>) -> Vec<(&'j str, &'j Json<'a>)> {
     let Json::Object(members) = json else {
         return Vec::new();
     };
@@ -142,7 +142,7 @@ fn texts(json: Option<&Json<'_>>) -> Vec<String> {
 }
 
 /// The parts of a schema that stand for the same value: itself, what it refers to, and its alternatives.
-fn forms<'j, 'a>(root: &'j Json<'a>, schema: &'j Json<'a>) -> Vec<&'j Json<'a>> {
+pub(crate) fn forms<'j, 'a>(root: &'j Json<'a>, schema: &'j Json<'a>) -> Vec<&'j Json<'a>> {
     let mut forms = vec![schema];
     for word in ["anyOf", "oneOf", "allOf"] {
         if let Some(Json::Array(items)) = schema.get(word) {
@@ -160,7 +160,7 @@ fn forms<'j, 'a>(root: &'j Json<'a>, schema: &'j Json<'a>) -> Vec<&'j Json<'a>> 
     forms
 }
 
-fn target<'j, 'a>(root: &'j Json<'a>, pointer: &str) -> Option<&'j Json<'a>> {
+pub(crate) fn target<'j, 'a>(root: &'j Json<'a>, pointer: &str) -> Option<&'j Json<'a>> {
     pointer
         .strip_prefix("#/")?
         .split('/')

@@ -84,6 +84,23 @@ fn seen(name: &str) -> String {
         .collect()
 }
 
+/// Whether two different names look the same to somebody who reads them fast: they differ in case, in separators, in
+/// letters of another alphabet or in letters that nobody sees.
+#[must_use]
+pub fn look_the_same(left: &str, right: &str) -> bool {
+    left != right && seen(left) == seen(right)
+}
+
+/// Whether two different names are easily taken for each other: they look the same, or are one edit apart and long
+/// enough for that to mean something.
+#[must_use]
+pub fn are_near(left: &str, right: &str) -> bool {
+    let (one, other): (Vec<char>, Vec<char>) = (seen(left).chars().collect(), seen(right).chars().collect());
+    left != right
+        && (one == other
+            || one.len() >= LETTERS_MIN && other.len() >= LETTERS_MIN && is_one_edit(&one, &other))
+}
+
 /// Whether a name mixes Latin letters with ones that only look so.
 pub(crate) fn is_mixed(name: &str) -> bool {
     let has_latin = name.chars().any(|c| c.is_ascii_alphabetic());

@@ -8,6 +8,7 @@ use crate::commands::completions::{CompletionsArgs, ManArgs};
 use crate::commands::demo::DemoArgs;
 use crate::commands::demo::server::DemoServerArgs;
 use crate::commands::grants::GrantsArgs;
+use crate::commands::init::InitArgs;
 use crate::commands::ledger::LedgerArgs;
 use crate::commands::login::LoginArgs;
 use crate::commands::reload::ReloadArgs;
@@ -89,8 +90,13 @@ pub(crate) enum Command {
     Explain(Box<commands::explain::ExplainArgs>),
     /// Run the test files of policies
     Test(commands::test::TestArgs),
-    /// List a server's tools and write a starter policy for it
+    /// Put Callgate in front of the servers that your clients start, and take it away again
+    #[command(after_help = crate::commands::init::EXAMPLES)]
+    Init(InitArgs),
+    /// List a server's tools and write the recommended policy for it, with its tests
     Scan(commands::scan::ScanArgs),
+    /// Say go, ask or stop of a server before it is connected
+    Check(Box<commands::check::CheckArgs>),
     /// Say what tools can do at worst, and why
     Catalog(CatalogArgs),
     /// Serve what is known to agents: an MCP server on stdio that looks things up and does nothing
@@ -192,25 +198,45 @@ pub(crate) struct RunArgs {
         long,
         value_name = "URL",
         help_heading = "Remote server",
+        group = "remote",
         conflicts_with = "command"
     )]
     pub(crate) upstream: Option<String>,
+
+    /// The variable that holds its URL, where that holds a secret
+    #[arg(
+        long,
+        value_name = "VARIABLE",
+        help_heading = "Remote server",
+        group = "remote",
+        conflicts_with = "command"
+    )]
+    pub(crate) upstream_env: Option<String>,
 
     /// A header for the server, `Name: value`; `${env:X}` and `${file:X}` stand for secrets
     #[arg(
         long,
         value_name = "HEADER",
         help_heading = "Remote server",
-        requires = "upstream"
+        requires = "remote"
     )]
     pub(crate) header: Vec<String>,
+
+    /// A header whose value is that of a variable, `Name: VARIABLE`
+    #[arg(
+        long,
+        value_name = "HEADER",
+        help_heading = "Remote server",
+        requires = "remote"
+    )]
+    pub(crate) header_env: Vec<String>,
 
     /// A file of such headers, one a line
     #[arg(
         long,
         value_name = "FILE",
         help_heading = "Remote server",
-        requires = "upstream"
+        requires = "remote"
     )]
     pub(crate) header_file: Vec<PathBuf>,
 

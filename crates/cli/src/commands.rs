@@ -2,10 +2,12 @@
 
 pub(crate) mod attacks;
 pub(crate) mod catalog;
+pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod grants;
+pub(crate) mod init;
 pub(crate) mod ledger;
 pub(crate) mod login;
 pub(crate) mod mcp;
@@ -41,8 +43,10 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Explain(args)) => explain::run(&args),
         Some(Command::Test(args)) => test::run(&args),
         Some(Command::Catalog(args)) => catalog::catalog(&args),
+        Some(Command::Init(args)) => init::run(&args),
         Some(Command::Mcp) => mcp::mcp(),
         Some(Command::Scan(args)) => scan::run(&args),
+        Some(Command::Check(args)) => check::run(&args),
         Some(Command::Schema(args)) => schema::run(&args),
     }
 }

@@ -125,6 +125,8 @@ codes! {
     DuplicateCounter = "duplicate-counter",
     /// A limit that never counts anything.
     LimitNeverCounts = "limit-never-counts",
+    /// A list that nobody has filled in, so that no call passes.
+    Unfilled = "unfilled",
     /// A condition that can never be true.
     NeverMatches = "never-matches",
     /// A condition that is always true.
@@ -243,6 +245,24 @@ impl Findings {
     /// Adds what the document's author should know.
     pub fn warn(&mut self, code: Code, span: Span, pointer: &str, message: impl Into<String>) -> Hint<'_> {
         self.add(Severity::Warning, code, span, pointer, message.into())
+    }
+
+    /// Adds the same, unless this place has it already: an alias stands for one place.
+    pub fn warn_once(
+        &mut self,
+        code: Code,
+        span: Span,
+        pointer: &str,
+        message: impl Into<String>,
+    ) -> Hint<'_> {
+        match self
+            .found
+            .iter()
+            .any(|found| found.code == code && found.span == span)
+        {
+            true => Hint(None),
+            false => self.warn(code, span, pointer, message),
+        }
     }
 
     fn add(

@@ -113,3 +113,25 @@ warning[unusable-schema]: every call of `odd` is denied: the tool's input schema
    = help: use `validate: required_args` for this tool, or conditions
 "##);
 }
+
+#[test]
+fn a_group_that_asks_whether_an_argument_is_there_is_not_warned_of_it() {
+    let warned = |conditions: &str| {
+        let text =
+            format!("version: \"1\"\ndefault: deny\ntools:\n  git_push:\n    require: [{conditions}]\n");
+        let loaded = load(&text, &LoadOptions::default()).unwrap();
+        check_against_tools(&loaded, &[tool("git_push", PUSH)]).len()
+    };
+    let absent = "{path: args.force, op: exists, value: false}";
+    let present = "{path: args.force, op: exists, value: true}";
+    let test = "{path: args.force, op: eq, value: false}";
+    let both = "{all: [{path: args.force, op: neq, value: true}, {path: args.to.remote, op: eq, value: x}]}";
+    assert_eq!(warned(test), 1);
+    assert_eq!(warned(&format!("{{any: [{absent}, {test}]}}")), 0);
+    assert_eq!(warned(&format!("{{all: [{present}, {test}]}}")), 0);
+    // The other way round the group does not do what the test needs.
+    assert_eq!(warned(&format!("{{any: [{present}, {test}]}}")), 1);
+    // Another argument, and one that stands outside.
+    assert_eq!(warned(&format!("{{any: [{absent}, {both}]}}")), 1);
+    assert_eq!(warned(&format!("{{any: [{absent}, {test}]}}, {test}")), 1);
+}

@@ -1110,11 +1110,55 @@ error[conflict]: a condition has one form, and this is a second
   |                                           ^^^
   = help: put each into an item of its own
 
-error[never-matches]: nothing is in an empty list
+warning[unfilled]: this list is empty, so no call passes
  --> policy.yaml:9:40
   |
 9 |       - { path: args.a, op: in, value: [] }
   |                                        ^^
-  = help: list at least one value
+  = help: fill it in
 "##);
+}
+
+#[test]
+fn an_empty_list_loads_where_it_lets_nothing_pass_and_nowhere_else() {
+    for operator in [
+        "in",
+        "starts_with",
+        "ends_with",
+        "glob",
+        "path_under",
+        "host_in",
+        "cidr",
+    ] {
+        let condition = format!("{{path: args.a, op: {operator}, value: []}}");
+        let text = format!("version: \"1\"\ndefault: deny\ntools:\n  t: {{require: [{condition}]}}\n");
+        assert!(shown(&text).starts_with("warning[unfilled]"), "{}", shown(&text));
+        let denying = [
+            format!("deny_if: [{{conditions: [{condition}]}}]"),
+            format!("require_approval: [{{conditions: [{condition}]}}]"),
+            format!("require: [{{not: {condition}}}]"),
+        ];
+        for entry in denying {
+            let text = format!("version: \"1\"\ndefault: deny\ntools:\n  t: {{{entry}}}\n");
+            assert!(
+                shown(&text).starts_with("error[never-matches]"),
+                "{text}{}",
+                shown(&text)
+            );
+        }
+    }
+    let not_in = "{path: args.a, op: not_in, value: []}";
+    let text = format!("version: \"1\"\ndefault: deny\ntools:\n  t: {{require: [{not_in}]}}\n");
+    assert!(
+        shown(&text).starts_with("error[always-matches]"),
+        "{}",
+        shown(&text)
+    );
+}
+
+#[test]
+fn a_list_that_several_tools_share_is_told_once() {
+    let text = "version: \"1\"\ndefault: deny\ntools:\n  a:\n    require: [{path: args.x, op: in, value: &x []}]\n  b:\n    \
+                require: [{path: args.x, op: in, value: *x }]\n";
+    assert_eq!(shown(text).matches("unfilled").count(), 1, "{}", shown(text));
 }

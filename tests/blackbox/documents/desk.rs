@@ -98,7 +98,7 @@ impl Desk {
     }
 
     /// A command line as the page has it, with this folder's places and names for the page's.
-    fn here(&self, text: &str) -> String {
+    pub(super) fn here(&self, text: &str) -> String {
         let at = |name: &str| self.room.at(name).to_str().unwrap().to_owned();
         let mut text = text
             .replace("/etc/callgate", &at("etc"))

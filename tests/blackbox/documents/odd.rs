@@ -439,6 +439,50 @@ pub(super) fn alerts(desk: &Desk, block: &Block) {
     }
 }
 
+/// What a client's configuration says, and is found.
+pub(super) fn a_configuration_of_a_client(desk: &Desk, block: &Block) {
+    std::fs::create_dir_all(desk.at(".cursor")).unwrap();
+    desk.room.write(".cursor/mcp.json", &desk.here(&block.text));
+}
+
+/// The command that a person is asked by; here, the answer is yes.
+pub(super) fn is_protected(desk: &Desk, block: &Block) {
+    desk.said(&format!("{} --yes", block.text.trim_end()));
+}
+
+/// What the configuration says then.
+pub(super) fn is_behind_callgate(desk: &Desk, block: &Block) {
+    let wanted = desk
+        .here(&block.text)
+        .replace("/home/ana/.cargo/bin", desk.at("bin").to_str().unwrap())
+        .replace("/home/ana", desk.room.path().to_str().unwrap());
+    assert_eq!(
+        std::fs::read_to_string(desk.at(".cursor/mcp.json")).unwrap(),
+        wanted,
+        "{}",
+        block.place
+    );
+}
+
+/// The three commands, on a configuration that is as it was at the end.
+pub(super) fn all_is_protected(desk: &Desk, block: &Block) {
+    let config = r#"{"mcpServers": {"notes": {"command": "python3", "args": ["/opt/notes/server.py"]}}}"#;
+    std::fs::create_dir_all(desk.at(".cursor")).unwrap();
+    let path = desk.room.write(".cursor/mcp.json", &desk.here(config));
+    let read = || std::fs::read_to_string(&path).unwrap();
+    let before = read();
+    for command in block.text.lines() {
+        match command {
+            "callgate init" => {
+                desk.said("callgate init --yes");
+                assert!(read().contains("--server"), "{}: {}", block.place, read());
+            }
+            other => drop(desk.said(other)),
+        }
+    }
+    assert_eq!(read(), before, "{}", block.place);
+}
+
 /// A client of a gate in front of the server with notes.
 fn begun(desk: &Desk) -> Stdio {
     let mut client = Stdio::on(desk.notes_gate(""));

@@ -45,15 +45,32 @@ pub(crate) fn read(lines: &[String], files: &[PathBuf]) -> anyhow::Result<Header
     Ok(headers)
 }
 
+/// Reads `--header-env`: headers whose values are those of variables, as they are.
+pub(crate) fn of_variables(lines: &[String], headers: &mut HeaderMap) -> anyhow::Result<()> {
+    for line in lines {
+        let Some((name, variable)) = line.split_once(':') else {
+            bail!("--header-env: a header has to read `Name: VARIABLE`");
+        };
+        let value = reference::variable(variable.trim(), &|name| std::env::var_os(name));
+        let value = value.context("--header-env")?;
+        append(headers, name, value.trim()).context("--header-env")?;
+    }
+    Ok(())
+}
+
 fn add(headers: &mut HeaderMap, line: &str) -> anyhow::Result<()> {
     let Some((name, value)) = line.split_once(':') else {
         bail!("a header has to read `Name: value`");
     };
+    append(headers, name, &expand(value.trim())?)
+}
+
+/// Adds a header, whose value is a secret.
+pub(crate) fn append(headers: &mut HeaderMap, name: &str, value: &str) -> anyhow::Result<()> {
     let name: HeaderName = name.trim().parse().context("the name is no header name")?;
     if RESERVED.contains(&name.as_str()) {
         bail!("`{name}` is set by Callgate itself");
     }
-    let value = expand(value.trim())?;
     // The message of the error would hold the value, which may be a secret.
     let Ok(mut value) = HeaderValue::try_from(value) else {
         bail!("the value of `{name}` has characters that no header may have");
@@ -108,6 +125,30 @@ mod tests {
             (headers.len(), headers.get("x-key").unwrap().to_str().unwrap()),
             (2, "1")
         );
+    }
+
+    #[test]
+    fn a_header_of_a_variable_has_its_value_as_it_is() {
+        let mut headers = HeaderMap::new();
+        // Cargo sets it for every test.
+        of_variables(&["X-Package:CARGO_PKG_NAME".to_owned()], &mut headers).unwrap();
+        let value = headers.get("x-package").unwrap();
+        assert_eq!(value, "callgate");
+        assert!(value.is_sensitive());
+        for (line, said) in [
+            ("X-Package", "`Name: VARIABLE`"),
+            ("X: CALLGATE_TEST_NOT_SET", "CALLGATE_TEST_NOT_SET is not set"),
+            ("Host: CARGO_PKG_NAME", "`host` is set by Callgate itself"),
+        ] {
+            let error = format!(
+                "{:#}",
+                of_variables(&[line.to_owned()], &mut headers).unwrap_err()
+            );
+            assert!(
+                error.starts_with("--header-env: ") && error.contains(said),
+                "{error}"
+            );
+        }
     }
 
     #[test]

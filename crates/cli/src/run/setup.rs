@@ -4,6 +4,7 @@ use super::headers;
 use super::policy::PolicyFile;
 use crate::args::{self, RunArgs, Transport};
 use crate::log;
+use crate::reference;
 use crate::traces::Traces;
 use crate::words::warn;
 use anyhow::{Context, bail};
@@ -41,12 +42,13 @@ pub(super) struct Plan {
 pub(super) fn plan(args: &RunArgs) -> anyhow::Result<Plan> {
     refuse_what_is_not_there(args)?;
     let path = args.config.clone().context("name a policy with -c FILE")?;
-    let upstream = upstream(args)?;
+    let url = url(args)?;
+    let upstream = upstream(args, url.as_deref())?;
     let token = token(args)?;
     let policy = PolicyFile::read(&path)?;
     let dir = state_dir(args.state.state_dir.as_deref())?;
     warn_of_the_agent(&path, &dir);
-    let server = server_name(args, &dir)?;
+    let server = server_name(args, url.as_deref(), &dir)?;
     let store = Arc::new(Store::open(StoreOptions {
         dir,
         durability: match args.durability {
@@ -56,7 +58,7 @@ pub(super) fn plan(args: &RunArgs) -> anyhow::Result<Plan> {
         ledger_key: args.ledger_key.clone(),
         checkpoint_out: args.checkpoint_out.clone(),
         run: RunInfo {
-            label: label(args),
+            label: label(args, url.as_deref()),
             mode: record::Mode::Run,
             policies: vec![in_force(&server, &policy.loaded.program)],
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -140,7 +142,7 @@ fn refuse_what_is_not_there(args: &RunArgs) -> anyhow::Result<()> {
     if (args.bind.is_some() || args.port.is_some()) && !is_http {
         bail!("--bind and --port need --transport http");
     }
-    if args.command.is_empty() && args.upstream.is_none() {
+    if args.command.is_empty() && args.upstream.is_none() && args.upstream_env.is_none() {
         bail!(
             "name the server to guard: a command after `--`, or --upstream URL\nhint: callgate run -c policy.yaml -- npx -y mistral-mcp"
         );
@@ -148,8 +150,19 @@ fn refuse_what_is_not_there(args: &RunArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn upstream(args: &RunArgs) -> anyhow::Result<Upstream> {
-    match &args.upstream {
+/// The server's URL, where it is behind one.
+fn url(args: &RunArgs) -> anyhow::Result<Option<String>> {
+    match &args.upstream_env {
+        Some(name) => {
+            let url = reference::variable(name, &|name| std::env::var_os(name)).context("--upstream-env")?;
+            Ok(Some(url))
+        }
+        None => Ok(args.upstream.clone()),
+    }
+}
+
+fn upstream(args: &RunArgs, url: Option<&str>) -> anyhow::Result<Upstream> {
+    match url {
         None => {
             let command = ServerCommand::inheriting(args.command.clone());
             Ok(Upstream::Command(Box::new(ServerCommand {
@@ -158,7 +171,8 @@ fn upstream(args: &RunArgs) -> anyhow::Result<Upstream> {
             })))
         }
         Some(url) => {
-            let headers = headers::read(&args.header, &args.header_file)?;
+            let mut headers = headers::read(&args.header, &args.header_file)?;
+            headers::of_variables(&args.header_env, &mut headers)?;
             let endpoint = Endpoint::new(url, headers).context("--upstream")?;
             Ok(Upstream::Url(Box::new(endpoint)))
         }
@@ -192,11 +206,11 @@ pub(crate) fn state_dir(named: Option<&Path>) -> anyhow::Result<PathBuf> {
 }
 
 /// The server's name in limits and ledger: given, or a hash that stays the same for the same server.
-fn server_name(args: &RunArgs, dir: &Path) -> anyhow::Result<ServerName> {
+fn server_name(args: &RunArgs, url: Option<&str>, dir: &Path) -> anyhow::Result<ServerName> {
     if let Some(name) = args.server.as_ref().or(args.state_prefix.as_ref()) {
         return ServerName::new(name).context("--server");
     }
-    let digest = match &args.upstream {
+    let digest = match url {
         Some(url) => {
             // The query may hold a key, and is no part of what the server is.
             let mut url = url::Url::parse(url).context("--upstream")?;
@@ -214,8 +228,8 @@ fn server_name(args: &RunArgs, dir: &Path) -> anyhow::Result<ServerName> {
 }
 
 /// What a person knows the run by: the program alone, as arguments may hold secrets.
-fn label(args: &RunArgs) -> String {
-    match (&args.upstream, args.command.first()) {
+fn label(args: &RunArgs, url: Option<&str>) -> String {
+    match (url, args.command.first()) {
         (Some(url), _) => url::Url::parse(url)
             .ok()
             .and_then(|url| url.host_str().map(str::to_owned))

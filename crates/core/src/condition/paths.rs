@@ -24,7 +24,7 @@ pub(crate) fn is_under(path: &str, roots: &[Arc<str>], polarity: Polarity) -> Re
             return Ok(true);
         }
     }
-    match (asked, path.absolute) {
+    match (asked || roots.is_empty(), path.absolute) {
         (true, _) => Ok(false),
         (false, true) => Err("it is absolute, and only relative folders are named"),
         (false, false) => Err("it is relative, and depends on a folder that is not known"),

@@ -119,14 +119,46 @@ impl Context<'_> {
             return None;
         }
         let count = listed.len();
+        let from = self.uses.len();
         let members: Vec<_> = listed
             .iter()
             .filter_map(|(node, pointer)| self.condition(node, pointer, place))
             .collect();
+        self.presence_is_asked(key, &members, from);
         if key == "all" {
             self.contradictions(&members, fields, place);
         }
         (members.len() == count).then_some(members)
+    }
+
+    /// A group that asks itself whether an argument is there (`any` with `exists: false`, `all` with `exists: true`)
+    /// knows that calls may leave it out: its other tests of that argument need no warning.
+    fn presence_is_asked(&mut self, key: &str, members: &[Condition], from: usize) {
+        let wanted = match key {
+            "any" => Presence::Absent,
+            _ => Presence::Present,
+        };
+        let asked: Vec<&Path> = members
+            .iter()
+            .filter_map(|member| match member {
+                Condition::Test(test) if matches!(test.operator, Operator::Exists(presence) if presence == wanted) => {
+                    Some(&test.path)
+                }
+                Condition::Test(_)
+                | Condition::All(_)
+                | Condition::Any(_)
+                | Condition::Not(_)
+                | Condition::External(_) => None,
+            })
+            .collect();
+        for follows in self.uses.iter_mut().skip(from) {
+            if asked
+                .iter()
+                .any(|path| follows.path.segments.starts_with(&path.segments))
+            {
+                follows.purpose = Purpose::Presence;
+            }
+        }
     }
 
     fn empty_group(&mut self, entry: &Entry, pointer: &str, key: &str) {
@@ -232,7 +264,9 @@ impl Context<'_> {
         let path_pointer = join(fields.pointer, "path");
         let path = self.path(text, span, &path_pointer, place.subject);
         let operator = match (op, value) {
-            (Some((op, op_span)), Some(value)) => self.operator(op, op_span, value, fields.pointer),
+            (Some((op, op_span)), Some(value)) => {
+                self.operator(op, op_span, value, fields.pointer, place.polarity)
+            }
             (Some(_) | None, Some(_) | None) => None,
         };
         let (path, operator) = (path?, operator?);

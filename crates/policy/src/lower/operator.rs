@@ -7,7 +7,7 @@ use crate::glob::Glob;
 use crate::span::Span;
 use crate::suggest::nearest;
 use crate::tree::{Node, Value};
-use callgate_core::condition::{HostPattern, LengthBound, Literal, Operator, Presence};
+use callgate_core::condition::{HostPattern, LengthBound, Literal, Operator, Polarity, Presence};
 use callgate_core::decimal::Decimal;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -50,10 +50,48 @@ const SIGNS: [(&str, &str); 12] = [
     ("=~", "regex"),
 ];
 
+/// An operator that takes a list, with nothing in it; `None` where an empty list would let calls pass.
+fn unfilled(name: &str) -> Option<Operator> {
+    Some(match name {
+        "in" => Operator::In(Vec::new()),
+        "starts_with" => Operator::StartsWith(Vec::new()),
+        "ends_with" => Operator::EndsWith(Vec::new()),
+        "glob" => Operator::Glob(Arc::new(globset::GlobSet::empty())),
+        "path_under" => Operator::PathUnder(Vec::new()),
+        "host_in" => Operator::HostIn(Vec::new()),
+        "cidr" => Operator::Cidr(Vec::new()),
+        _ => return None,
+    })
+}
+
 impl Context<'_> {
     /// An operator with its value, or findings.
-    pub(crate) fn operator(&mut self, name: &str, at: Span, value: &Node, pointer: &str) -> Option<Operator> {
+    ///
+    /// An empty list is one that a person has yet to fill in: where it must hold, no call passes, and it is only
+    /// told. Where it selects, it would let every call pass, and is refused.
+    pub(crate) fn operator(
+        &mut self,
+        name: &str,
+        at: Span,
+        value: &Node,
+        pointer: &str,
+        polarity: Polarity,
+    ) -> Option<Operator> {
         let spot = join(pointer, "value");
+        if polarity == Polarity::MustHold
+            && let Some(unfilled) = unfilled(name)
+            && matches!(&value.value, Value::List(items) if items.is_empty())
+        {
+            self.findings
+                .warn_once(
+                    Code::Unfilled,
+                    value.span,
+                    &spot,
+                    "this list is empty, so no call passes",
+                )
+                .hint("fill it in");
+            return Some(unfilled);
+        }
         Some(match name {
             "eq" => Operator::Eq(self.literal(value, &spot)?),
             "neq" => Operator::Neq(self.literal(value, &spot)?),

@@ -16,7 +16,7 @@ const TOOLS_MAX: usize = 10_000;
 const BEFORE: &str = "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":";
 
 /// The text of a file, or of stdin where the file is `-`.
-pub(super) fn text(file: &Path) -> anyhow::Result<String> {
+pub(crate) fn text(file: &Path) -> anyhow::Result<String> {
     let mut bytes = Vec::new();
     let mut limited: Box<dyn Read> = if file == Path::new("-") {
         Box::new(std::io::stdin().lock())

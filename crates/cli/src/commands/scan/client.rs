@@ -70,12 +70,57 @@ pub(crate) struct ServerArgs {
 pub(crate) struct Target {
     place: Place,
     start_timeout: Duration,
+    /// The flag that gives it longer.
+    timeout_flag: &'static str,
 }
 
 #[derive(Debug)]
 enum Place {
-    Command(Vec<OsString>),
+    Command(Launch),
     Url { url: url::Url, headers: HeaderMap },
+}
+
+impl ServerArgs {
+    /// How long a server may take to start and answer.
+    pub(crate) const fn start_timeout(&self) -> Duration {
+        Duration::from_secs(self.server_timeout)
+    }
+
+    /// The command after `--`.
+    pub(crate) fn command(&self) -> &[OsString] {
+        &self.command
+    }
+
+    /// The URL in its place.
+    pub(crate) fn upstream(&self) -> Option<&str> {
+        self.upstream.as_deref()
+    }
+}
+
+/// A server to start.
+pub(crate) struct Launch {
+    /// The program and its arguments.
+    pub(crate) words: Vec<OsString>,
+    /// Variables beside those of this process.
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) folder: Option<PathBuf>,
+    pub(crate) stderr: StderrOf,
+}
+
+/// It holds secrets.
+impl std::fmt::Debug for Launch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Launch").finish_non_exhaustive()
+    }
+}
+
+/// What becomes of what a server says on stderr.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StderrOf {
+    /// A person sees it.
+    Shown,
+    /// Nobody does, as it may tell a secret.
+    Dropped,
 }
 
 /// What a server says of itself and its tools.
@@ -90,6 +135,15 @@ pub(crate) struct Listing {
 }
 
 impl Listing {
+    /// What a person knows the server by; empty where it does not say.
+    pub(crate) fn label(&self) -> String {
+        [self.name.as_deref(), self.version.as_deref()]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
     pub(crate) fn tools(&self) -> anyhow::Result<Vec<Described>> {
         tools::read(&self.text).context("the server's list of tools")
     }
@@ -108,20 +162,53 @@ impl ServerArgs {
                 Place::Url { url, headers }
             }
             None if self.command.is_empty() => return Ok(None),
-            None => Place::Command(self.command.clone()),
+            None => Place::Command(Launch {
+                words: self.command.clone(),
+                env: Vec::new(),
+                folder: None,
+                stderr: StderrOf::Shown,
+            }),
         };
         Ok(Some(Target {
             place,
             start_timeout: Duration::from_secs(self.server_timeout),
+            timeout_flag: "--server-timeout",
         }))
     }
 }
 
 impl Target {
+    /// A server to start, within a time that `--timeout` says.
+    pub(crate) fn to_start(launch: Launch, start_timeout: Duration) -> Self {
+        Self {
+            place: Place::Command(launch),
+            start_timeout,
+            timeout_flag: "--timeout",
+        }
+    }
+
+    /// A server to reach, within a time that `--timeout` says.
+    pub(crate) fn to_reach(url: url::Url, headers: HeaderMap, start_timeout: Duration) -> Self {
+        Self {
+            place: Place::Url { url, headers },
+            start_timeout,
+            timeout_flag: "--timeout",
+        }
+    }
+
+    /// The same, within a time that `--server-timeout` says.
+    pub(crate) fn within_server_timeout(self) -> Self {
+        Self {
+            timeout_flag: "--server-timeout",
+            ..self
+        }
+    }
+
     /// What a person knows it by: no argument and no query, which may hold secrets.
     fn label(&self) -> String {
         match &self.place {
-            Place::Command(command) => command
+            Place::Command(launch) => launch
+                .words
                 .first()
                 .map(|program| program.to_string_lossy().into_owned())
                 .unwrap_or_default(),
@@ -146,7 +233,7 @@ impl Target {
     /// The end of a command line that names the same server, without arguments, which may hold secrets.
     pub(crate) fn as_arguments(&self) -> String {
         match &self.place {
-            Place::Command(command) if command.len() > 1 => format!("-- {} …", self.label()),
+            Place::Command(launch) if launch.words.len() > 1 => format!("-- {} …", self.label()),
             Place::Command(_) => format!("-- {}", self.label()),
             Place::Url { .. } => "--upstream URL".to_owned(),
         }
@@ -188,7 +275,8 @@ async fn tell_of_waiting(label: String) {
 
 type Client = RunningService<RoleClient, ClientConfig>;
 
-async fn connect_and_list(target: &Target) -> anyhow::Result<Listing> {
+/// As [`list`], without a word.
+pub(crate) async fn connect_and_list(target: &Target) -> anyhow::Result<Listing> {
     let mut client = connect(target).await?;
     let listed = tokio::time::timeout(LIST_TIMEOUT, all_pages(target, &client))
         .await
@@ -221,11 +309,14 @@ async fn connect(target: &Target) -> anyhow::Result<Client> {
     let first = match attempt(target, ClientLifecycleMode::Initialize).await? {
         Ok(client) => return Ok(client),
         Err(ClientInitializeError::ConnectionClosed(_) | ClientInitializeError::TransportError { .. })
-            if matches!(target.place, Place::Command(_)) =>
+            if let Place::Command(launch) = &target.place =>
         {
-            bail!(
-                "it ended before it answered; what it said of it stands above, or comes when you run it by hand"
-            )
+            match launch.stderr {
+                StderrOf::Shown => bail!(
+                    "it ended before it answered; what it said of it stands above, or comes when you run it by hand"
+                ),
+                StderrOf::Dropped => bail!("it ended before it answered; run it by hand to see why"),
+            }
         }
         Err(first) => first,
     };
@@ -267,8 +358,8 @@ async fn attempt(
     info.client_info = Implementation::new("callgate", env!("CARGO_PKG_VERSION"));
     let connecting = async {
         match &target.place {
-            Place::Command(command) => {
-                let transport = spawn(command)?;
+            Place::Command(launch) => {
+                let transport = spawn(launch)?;
                 Ok(info.serve_with_lifecycle(transport, lifecycle).await)
             }
             Place::Url { url, headers } => {
@@ -281,18 +372,29 @@ async fn attempt(
         .await
         .unwrap_or_else(|_| {
             bail!(
-                "it did not answer within {} s; --server-timeout gives it longer",
-                target.start_timeout.as_secs()
+                "it did not answer within {} s; {} gives it longer",
+                target.start_timeout.as_secs(),
+                target.timeout_flag
             )
         })
 }
 
-fn spawn(command: &[OsString]) -> anyhow::Result<TokioChildProcess> {
-    let (program, arguments) = command.split_first().context("no command")?;
+fn spawn(launch: &Launch) -> anyhow::Result<TokioChildProcess> {
+    let (program, arguments) = launch.words.split_first().context("no command")?;
     let mut process = tokio::process::Command::new(program);
-    process.args(arguments).kill_on_drop(true);
-    TokioChildProcess::new(process)
-        .with_context(|| format!("cannot start {}; is it installed?", program.to_string_lossy()))
+    let variables = launch.env.iter().map(|(name, value)| (name, value));
+    process.args(arguments).envs(variables).kill_on_drop(true);
+    if let Some(folder) = &launch.folder {
+        process.current_dir(folder);
+    }
+    let stderr = match launch.stderr {
+        StderrOf::Shown => std::process::Stdio::inherit(),
+        StderrOf::Dropped => std::process::Stdio::null(),
+    };
+    let started = TokioChildProcess::builder(process).stderr(stderr).spawn();
+    let (process, _) =
+        started.with_context(|| format!("cannot start {}; is it installed?", program.to_string_lossy()))?;
+    Ok(process)
 }
 
 fn reach(

@@ -2,7 +2,8 @@
 
 use crate::commands::explain::value::json_text;
 use anyhow::{Context, bail};
-use callgate_catalog::{Class, Definition, Signal, Verdict, classify, classify_list};
+use callgate_catalog::recommend::{Advice, ToolFacts};
+use callgate_catalog::{Definition, Signal, Verdict, classify, classify_list};
 use callgate_core::call::ListedTool;
 use callgate_core::json::Json;
 use callgate_core::name::ToolName;
@@ -21,17 +22,8 @@ pub(crate) struct Described {
     pub(crate) effect: Effect,
     /// What the classifier says of it.
     pub(crate) verdict: Verdict,
-}
-
-/// What becomes of a tool in a starter policy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Entry {
-    /// It is listed without a limit.
-    Free,
-    /// It is listed with a limit.
-    Limited,
-    /// It is left out, as Destructive.
-    LeftOut,
+    /// The whole definition, as the server sent it.
+    pub(crate) definition: Json<'static>,
 }
 
 /// What a tool's annotations claim that it does.
@@ -70,6 +62,10 @@ pub(crate) struct Summary<'t> {
     confidence: f64,
     signals: Vec<&'static str>,
     parameters: &'t [Parameter],
+    /// Whether the policy lists it.
+    listed: bool,
+    /// Why each rule is there.
+    rules: Vec<RuleReason<'t>>,
     /// As the server sent it, so that the whole can be given to `--tools` and to test files.
     #[serde(rename = "inputSchema", skip_serializing_if = "Option::is_none")]
     input_schema: Option<Box<RawValue>>,
@@ -77,19 +73,27 @@ pub(crate) struct Summary<'t> {
     annotations: Option<Box<RawValue>>,
 }
 
+/// Why a rule is there, for `--json`.
+#[derive(Debug, Serialize)]
+struct RuleReason<'t> {
+    kind: &'static str,
+    rule: &'t str,
+    why: &'t str,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    arguments: &'t [String],
+}
+
 impl Described {
-    /// What becomes of it. What a server claims adds caution, and takes it away only where nothing speaks against.
-    pub(crate) fn entry(&self) -> Entry {
-        let is_unclear = self.verdict.confidence.is_low();
-        match (self.verdict.class, self.effect) {
-            (Class::Destructive, _) | (_, Effect::Destroys) => Entry::LeftOut,
-            (Class::Read, Effect::Reads | Effect::Unknown) if !is_unclear => Entry::Free,
-            (_, Effect::Reads) if is_unclear => Entry::Free,
-            (Class::Read | Class::Write | Class::Execute | Class::Financial, _) => Entry::Limited,
+    /// What rules are recommended from.
+    pub(crate) fn facts(&self) -> ToolFacts<'_> {
+        ToolFacts {
+            tool: &self.definition,
+            verdict: &self.verdict,
         }
     }
 
-    pub(crate) fn summary(&self) -> Summary<'_> {
+    /// It, with what is recommended for it; a tool that the policy says nothing of is not listed.
+    pub(crate) fn summary<'t>(&'t self, advice: Option<&'t Advice>) -> Summary<'t> {
         Summary {
             name: self.listed.name.as_str(),
             description: self.description.as_deref(),
@@ -99,6 +103,19 @@ impl Described {
             confidence: f64::from(self.verdict.confidence.as_percent()) / 100.0,
             signals: self.verdict.signals.iter().map(Signal::code).collect(),
             parameters: &self.parameters,
+            listed: advice.is_some_and(|advice| advice.is_listed),
+            rules: advice.map_or_else(Vec::new, |advice| {
+                advice
+                    .reasons
+                    .iter()
+                    .map(|reason| RuleReason {
+                        kind: reason.kind.name(),
+                        rule: &reason.rule,
+                        why: &reason.why,
+                        arguments: &reason.arguments,
+                    })
+                    .collect()
+            }),
             input_schema: self.listed.input_schema.as_deref().and_then(raw),
             annotations: Some(&self.listed.annotations)
                 .filter(|annotations| **annotations != Json::Null)
@@ -111,8 +128,21 @@ fn raw(text: &str) -> Option<Box<RawValue>> {
     RawValue::from_string(text.to_owned()).ok()
 }
 
+/// A list of tools, and what of it cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct List {
+    pub(crate) tools: Vec<Described>,
+    /// How many were left out: those without a single meaning, and those whose name stood there before.
+    pub(crate) left_out: usize,
+}
+
 /// Reads a response to `tools/list`, its result, or the bare list of tools.
 pub(crate) fn read(text: &str) -> anyhow::Result<Vec<Described>> {
+    read_whole(text).map(|list| list.tools)
+}
+
+/// The same, with how many tools were left out.
+pub(crate) fn read_whole(text: &str) -> anyhow::Result<List> {
     let bounds = Bounds::default();
     let text = text.trim_start_matches('\u{feff}').trim();
     if let Ok(Decoded::Single(message)) = decode(text.as_bytes(), &bounds) {
@@ -138,8 +168,9 @@ pub(crate) fn read(text: &str) -> anyhow::Result<Vec<Described>> {
     }
 }
 
-fn of_page(result: RawJson<'_>) -> anyhow::Result<Vec<Described>> {
+fn of_page(result: RawJson<'_>) -> anyhow::Result<List> {
     let page = ToolList::read(result)?;
+    let mut left_out = page.unjudgeable();
     let mut tools: Vec<Described> = Vec::new();
     let mut definitions = Vec::new();
     for tool in page.tools() {
@@ -151,13 +182,15 @@ fn of_page(result: RawJson<'_>) -> anyhow::Result<Vec<Described>> {
         {
             tools.push(described);
             definitions.push(definition);
+        } else {
+            left_out = left_out.saturating_add(1);
         }
     }
     // Again, each beside the others: a name can look like another's.
     for (tool, verdict) in tools.iter_mut().zip(classify_list(&definitions)) {
         tool.verdict = verdict;
     }
-    Ok(tools)
+    Ok(List { tools, left_out })
 }
 
 /// A tool as conditions read it; `None` where its definition has no single meaning, as the gate has it.
@@ -197,6 +230,7 @@ fn described(tool: &Tool<'_>, definition: &Definition) -> Option<Described> {
             annotations,
             class: None,
         },
+        definition: tool.raw.parse().into_owned(),
     })
 }
 

@@ -1,0 +1,20 @@
+//! What texts may look like.
+
+/// An identifier: nothing that ends a path, a word or a line, begins an option, or means anything to a shell.
+pub(super) const ID: &str = "^[A-Za-z0-9_][A-Za-z0-9_.:@=+~-]{0,199}$";
+/// The same, in steps: none of them begins with a dot, so none leads upwards.
+pub(super) const NAME: &str = "^[A-Za-z0-9_@][A-Za-z0-9_.:@=+~-]*(/[A-Za-z0-9_@][A-Za-z0-9_.:@=+~-]*)*$";
+/// A path that stays below where it starts.
+pub(super) const INSIDE: &str = r"^\.?[\w@+][\w.@+ -]*(/\.?[\w@+][\w.@+ -]*)*/?$";
+/// One address, and no second behind it.
+pub(super) const MAIL: &str = r"^[A-Za-z0-9._%+'-]{1,64}@[A-Za-z0-9.-]{1,253}$";
+/// An amount that is written as a text: no sign, no exponent, less than a thousand.
+pub(super) const SMALL_AMOUNT: &str = r"^(0|[1-9][0-9]{0,2})(\.[0-9]{1,18})?$";
+/// No amount is larger, whatever its unit; a budget is closer.
+pub(super) const AMOUNT_MAX: u32 = 1_000_000;
+/// A query that begins as one that reads.
+pub(super) const READING: &str = r"(?i)^\s*(select|with|show|describe|desc|explain|values|table)\b";
+/// Words and signs of queries that do more than read, or of a second query.
+pub(super) const CHANGING: &str = r"(?i)\b(insert|update|delete|merge|replace|drop|alter|create|truncate|grant|revoke|call|exec|execute|do|copy|load|attach|detach|pragma|set|into|lock|vacuum|reindex|refresh|pg_read_file|pg_ls_dir|lo_import|lo_export|dblink|xp_cmdshell|load_file|pg_sleep|sleep|benchmark)\b|;\s*\S|--|/\*";
+/// HTML that runs, loads or sends something.
+pub(super) const ACTIVE: &str = r"(?i)<\s*/?\s*(script|iframe|frame|object|embed|form|meta|link|base|svg|math|style|img|video|audio)\b|\bon[a-z]+\s*=|javascript\s*:";

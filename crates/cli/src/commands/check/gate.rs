@@ -1,0 +1,233 @@
+//! Whether a server stands behind Callgate, and under which policy.
+
+use super::command::{Word, program};
+use super::entries::{Kind, expanded};
+use super::finding::{Finding, Place};
+use super::rules;
+use crate::commands::validate::load::Source;
+use callgate_policy::Loaded;
+use std::path::{Path, PathBuf};
+
+/// How a client reaches a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// With no Callgate that can be seen.
+    Bare,
+    /// With one of Callgate's own commands that guards nothing, such as `mcp`.
+    Own,
+    /// Behind Callgate.
+    Guarded(Guard),
+}
+
+/// What stands behind `callgate run`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Guard {
+    /// The policy, as it is written.
+    pub(crate) policy: Option<Word>,
+    /// The server's own command.
+    pub(crate) inner: Vec<Word>,
+    /// The server's URL.
+    pub(crate) upstream: Option<Word>,
+}
+
+/// Flags of `run` that take no value.
+const PLAIN: &[&str] = &["--help", "-h", "--version", "-V"];
+
+/// Commands of Callgate that are servers themselves.
+const OWN: &[&str] = &["mcp", "demo-server"];
+
+/// Variables by which another program is started in place of the one that is named, or other code in it.
+const MISLEADING: &[&str] = &[
+    "path",
+    "ld_preload",
+    "ld_library_path",
+    "ld_audit",
+    "dyld_insert_libraries",
+];
+
+/// What an entry says.
+pub(crate) fn of(kind: &Kind) -> Way {
+    match kind {
+        Kind::Command { argv, env, .. } => {
+            let misleads = env
+                .iter()
+                .any(|pair| MISLEADING.contains(&pair.name.to_lowercase().as_str()));
+            if misleads { Way::Bare } else { way(argv) }
+        }
+        Kind::Url { .. } | Kind::Unknown => Way::Bare,
+    }
+}
+
+/// What a command line says.
+fn way(argv: &[Word]) -> Way {
+    let Some((_, rest)) = argv.split_first().filter(|(first, _)| is_callgate(&first.text)) else {
+        return Way::Bare;
+    };
+    if rest.first().is_some_and(|word| OWN.contains(&word.text.as_str())) {
+        return Way::Own;
+    }
+    let rest = match rest.split_first() {
+        Some((word, rest)) if word.text == "run" => rest,
+        Some((word, _)) if word.text.starts_with('-') => rest,
+        Some(_) | None => return Way::Bare,
+    };
+    let mut guard = Guard {
+        policy: None,
+        inner: Vec::new(),
+        upstream: None,
+    };
+    let mut words = rest.iter();
+    while let Some(word) = words.next() {
+        if word.text == "--" {
+            guard.inner = words.cloned().collect();
+            break;
+        }
+        // `-cFILE` and `-c=FILE` are read as `-c FILE` is.
+        if let Some(value) = word.text.strip_prefix("-c").filter(|value| !value.is_empty()) {
+            guard.policy = Some(Word {
+                text: value.trim_start_matches('=').to_owned(),
+                place: word.place,
+            });
+            continue;
+        }
+        let (flag, value) = match word.text.split_once('=') {
+            Some((flag, value)) => (
+                flag,
+                Some(Word {
+                    text: value.to_owned(),
+                    place: word.place,
+                }),
+            ),
+            None if PLAIN.contains(&word.text.as_str()) => continue,
+            None => (word.text.as_str(), words.next().cloned()),
+        };
+        match flag {
+            "-c" | "--config" => guard.policy = value,
+            "--upstream" => guard.upstream = value,
+            _ => {}
+        }
+    }
+    Way::Guarded(guard)
+}
+
+/// Whether a program is Callgate: by its name alone where the client looks for it, else at a place where it is
+/// installed. A file of that name elsewhere may be anything.
+fn is_callgate(word: &str) -> bool {
+    if !word.contains(['/', '\\']) {
+        return matches!(word, "callgate" | "callgate.exe");
+    }
+    if program(word) != "callgate" {
+        return false;
+    }
+    let path = Path::new(word);
+    let is_same = |other: &Path| {
+        let real = |path: &Path| path.canonicalize().ok();
+        real(path).is_some_and(|path| Some(path) == real(other))
+    };
+    const PLACES: &[&str] = &[
+        "/usr/bin",
+        "/usr/local/bin",
+        "/opt/homebrew/bin",
+        "/opt/callgate/bin",
+    ];
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let own = [".cargo/bin", ".local/bin", "bin"];
+    let is_installed = path.parent().is_some_and(|folder| {
+        PLACES.iter().any(|place| folder == Path::new(place))
+            || home
+                .as_ref()
+                .is_some_and(|home| own.iter().any(|below| folder == home.join(below)))
+    });
+    is_installed || std::env::current_exe().is_ok_and(|exe| is_same(&exe))
+}
+
+/// The policy of a guarded server, with what is to be said of it. `folder` is where its path begins.
+pub(crate) fn policy(guard: &Guard, folder: &Path, found: &mut Vec<Finding>) -> Option<Loaded> {
+    let Some(word) = &guard.policy else {
+        found.push(Finding::of(rules::POLICY_MISSING).quoting("callgate run without -c"));
+        return None;
+    };
+    let path = expanded(&word.text).map(|path| folder.join(path));
+    let Some(source) = path.and_then(|path| Source::read(&path)).ok() else {
+        found.push(
+            Finding::of(rules::POLICY_MISSING)
+                .quoting(&word.text)
+                .at(word.place),
+        );
+        return None;
+    };
+    let Some(loaded) = source.check().loaded else {
+        found.push(
+            Finding::of(rules::POLICY_INVALID)
+                .quoting(&word.text)
+                .at(word.place),
+        );
+        return None;
+    };
+    found.extend(posture(&loaded, &word.text, word.place));
+    Some(loaded)
+}
+
+/// What a policy leaves open as a whole.
+pub(crate) fn posture(loaded: &Loaded, name: &str, place: Option<Place>) -> Vec<Finding> {
+    let summary = &loaded.summary;
+    let mut found = Vec::new();
+    if !summary.denies_unlisted_tools {
+        found.push(Finding::of(rules::POLICY_OPEN_BY_DEFAULT).quoting(name).at(place));
+    }
+    if summary.shadow {
+        found.push(Finding::of(rules::POLICY_IN_SHADOW).quoting(name).at(place));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::check::command::split;
+
+    fn told(line: &str) -> String {
+        let argv: Vec<Word> = split(line).into_iter().map(Word::new).collect();
+        match way(&argv) {
+            Way::Bare => "bare".to_owned(),
+            Way::Own => "own".to_owned(),
+            Way::Guarded(guard) => {
+                let text = |word: Option<Word>| word.map(|word| word.text).unwrap_or_default();
+                let inner: Vec<String> = guard.inner.into_iter().map(|word| word.text).collect();
+                format!(
+                    "{}|{}|{}",
+                    text(guard.policy),
+                    inner.join(" "),
+                    text(guard.upstream)
+                )
+            }
+        }
+    }
+
+    #[test]
+    fn a_guarded_server_is_known_with_its_policy() {
+        let cases = [
+            ("callgate run -c p.yaml -- npx x", "p.yaml|npx x|"),
+            ("callgate -c p.yaml -- npx x", "p.yaml|npx x|"),
+            ("callgate run --config=p.yaml --server n -- x", "p.yaml|x|"),
+            ("callgate run -cp.yaml -- x", "p.yaml|x|"),
+            ("callgate run -c=p.yaml -- x", "p.yaml|x|"),
+            (
+                "callgate run -c p.yaml --upstream https://h/",
+                "p.yaml||https://h/",
+            ),
+            ("/usr/local/bin/callgate run -c p.yaml -- x", "p.yaml|x|"),
+            ("callgate run -- x -c p.yaml", "|x -c p.yaml|"),
+            ("callgate mcp", "own"),
+            ("callgate scan -- x", "bare"),
+            ("callgate", "bare"),
+            ("npx callgate run -c p.yaml -- x", "bare"),
+            ("callgate.cmd run -c p.yaml -- x", "bare"),
+            ("./callgate run -c p.yaml -- x", "bare"),
+            ("/tmp/callgate run -c p.yaml -- x", "bare"),
+        ];
+        for (line, wanted) in cases {
+            assert_eq!(told(line), wanted, "{line}");
+        }
+    }
+}
