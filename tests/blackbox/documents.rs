@@ -151,7 +151,10 @@ const NOT_RUN: &[(Place, &str)] = &[
         "a person and an authorization server have their parts in it; `oauth_client.rs` plays them",
     ),
     (("README.md", "cargo xtask test"), "it is what runs this"),
-    (("docs/site.md", "cargo xtask site"), "the tests of the site run it"),
+    (
+        ("docs/site.md", "cargo xtask site"),
+        "the tests of the site run it",
+    ),
     (("docs/index.md", "  agent ── MCP client "), "a drawing"),
     (("docs/packaging.md", "docker build "), NO_CONTAINERS),
     (("docs/packaging.md", "cd packaging/compose"), NO_CONTAINERS),

@@ -103,7 +103,10 @@ fn a_browser_finds_its_way(folder: &Path) {
     assert_eq!(texts(&filters["some"]), ["gitlab", "gitlab-zereight"]);
 
     let trail = texts(&seen["links"]["trail"]);
-    assert_eq!(trail, ["Servers", "kestra", "execute_flow", "Execute", "execute_flow"]);
+    assert_eq!(
+        trail,
+        ["Servers", "kestra", "execute_flow", "Execute", "execute_flow"]
+    );
     assert!(seen["attacks"]["listed"].as_u64().unwrap() >= 20);
     let headings = texts(&seen["attacks"]["headings"]);
     assert_eq!(headings[2..4], ["What stops it", "The policy that stops it"]);
@@ -131,7 +134,10 @@ fn every_link_leads_to_a_page(folder: &Path) {
                 continue;
             }
             let target = joined(here, link);
-            assert!(files.contains(&target), "{place} links to {link}, which is not there");
+            assert!(
+                files.contains(&target),
+                "{place} links to {link}, which is not there"
+            );
         }
     }
     assert!(tools >= 1_500, "{tools} pages of tools");
@@ -150,7 +156,10 @@ fn every_link_leads_to_a_page(folder: &Path) {
     let mut ids = BTreeSet::new();
     for item in items {
         assert!(ids.insert(item["id"].as_str().unwrap()), "{item} is there twice");
-        assert!(item["title"].is_string() && item["content_text"].is_string(), "{item}");
+        assert!(
+            item["title"].is_string() && item["content_text"].is_string(),
+            "{item}"
+        );
     }
     let listed: Value =
         serde_json::from_slice(&std::fs::read(folder.join("api/servers.json")).unwrap()).unwrap();

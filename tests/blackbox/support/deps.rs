@@ -112,11 +112,7 @@ fn built(package: &str, program: &str) -> PathBuf {
 
 /// A folder with the script that drives a browser, and what it needs.
 pub(crate) fn browser_script() -> PathBuf {
-    let sources = [
-        "site/package.json",
-        "site/package-lock.json",
-        "site/browser.mjs",
-    ];
+    let sources = ["site/package.json", "site/package-lock.json", "site/browser.mjs"];
     installed("browser", &sources, |folder| npm(folder, &sources)).join("browser.mjs")
 }
 

@@ -4,8 +4,8 @@ use super::place::FileNames;
 use anyhow::{anyhow, bail};
 use callgate_catalog::attacks::{self, Attack};
 use callgate_catalog::catalogue::{self, Definitions, Package};
-use callgate_catalog::{Class, Definition, Severity, Signal, Verdict};
 use callgate_catalog::recommend::{Advice, Answers, Hole, ToolFacts, recommend};
+use callgate_catalog::{Class, Definition, Severity, Signal, Verdict};
 use callgate_core::json::Json;
 use callgate_wire::{Bounds, RawJson};
 use std::collections::BTreeMap;
@@ -47,7 +47,10 @@ pub(crate) struct Server {
 impl Server {
     /// How many of its tools are of a class.
     pub(crate) fn count(&self, class: Class) -> usize {
-        self.tools.iter().filter(|tool| tool.verdict.class == class).count()
+        self.tools
+            .iter()
+            .filter(|tool| tool.verdict.class == class)
+            .count()
     }
 
     /// Its tools of high and critical severity, the worst first.
@@ -173,7 +176,9 @@ fn names_signals(attack: &Attack) -> bool {
 
 fn shares_signal(attack: &Attack, tool: &Tool) -> bool {
     let codes = tool.verdict.signals.iter().map(Signal::code);
-    codes.into_iter().any(|code| attack.signals.iter().any(|signal| signal == code))
+    codes
+        .into_iter()
+        .any(|code| attack.signals.iter().any(|signal| signal == code))
 }
 
 fn by_word(servers: &[Server]) -> BTreeMap<String, Vec<(usize, usize)>> {

@@ -44,14 +44,31 @@ pub(crate) fn index(book: &Book) -> anyhow::Result<String> {
     for server in &book.servers {
         let mut text = parts::counted(server.tools.len(), "tool");
         if let Some(about) = &server.about {
-            text = format!("{text}. {}", parts::seen_text(&parts::beginning(about, TEXT_CHARS)));
+            text = format!(
+                "{text}. {}",
+                parts::seen_text(&parts::beginning(about, TEXT_CHARS))
+            );
         }
-        entries.push(json!(["server", server.name, parts::seen_text(&server.package.name), place::server(server),  "", "", text]));
+        entries.push(json!([
+            "server",
+            server.name,
+            parts::seen_text(&server.package.name),
+            place::server(server),
+            "",
+            "",
+            text
+        ]));
     }
     for attack in book.attacks {
         let text = parts::beginning(attack.section(Section::InShort), TEXT_CHARS);
         entries.push(json!([
-            "attack", attack.title, attack.id, place::attack(attack), "", attack.severity.name(), text
+            "attack",
+            attack.title,
+            attack.id,
+            place::attack(attack),
+            "",
+            attack.severity.name(),
+            text
         ]));
     }
     for (server, tool) in book.tools() {

@@ -46,7 +46,10 @@ pub(crate) fn page(book: &Book, server: &Server, tool: &Tool) -> String {
     let up = place::up(&place);
     let verdict = &tool.verdict;
     let name = &tool.definition.name;
-    let title = format!("{name} of {}: {}, {}", server.name, verdict.class, verdict.severity);
+    let title = format!(
+        "{name} of {}: {}, {}",
+        server.name, verdict.class, verdict.severity
+    );
     let about = format!("{} What Callgate recommends for it.", verdict.rationale);
     let body = html! {
         p.crumbs {
