@@ -188,7 +188,23 @@ fn what_the_catalogue_has_is_what_its_own_definitions_are_judged_as() {
     )
     .unwrap();
     let of_definition = client.call("check_tool", json!({"definition": page["definition"]}));
-    for key in ["class", "severity", "signals", "evidence", "rationale"] {
+    let open_to = structured(&of_definition)["attacks"].as_array().unwrap();
+    assert!(
+        open_to
+            .iter()
+            .any(|attack| attack["id"] == "approval-by-side-door"),
+        "{of_definition:?}"
+    );
+    // What is recommended holds: a query passes, a signal waits for a person.
+    let policy = &structured(&of_catalogue)["recommended"]["policy"];
+    for (action, decision) in [("query", "allow"), ("signal", "deny")] {
+        let arguments = json!({"action": action, "executionId": "exec-1", "name": "progress"});
+        let call =
+            json!({"tool": "workflow_interact", "arguments": arguments, "definition": page["definition"]});
+        let judged = client.call("check_policy", json!({"policy": policy, "call": call}));
+        assert_eq!(structured(&judged)["call"]["decision"], decision, "{judged:?}");
+    }
+    for key in ["class", "severity", "signals", "evidence", "rationale", "attacks"] {
         assert_eq!(
             structured(&of_catalogue)[key],
             structured(&of_definition)[key],

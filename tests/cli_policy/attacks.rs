@@ -5,6 +5,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 /// What Callgate stops by itself, whatever the policy says, and for which reasons then.
 const STOPPED_BY_ANY_GATE: &[(&str, &[&str])] = &[
@@ -199,6 +200,46 @@ fn a_story_is_told_and_nothing_is_left_behind() {
     );
 }
 
+/// Whether any process was started with a place below this one among its arguments.
+fn is_used(place: &Path) -> bool {
+    let place = place.to_str().unwrap();
+    std::fs::read_dir("/proc").unwrap().flatten().any(|process| {
+        let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains(place)
+    })
+}
+
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_play_that_is_told_to_end_leaves_no_process_and_no_folder() {
+    for id in ["boundary-burst", "confused-deputy"] {
+        let place = tempfile::tempdir().unwrap();
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_callgate"))
+            .args(["attacks", "run", id])
+            .env("TMPDIR", place.path())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        wait_until("a server runs", || is_used(place.path()));
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(1), "{id}");
+        wait_until("no process is left", || !is_used(place.path()));
+        assert_eq!(
+            std::fs::read_dir(place.path()).unwrap().count(),
+            0,
+            "{id}: the folder stayed"
+        );
+    }
+}
+
 #[test]
 fn attacks_are_listed_the_worst_first_and_by_class() {
     let all = listed(&[]);
@@ -365,4 +406,30 @@ fn signals_and_classes_of_a_page_are_those_that_the_tools_of_its_server_get() {
         );
     }
     assert!(named > 0, "no page names a signal of the classifier");
+}
+
+#[test]
+fn a_server_of_a_play_ends_when_whoever_has_started_it_is_gone() {
+    let folder = Folder::with(&[]);
+    let mut server = std::process::Command::new(env!("CARGO_BIN_EXE_callgate"))
+        .args(["attack-server", "session-theft", "--listen", "--folder"])
+        .arg(folder.path())
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut address = String::new();
+    let told = server.stdout.take().unwrap();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(told), &mut address).unwrap();
+    assert!(address.starts_with("http://127.0.0.1:"), "{address}");
+    assert_eq!(server.try_wait().unwrap(), None, "it serves while it is wanted");
+    drop(server.stdin.take());
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while server.try_wait().unwrap().is_none() {
+        if std::time::Instant::now() > deadline {
+            server.kill().unwrap();
+            panic!("it is still there");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
 }

@@ -30,6 +30,9 @@ fn a_tool_has_a_page_with_class_severity_signals_evidence_and_where_it_is_from()
         "usual rule  at most 10 calls a minute",
         "package     tooloracle.io/conductor as of 2026-09-19, which runs remotely only\n",
         "scanned     2026-11-26, published list",
+        "Recommended policy for it alone\n  version: \"1\"\n  default: deny\n  tools:\n",
+        "Attacks that it is open to\n",
+        "injection-through-results: ",
         "Other Execute tools\n",
         "  execute_workflow of code-mode-toon\n",
     ] {
@@ -41,6 +44,25 @@ fn a_tool_has_a_page_with_class_severity_signals_evidence_and_where_it_is_from()
     assert_eq!(page["evidence"][0]["quote"], "run_workflow");
     assert_eq!(page["definition"]["inputSchema"]["additionalProperties"], false);
     assert_eq!(page["server"]["date"], "2026-11-26");
+    let policy = page["recommended"]["policy"].as_str().unwrap();
+    let folder = Folder::with(&[("policy.yaml", policy)]);
+    assert_eq!(
+        folder.callgate(&["validate", "policy.yaml"]).code,
+        Some(0),
+        "{policy}"
+    );
+    assert!(!page["recommended"]["reasons"].as_array().unwrap().is_empty());
+    let attacks: Vec<&str> = page["attacks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|attack| attack["id"].as_str().unwrap())
+        .collect();
+    assert!(attacks.contains(&"runaway-loop"), "{attacks:?}");
+    for attack in attacks {
+        let shown = Folder::with(&[]).callgate(&["attacks", "show", attack]);
+        assert_eq!(shown.code, Some(0), "{}", shown.shown());
+    }
 }
 
 #[test]

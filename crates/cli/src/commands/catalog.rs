@@ -1,9 +1,11 @@
 //! `callgate catalog`: what is known of tools.
 
+pub(crate) mod abuse;
 mod classes;
 mod classify;
 pub(crate) mod find;
 pub(crate) mod read;
+pub(crate) mod rule;
 pub(crate) mod safe;
 mod search;
 pub(crate) mod show;

@@ -148,7 +148,7 @@ impl Processes {
         let child = command(&program()?, folder)?
             .args(["attack-server", case.id(), "--name", name, "--listen", "--folder"])
             .arg(&own)
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(File::create(&address)?)
             .spawn()
             .context("cannot start the program itself")?;

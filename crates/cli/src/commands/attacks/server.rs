@@ -29,7 +29,7 @@ pub(crate) struct AttackServerArgs {
     listen: bool,
 }
 
-/// Serves until the client leaves; over HTTP, until it is killed.
+/// Serves until the client leaves; over HTTP, until its stdin ends.
 pub(crate) fn serve(args: &AttackServerArgs) -> anyhow::Result<ExitCode> {
     let case = cases::find(&args.id).with_context(|| format!("there is no attack `{}`", args.id))?;
     let desk = Desk {

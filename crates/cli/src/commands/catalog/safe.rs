@@ -31,6 +31,19 @@ pub(crate) fn shown(text: &str) -> String {
     out
 }
 
+/// A line with its spaces as they are, and what nobody would see as `\u{200b}`.
+pub(super) fn spelt_out(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    for character in line.chars() {
+        if is_shown(character) {
+            out.push(character);
+        } else {
+            out.extend(character.escape_unicode());
+        }
+    }
+    out
+}
+
 /// The first characters of a text.
 pub(crate) fn cut(text: &str, chars_max: usize) -> String {
     if text.chars().count() <= chars_max {

@@ -1,14 +1,16 @@
 //! `callgate catalog show`: a server's page, or a tool's.
 
-use super::safe::{cut, shown, table, wrapped};
+use super::safe::{cut, shown, spelt_out, table, wrapped};
 use super::view::{Other, ServerPage, ServerView, ToolPage, VerdictView, definition, usual_rule};
-use super::{ShowArgs, find};
+use super::{ShowArgs, abuse, find, rule};
 use crate::commands::ledger::{Out, Paint, to_the_end_of_a_pipe};
 use callgate_catalog::catalogue::{Catalogue, Damaged, Listed, Registry, Server, Tool};
 use callgate_catalog::{Class, Signal, Verdict};
 use callgate_catalog_data::bundled;
 use std::process::ExitCode;
 
+/// So many attacks are named; `--json` has all.
+const ATTACKS_MAX: usize = 6;
 /// So many other tools of a class are named.
 const OTHERS_MAX: usize = 8;
 /// So many characters of a tool's name are shown in a table.
@@ -32,32 +34,23 @@ pub(super) fn show(args: &ShowArgs) -> anyhow::Result<ExitCode> {
     let tool = find::tool(server, name)?;
     let (listed, verdict) = catalogue.verdict(server, &tool.name)?.ok_or(Damaged)?;
     to_the_end_of_a_pipe(|out| {
-        let others = others(catalogue, server, tool);
+        let page = ToolPage {
+            server: ServerView::of(server),
+            verdict: VerdictView::of(&tool.name, &verdict),
+            description: &tool.description,
+            definition: definition(&listed),
+            usual_rule: usual_rule(tool.class),
+            recommended: rule::of(&server.name, &listed.raw, &verdict)?,
+            attacks: abuse::of(tool.class, &tool.signals)?,
+            others: others(catalogue, server, tool),
+        };
         if args.json {
-            out.json(&tool_page(server, tool, &listed, &verdict, others))?;
+            out.json(&page)?;
         } else {
-            words(server, tool, &listed, &verdict, &others, out)?;
+            words(server, tool, &listed, &verdict, &page, out)?;
         }
         Ok(ExitCode::SUCCESS)
     })
-}
-
-/// A tool's page for programs.
-pub(crate) fn tool_page<'c>(
-    server: &'c Server,
-    tool: &'c Tool,
-    listed: &Listed,
-    verdict: &Verdict,
-    others: Vec<Other<'c>>,
-) -> ToolPage<'c> {
-    ToolPage {
-        server: ServerView::of(server),
-        verdict: VerdictView::of(&tool.name, verdict),
-        description: &tool.description,
-        definition: definition(listed),
-        usual_rule: usual_rule(tool.class),
-        others,
-    }
 }
 
 /// Other tools of the class: those whose names share most words, other servers' first.
@@ -190,7 +183,7 @@ fn words(
     tool: &Tool,
     listed: &Listed,
     verdict: &Verdict,
-    others: &[Other<'_>],
+    page: &ToolPage<'_>,
     out: &mut Out,
 ) -> anyhow::Result<()> {
     let paint = out.paint();
@@ -224,13 +217,40 @@ fn words(
         let about = format!("{} ({kinds}{need}) {}", parameter.name, parameter.description);
         out.bytes(wrapped(head, &cut(&shown(&about), 160)).as_bytes())?;
     }
-    out.bytes(wrapped("usual rule  ", usual_rule(tool.class)).as_bytes())?;
+    out.bytes(wrapped("usual rule  ", page.usual_rule).as_bytes())?;
+    out.line("")?;
+    out.line(&paint.strong("Recommended policy for it alone"))?;
+    for line in page.recommended.policy.lines() {
+        out.line(format!("  {}", spelt_out(line)).trim_end())?;
+    }
+    for why in &page.recommended.reasons {
+        out.bytes(wrapped("  - ", &shown(&why.why)).as_bytes())?;
+    }
+    for question in &page.recommended.open {
+        out.bytes(wrapped("  to fill in: ", &shown(question)).as_bytes())?;
+    }
     out.line("")?;
     origin(server, out)?;
-    if !others.is_empty() {
+    if !page.attacks.is_empty() {
+        out.line("")?;
+        out.line(&paint.strong("Attacks that it is open to"))?;
+        for abuse in page.attacks.iter().take(ATTACKS_MAX) {
+            let by = if abuse.signals.is_empty() {
+                String::new()
+            } else {
+                format!(", by {}", abuse.signals.join(", "))
+            };
+            out.line(&format!(
+                "  {}: {} ({}{by})",
+                abuse.id, abuse.title, abuse.severity
+            ))?;
+        }
+        out.line("  `callgate attacks show ID` says what stops one, `callgate attacks run ID` plays it.")?;
+    }
+    if !page.others.is_empty() {
         out.line("")?;
         out.line(&paint.strong(&format!("Other {} tools", tool.class)))?;
-        for other in others {
+        for other in &page.others {
             out.line(&format!("  {} of {}", cut(&shown(other.name), 60), other.server))?;
         }
     }

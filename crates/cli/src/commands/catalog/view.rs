@@ -1,5 +1,7 @@
 //! What is told of servers and tools, for programs: the same on the command line and over MCP.
 
+use super::abuse::Abuse;
+use super::rule::Rule;
 use callgate_catalog::catalogue::{Hit, Listed, Server, Tool};
 use callgate_catalog::{Class, Evidence, Severity, Signal, Verdict};
 use serde::Serialize;
@@ -181,6 +183,10 @@ pub(crate) struct ToolPage<'c> {
     pub(crate) definition: Option<Box<RawValue>>,
     /// What is usually done with tools of its class.
     pub(crate) usual_rule: &'static str,
+    /// The rule that is recommended for it.
+    pub(crate) recommended: Rule,
+    /// Known attacks that it is open to.
+    pub(crate) attacks: Vec<Abuse>,
     /// Tools of its class, on this server and on others.
     pub(crate) others: Vec<Other<'c>>,
 }

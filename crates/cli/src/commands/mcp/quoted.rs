@@ -21,6 +21,11 @@ const LEFT_OUT: &str = "(left out: it has text that speaks to the model or that 
 /// Signals whose text is the attack.
 const SPEAKING: [&str; 2] = ["instruction_like_text", "hidden_text"];
 
+/// Whether a tool with these signals has text that is not to be repeated.
+pub(super) fn speaks(signals: &[&str]) -> bool {
+    signals.iter().any(|signal| SPEAKING.contains(signal))
+}
+
 /// A name from another server.
 pub(super) fn name(name: &str) -> String {
     cut(&shown(name), NAME_CHARS_MAX)
@@ -28,7 +33,7 @@ pub(super) fn name(name: &str) -> String {
 
 /// A description from another server, of a tool with these signals.
 pub(super) fn said(text: &str, signals: &[&str]) -> String {
-    if signals.iter().any(|signal| SPEAKING.contains(signal)) {
+    if speaks(signals) {
         LEFT_OUT.to_owned()
     } else {
         cut(&shown(text), SAID_CHARS_MAX)
@@ -95,7 +100,7 @@ pub(super) struct Judged {
 impl Judged {
     pub(super) fn of(tool: &str, verdict: &Verdict) -> Self {
         let signals: Vec<&'static str> = verdict.signals.iter().map(Signal::code).collect();
-        let speaks = signals.iter().any(|signal| SPEAKING.contains(signal));
+        let speaks = speaks(&signals);
         let evidence = verdict.evidence.iter().map(|found| Quote {
             part: found.part.name(),
             quote: match found.part {

@@ -2,14 +2,16 @@
 
 use super::answer::Answer;
 use super::arguments::{CheckServer, CheckTool, Search};
-use super::quoted::{Brief, Judged, name};
-use super::verdict::{Finding, Verdict, findings};
+use super::quoted::{Brief, Judged, name, speaks};
+use super::verdict::{Advice, Finding, findings};
+use crate::commands::catalog::abuse::{self, Abuse};
+use crate::commands::catalog::rule::{self, Rule};
 use crate::commands::catalog::view::ServerView;
 use crate::commands::catalog::{find, show};
 use crate::commands::scan::tools::{self, Described};
 use anyhow::{Context, bail};
 use callgate_catalog::catalogue::{Definitions, Filter, Server};
-use callgate_catalog::{Class, Severity, Signal};
+use callgate_catalog::{Class, Severity, Signal, Verdict};
 use callgate_catalog_data::bundled;
 use callgate_policy::nearest;
 use serde::Serialize;
@@ -218,7 +220,7 @@ fn few(names: &[String]) -> String {
 /// What is said of a server.
 #[derive(Debug, Serialize)]
 struct Report<'c> {
-    verdict: Verdict,
+    verdict: Advice,
     reasons: Vec<Finding>,
     /// What the catalogue knows of it, where it was named.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -273,7 +275,7 @@ pub(super) fn check_server(asked: &CheckServer) -> anyhow::Result<Answer> {
     }
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.rank()));
     let report = Report {
-        verdict: reasons.iter().map(Finding::verdict).max().unwrap_or(Verdict::Go),
+        verdict: reasons.iter().map(Finding::verdict).max().unwrap_or(Advice::Go),
         catalogue: known.map(ServerView::of),
         near: near.map(str::to_owned),
         differences,
@@ -380,44 +382,112 @@ fn described(server: &Server) -> anyhow::Result<Vec<Described>> {
     tools::read(&format!("{{\"tools\":[{}]}}", raw.join(",")))
 }
 
+/// What is said of a tool.
+#[derive(Debug, Serialize)]
+struct ToolReport<'c> {
+    #[serde(flatten)]
+    judged: Judged,
+    /// The rule that is recommended for it; none where the definition is not to be repeated, and the tool is best hidden.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recommended: Option<Rule>,
+    /// Known attacks that it is open to.
+    attacks: Vec<Abuse>,
+    /// The server that it is of, where the catalogue was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    catalogue: Option<ServerView<'c>>,
+    /// Tools of its class.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    others: Vec<OtherTool>,
+}
+
+/// Another tool.
+#[derive(Debug, Serialize)]
+struct OtherTool {
+    server: String,
+    tool: String,
+}
+
+impl<'c> ToolReport<'c> {
+    fn of(server: &str, tool: &str, definition: &str, verdict: &Verdict) -> anyhow::Result<Self> {
+        let signals: Vec<&str> = verdict.signals.iter().map(Signal::code).collect();
+        let recommended = if speaks(&signals) {
+            None
+        } else {
+            Some(rule::of(server, definition, verdict)?)
+        };
+        Ok(Self {
+            judged: Judged::of(tool, verdict),
+            recommended,
+            attacks: abuse::of(verdict.class, &signals)?,
+            catalogue: None,
+            others: Vec::new(),
+        })
+    }
+
+    fn words(&self) -> String {
+        let mut out = self.judged.words();
+        match &self.recommended {
+            None => out.push_str("Recommended: hide it (`hide`), and ask a person to read its definition.\n"),
+            Some(rule) => {
+                out.push_str(&format!(
+                    "Recommended policy for it alone:\n{}\n",
+                    rule.policy.trim_end()
+                ));
+                for question in &rule.open {
+                    out.push_str(&format!("A person has to fill in: {question}\n"));
+                }
+            }
+        }
+        if !self.attacks.is_empty() {
+            let named: Vec<&str> = self.attacks.iter().map(|abuse| abuse.id).collect();
+            out.push_str(&format!(
+                "Known attacks that it is open to: {}.\n",
+                named.join(", ")
+            ));
+        }
+        if let Some(server) = &self.catalogue {
+            out.push_str(&format!(
+                "Scanned on {}, package {} {}.\n",
+                server.date, server.package, server.version
+            ));
+        }
+        out
+    }
+}
+
 /// What one tool can do at worst.
 pub(super) fn check_tool(asked: CheckTool) -> anyhow::Result<Answer> {
     asked.check()?;
     match (asked.server, asked.tool, asked.definition) {
         (None, None, Some(definition)) => {
-            let described = read(&[Value::Object(definition)]).context("`definition`")?;
+            let definition = Value::Object(definition);
+            let text = definition.to_string();
+            let described = read(&[definition]).context("`definition`")?;
             let tool = described.first().context("`definition` is no tool")?;
-            let judged = Judged::of(tool.listed.name.as_str(), &tool.verdict);
-            Answer::new(judged.words(), &judged)
+            let report = ToolReport::of("server", tool.listed.name.as_str(), &text, &tool.verdict)?;
+            Answer::new(report.words(), &report)
         }
         (Some(server), Some(tool), None) => {
             let catalogue = bundled()?;
             let server = find::server(catalogue, &server)?;
             let tool = find::tool(server, &tool)?;
-            let (_, verdict) = catalogue
+            let (listed, verdict) = catalogue
                 .verdict(server, &tool.name)?
                 .context("the tool is not there")?;
-            let judged = Judged::of(&tool.name, &verdict);
             let others = show::others(catalogue, server, tool);
-            let brief = Brief::of(&server.name, tool);
-            let mut words = format!("{}\n{}", brief.line(), judged.words());
-            words.push_str(&format!(
-                "Scanned on {}, package {} {}.\n",
-                server.date, server.package.name, server.package.version
-            ));
-            let mut structured = serde_json::to_value(&judged)?;
-            if let Value::Object(structured) = &mut structured {
-                structured.insert(
-                    "catalogue".to_owned(),
-                    serde_json::to_value(ServerView::of(server))?,
-                );
-                let others: Vec<Value> = others
+            let report = ToolReport {
+                catalogue: Some(ServerView::of(server)),
+                others: others
                     .iter()
-                    .map(|other| json!({"server": other.server, "tool": name(other.name)}))
-                    .collect();
-                structured.insert("others".to_owned(), others.into());
-            }
-            Answer::new(words, &structured)
+                    .map(|other| OtherTool {
+                        server: other.server.to_owned(),
+                        tool: name(other.name),
+                    })
+                    .collect(),
+                ..ToolReport::of(&server.name, &tool.name, &listed.raw, &verdict)?
+            };
+            let brief = Brief::of(&server.name, tool);
+            Answer::new(format!("{}\n{}", brief.line(), report.words()), &report)
         }
         (Some(_) | None, Some(_) | None, Some(_)) => {
             bail!("give either `definition`, or `server` and `tool`")

@@ -8,13 +8,13 @@ use serde::Serialize;
 /// Whether to connect a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Verdict {
+pub(super) enum Advice {
     Go,
     Ask,
     Stop,
 }
 
-impl Verdict {
+impl Advice {
     pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Go => "go",
@@ -36,7 +36,7 @@ impl Verdict {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Finding {
     rule: &'static str,
-    verdict: Verdict,
+    verdict: Advice,
     severity: &'static str,
     #[serde(skip)]
     weight: Severity,
@@ -48,7 +48,7 @@ pub(super) struct Finding {
 impl Finding {
     fn of(
         rule: &'static str,
-        verdict: Verdict,
+        verdict: Advice,
         severity: Severity,
         tool: Option<&str>,
         message: &'static str,
@@ -66,7 +66,7 @@ impl Finding {
     pub(super) fn differs() -> Self {
         Self::of(
             "differs-from-scan",
-            Verdict::Ask,
+            Advice::Ask,
             Severity::Medium,
             None,
             "its tools are not those that were scanned",
@@ -76,7 +76,7 @@ impl Finding {
     pub(super) fn unknown() -> Self {
         Self::of(
             "not-in-catalogue",
-            Verdict::Ask,
+            Advice::Ask,
             Severity::Low,
             None,
             "the catalogue does not know this server",
@@ -86,18 +86,18 @@ impl Finding {
     pub(super) fn near() -> Self {
         Self::of(
             "near-a-known-name",
-            Verdict::Ask,
+            Advice::Ask,
             Severity::High,
             None,
             "its name is nearly that of a server that the catalogue knows, as a name is that is made to be taken for it",
         )
     }
 
-    pub(super) const fn verdict(&self) -> Verdict {
+    pub(super) const fn verdict(&self) -> Advice {
         self.verdict
     }
 
-    pub(super) fn rank(&self) -> (Verdict, Severity) {
+    pub(super) fn rank(&self) -> (Advice, Severity) {
         (self.verdict, self.weight)
     }
 
@@ -139,7 +139,7 @@ pub(super) fn findings(tools: &[Described]) -> Vec<Finding> {
                 | Signal::LyingAnnotation
                 | Signal::NoDescription => continue,
             };
-            found.push(Finding::of(rule.0, Verdict::Stop, Severity::High, name, rule.1));
+            found.push(Finding::of(rule.0, Advice::Stop, Severity::High, name, rule.1));
         }
         let open = match verdict.class {
             Class::Destructive => Some(("destructive-open", "it can destroy")),
@@ -151,7 +151,7 @@ pub(super) fn findings(tools: &[Described]) -> Vec<Finding> {
             Class::Execute | Class::Write | Class::Read => None,
         };
         if let Some((rule, message)) = open {
-            found.push(Finding::of(rule, Verdict::Ask, verdict.severity, name, message));
+            found.push(Finding::of(rule, Advice::Ask, verdict.severity, name, message));
         }
     }
     found

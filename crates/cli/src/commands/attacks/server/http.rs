@@ -12,18 +12,22 @@ const READ_MAX: Duration = Duration::from_secs(30);
 /// So much of a request is read.
 const REQUEST_BYTES_MAX: u64 = 1024 * 1024;
 
-/// Serves on a free port of this machine, and tells on stdout where.
+/// Serves on a free port of this machine until stdin ends, and tells on stdout where.
 pub(super) fn serve(desk: Desk) -> anyhow::Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).context("cannot listen on 127.0.0.1")?;
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "http://{}/mcp", listener.local_addr()?)?;
     stdout.flush()?;
     let desk = Arc::new(Mutex::new((desk, 0)));
-    for stream in listener.incoming() {
-        let (stream, desk) = (stream?, Arc::clone(&desk));
-        // A client that goes away is no concern of the others.
-        std::thread::spawn(move || answered(stream, &desk));
-    }
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let desk = Arc::clone(&desk);
+            // A client that goes away is no concern of the others.
+            std::thread::spawn(move || answered(stream, &desk));
+        }
+    });
+    // Whoever has started it holds its stdin, and may be killed.
+    std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink())?;
     Ok(())
 }
 
