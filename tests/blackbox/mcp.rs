@@ -359,7 +359,8 @@ fn a_message_beyond_the_bound_ends_it_and_odd_messages_do_not() {
     }
     let ended = client.ended_within(PATIENCE).expect("it reads on without end");
     assert_eq!(ended.code(), Some(1));
-    client.stderr_line("more than the 4194304 bytes");
+    let told = client.stderr_line("more than the 4194304 bytes");
+    assert!(told.starts_with("error: "), "{told}");
 }
 
 #[test]
