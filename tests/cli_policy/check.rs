@@ -104,7 +104,7 @@ fn what_tools_say_and_can_do_is_found() {
         (
             json!([
                 tool("list_notes", "Lists notes."),
-                tool("1ist-notes", "Lists notes.")
+                tool("LIST-NOTES", "Lists notes.")
             ]),
             STOP,
             &["look-alike-name"],
