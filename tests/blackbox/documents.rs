@@ -151,6 +151,10 @@ const NOT_RUN: &[(Place, &str)] = &[
         "a person and an authorization server have their parts in it; `oauth_client.rs` plays them",
     ),
     (("README.md", "cargo xtask test"), "it is what runs this"),
+    (
+        ("docs/site.md", "cargo xtask site"),
+        "the tests of the site run it",
+    ),
     (("docs/index.md", "  agent ── MCP client "), "a drawing"),
     (("docs/packaging.md", "docker build "), NO_CONTAINERS),
     (("docs/packaging.md", "cd packaging/compose"), NO_CONTAINERS),
@@ -255,6 +259,7 @@ pages! {
     the_examples_of_running_work: "docs/run.md",
     the_examples_of_serving_work: "docs/serve.md",
     the_examples_of_configurations_work: "docs/serve-config.md",
+    the_examples_of_the_site_are_listed: "docs/site.md",
     the_examples_of_testing_policies_work: "docs/testing-policies.md",
     the_examples_of_traces_work: "docs/traces.md",
 }

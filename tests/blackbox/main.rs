@@ -65,6 +65,8 @@ mod seen_is_callable;
 #[cfg(test)]
 mod shared;
 #[cfg(test)]
+mod site;
+#[cfg(test)]
 mod slow_clients;
 #[cfg(test)]
 mod sockets;

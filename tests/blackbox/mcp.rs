@@ -129,7 +129,7 @@ fn a_server_is_judged_by_name_by_its_list_and_by_both() {
     assert!(risky.contains(&json!("workflow_execute")), "{known:?}");
 
     let unknown = client.call("check_server", json!({"server": "mistral-mpc"}));
-    assert_eq!(verdict(&unknown), "ask", "{unknown:?}");
+    assert_eq!(verdict(&unknown), "stop", "{unknown:?}");
     assert_eq!(structured(&unknown)["near"], "mistral-mcp");
 
     let reads =
@@ -359,8 +359,8 @@ fn a_message_beyond_the_bound_ends_it_and_odd_messages_do_not() {
     }
     let ended = client.ended_within(PATIENCE).expect("it reads on without end");
     assert_eq!(ended.code(), Some(1));
-    let told = client.stderr();
-    assert!(told.contains("more than the 4194304 bytes"), "{told}");
+    let told = client.stderr_line("more than the 4194304 bytes");
+    assert!(told.starts_with("error: "), "{told}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod docs;
 mod instructions;
 mod process;
 mod shell;
+mod site;
 mod test;
 mod tools;
 
@@ -24,6 +25,9 @@ cargo xtask COMMAND
   classify        how often labelled tools get the class of their label
     --development   of the development split alone
     --json          as JSON
+  site            the catalogue as pages for a browser, and as a JSON feed, in target/site
+    --out FOLDER    in another folder, which is empty, or has an earlier site
+    --only NAME     of one server alone, to look at quickly
   instructions    whether a decision takes as many instructions with a thousand rules as with one
   conformance     the official conformance suite, with the reference server alone and through Callgate
   conformance --quick    the two newest revisions, through `serve` alone
@@ -46,6 +50,7 @@ fn main() -> ExitCode {
         ["conformance", flags @ ..] => conformance::run(flags),
         ["bench", flags @ ..] => bench::run(flags),
         ["classify", flags @ ..] => classify::run(flags),
+        ["site", flags @ ..] => site::run(flags),
         ["docs"] => docs::run(docs::Mode::Write),
         ["docs", "--check"] => docs::run(docs::Mode::Check),
         _ => {

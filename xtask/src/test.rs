@@ -21,13 +21,14 @@ pub(crate) enum Scope {
 }
 
 /// Debian's packages of the programs that tests run.
-const PROGRAMS: [(&str, &[&str]); 6] = [
+const PROGRAMS: [(&str, &[&str]); 7] = [
     ("cc", &["gcc", "libc6-dev"]),
     ("python3", &["python3", "python3-venv"]),
     ("node", &["nodejs"]),
     ("npm", &["npm"]),
     ("openssl", &["openssl"]),
     ("valgrind", &["valgrind"]),
+    ("chromium", &["chromium"]),
 ];
 
 /// Runs what `scope` asks for, and closes with one line that counts.

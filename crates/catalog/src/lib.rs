@@ -20,6 +20,7 @@ mod words;
 
 pub use class::{Class, Confidence, Severity};
 pub use definition::{Definition, Parameter};
+pub use hidden::is_hidden;
 pub use lookalike::{are_near, look_the_same};
 pub use signals::Signal;
 pub use weigh::{Evidence, Part};

@@ -23,7 +23,20 @@ fn a_wrapped_entry_serves_its_tools_and_denies_what_is_hidden() {
         "{}",
         ran.stdout
     );
-    for name in ["filesystem", "notes & more"] {
+    assert!(
+        ran.stderr
+            .contains("where one list denies until you fill it in (FILL IN)"),
+        "{}",
+        ran.all()
+    );
+    for (name, policy) in [
+        ("filesystem", "filesystem.yaml"),
+        ("notes & more", "notes-more.yaml"),
+    ] {
+        let policy = format!(".config/callgate/policies/{policy}");
+        let text = house.read(&policy);
+        // What a person does.
+        house.write(&policy, &text.replace("value: []", "value: [/home/ana/notes]"));
         let entry = house.entry(
             ".config/Claude/claude_desktop_config.json",
             &format!("/mcpServers/{name}"),
@@ -31,7 +44,7 @@ fn a_wrapped_entry_serves_its_tools_and_denies_what_is_hidden() {
         let mut client = house.start(&entry);
         client.initialize("2025-06-18");
         assert_eq!(client.tools(), ["list_notes", "send_note"]);
-        let listed = client.call("list_notes", json!({"folder": "x"}));
+        let listed = client.call("list_notes", json!({"folder": "/home/ana/notes/a"}));
         assert_eq!(listed.text(), "list_notes is done");
         let denied = client.call("delete_notes", json!({"folder": "x"}));
         assert_eq!(denied.reason(), Some("tool_not_available"), "{}", denied.raw);

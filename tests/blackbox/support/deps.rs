@@ -19,24 +19,7 @@ pub(crate) fn node() -> PathBuf {
         "clients/client.mjs",
         "clients/modern.mjs",
     ];
-    installed("node", &sources, |folder| {
-        for source in sources {
-            std::fs::copy(
-                tests_dir().join(source),
-                folder.join(Path::new(source).file_name()?),
-            )
-            .ok()?;
-        }
-        let mut install = Command::new("npm");
-        install.args([
-            "ci",
-            "--ignore-scripts",
-            "--no-audit",
-            "--no-fund",
-            "--loglevel=error",
-        ]);
-        Some(vec![install])
-    })
+    installed("node", &sources, |folder| npm(folder, &sources))
 }
 
 /// The Python of an environment with what `tests/requirements.txt` names.
@@ -102,28 +85,52 @@ pub(crate) fn node_program(path: &str) -> PathBuf {
 /// The program of the reference server, built first. It is no part of the testkit, so that what it needs is built for
 /// the tests alone that need it.
 pub(crate) fn reference() -> PathBuf {
+    built("callgate-reference", "testkit-reference")
+}
+
+/// What a developer runs, built first.
+pub(crate) fn xtask() -> PathBuf {
+    built("xtask", "xtask")
+}
+
+/// A program of a package of the workspace, in the profile of this test.
+fn built(package: &str, program: &str) -> PathBuf {
     let folder = callgate_testkit::build("testkit-echo")
         .parent()
         .unwrap()
         .to_owned();
     let mut build = Command::new(option_env!("CARGO").unwrap_or("cargo"));
-    build.args([
-        "build",
-        "--quiet",
-        "--package",
-        "callgate-reference",
-        "--manifest-path",
-    ]);
+    build.args(["build", "--quiet", "--package", package, "--manifest-path"]);
     build.arg(tests_dir().join("../Cargo.toml"));
     build.arg("--target-dir").arg(folder.parent().unwrap());
     if folder.ends_with("release") {
         build.arg("--release");
     }
-    assert!(
-        build.status().unwrap().success(),
-        "the reference server cannot be built"
-    );
-    folder.join("testkit-reference")
+    assert!(build.status().unwrap().success(), "{program} cannot be built");
+    folder.join(program)
+}
+
+/// A folder with the script that drives a browser, and what it needs.
+pub(crate) fn browser_script() -> PathBuf {
+    let sources = ["site/package.json", "site/package-lock.json", "site/browser.mjs"];
+    installed("browser", &sources, |folder| npm(folder, &sources)).join("browser.mjs")
+}
+
+/// Copies the sources, and installs what their lock file names.
+fn npm(folder: &Path, sources: &[&str]) -> Option<Vec<Command>> {
+    for source in sources {
+        let name = Path::new(source).file_name()?;
+        std::fs::copy(tests_dir().join(source), folder.join(name)).ok()?;
+    }
+    let mut install = Command::new("npm");
+    install.args([
+        "ci",
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        "--loglevel=error",
+    ]);
+    Some(vec![install])
 }
 
 /// A folder whose name tells what was installed from, complete or made complete now.

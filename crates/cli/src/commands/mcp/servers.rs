@@ -3,15 +3,16 @@
 use super::answer::Answer;
 use super::arguments::{CheckServer, CheckTool, Search};
 use super::quoted::{Brief, Judged, name, speaks};
-use super::verdict::{Advice, Finding, findings};
+use super::verdict::{Finding, findings, meaning};
 use crate::commands::catalog::abuse::{self, Abuse};
 use crate::commands::catalog::rule::{self, Rule};
 use crate::commands::catalog::view::ServerView;
 use crate::commands::catalog::{find, show};
+use crate::commands::check;
 use crate::commands::scan::tools::{self, Described};
 use anyhow::{Context, bail};
-use callgate_catalog::catalogue::{Definitions, Filter, Server};
-use callgate_catalog::{Class, Severity, Signal, Verdict};
+use callgate_catalog::catalogue::{Catalogue, Definitions, Filter, Server};
+use callgate_catalog::{Class, Severity, Signal, Verdict, are_near};
 use callgate_catalog_data::bundled;
 use callgate_policy::nearest;
 use serde::Serialize;
@@ -220,7 +221,7 @@ fn few(names: &[String]) -> String {
 /// What is said of a server.
 #[derive(Debug, Serialize)]
 struct Report<'c> {
-    verdict: Advice,
+    verdict: check::rules::Verdict,
     reasons: Vec<Finding>,
     /// What the catalogue knows of it, where it was named.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -233,6 +234,14 @@ struct Report<'c> {
     tools: usize,
     classes: BTreeMap<&'static str, usize>,
     high_risk: Vec<String>,
+}
+
+/// The names that the catalogue knows servers and packages by.
+fn known_names(catalogue: &Catalogue) -> impl Iterator<Item = &str> {
+    catalogue
+        .servers()
+        .iter()
+        .flat_map(|server| [server.name.as_str(), server.package.name.as_str()])
 }
 
 /// Go, ask or stop.
@@ -256,7 +265,7 @@ pub(super) fn check_server(asked: &CheckServer) -> anyhow::Result<Answer> {
             (read(&given)?, Some(Differences::of(&scanned, &given)))
         }
     };
-    let mut reasons = findings(&described);
+    let mut reasons = findings(&described)?;
     if differences
         .as_ref()
         .is_some_and(|differences| !differences.is_empty())
@@ -264,7 +273,7 @@ pub(super) fn check_server(asked: &CheckServer) -> anyhow::Result<Answer> {
         reasons.push(Finding::differs());
     }
     let near = match (known, &asked.server) {
-        (None, Some(server)) => find::near(catalogue, server),
+        (None, Some(server)) => known_names(catalogue).find(|known| are_near(known, server)),
         (Some(_), _) | (None, None) => None,
     };
     if known.is_none() {
@@ -275,7 +284,11 @@ pub(super) fn check_server(asked: &CheckServer) -> anyhow::Result<Answer> {
     }
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.rank()));
     let report = Report {
-        verdict: reasons.iter().map(Finding::verdict).max().unwrap_or(Advice::Go),
+        verdict: reasons
+            .iter()
+            .map(Finding::verdict)
+            .max()
+            .unwrap_or(check::rules::Verdict::Go),
         catalogue: known.map(ServerView::of),
         near: near.map(str::to_owned),
         differences,
@@ -304,7 +317,7 @@ pub(super) fn check_server(asked: &CheckServer) -> anyhow::Result<Answer> {
 
 impl Report<'_> {
     fn words(&self) -> String {
-        let mut out = format!("{}: {}\n", self.verdict.word(), self.verdict.meaning());
+        let mut out = format!("{}: {}\n", self.verdict.word(), meaning(self.verdict));
         if let Some(server) = &self.catalogue {
             out.push_str(&format!(
                 "In the catalogue: {}, package {} {}, scanned on {}. Another version may have other tools.\n",
