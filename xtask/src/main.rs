@@ -9,6 +9,7 @@ mod process;
 mod shell;
 mod test;
 mod tools;
+mod train;
 
 use std::process::ExitCode;
 
@@ -23,6 +24,8 @@ cargo xtask COMMAND
   docs --check    whether they still are what the source says
   classify        how often labelled tools get the class of their label
     --development   of the development split alone
+    --cross         of the development split, each server by what the others teach
+    --train         make the weights anew, from the development split and the primer
     --json          as JSON
   instructions    whether a decision takes as many instructions with a thousand rules as with one
   conformance     the official conformance suite, with the reference server alone and through Callgate
