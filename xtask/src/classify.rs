@@ -4,19 +4,21 @@
 //! shown, so that nobody tunes on it.
 
 use crate::shell::root;
+use crate::train;
 use anyhow::{Context, bail};
+use callgate_catalog::learn::Model;
 use callgate_catalog::measure::Matrix;
-use callgate_catalog::{Class, Definition, classify_list};
+use callgate_catalog::{Class, Definition, classify_by};
 use callgate_wire::{Bounds, RawJson};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
 /// Where the data is.
-const DATA: &str = "crates/catalog/data";
+pub(crate) const DATA: &str = "crates/catalog/data";
 
 /// A part of the labelled servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +45,18 @@ impl Split {
     }
 }
 
+/// So many parts the development split is cut into, to class each by what the others teach.
+const FOLDS: u8 = 5;
+
+/// A labelled tool.
+#[derive(Debug, Clone)]
+pub(crate) struct Example {
+    /// The server that it is of, or the part of the primer.
+    pub(crate) source: String,
+    pub(crate) tool: Definition,
+    pub(crate) label: Class,
+}
+
 /// A tool that was given another class than its label.
 #[derive(Debug)]
 struct Mistake {
@@ -55,6 +69,7 @@ struct Mistake {
 /// What was measured on one split.
 #[derive(Debug)]
 struct Measured {
+    title: &'static str,
     split: Split,
     servers: usize,
     matrix: Matrix,
@@ -62,12 +77,43 @@ struct Measured {
     mistakes: Vec<Mistake>,
 }
 
+impl Measured {
+    fn new(title: &'static str, split: Split, examples: &[Example]) -> Self {
+        let servers: BTreeSet<&str> = examples.iter().map(|example| example.source.as_str()).collect();
+        Self {
+            title,
+            split,
+            servers: servers.len(),
+            matrix: Matrix::default(),
+            mistakes: Vec::new(),
+        }
+    }
+
+    /// Classes tools and counts.
+    fn add(&mut self, examples: &[Example], model: &Model<'_>) {
+        for Example { source, tool, label } in examples {
+            let given = classify_by(tool, model).class;
+            self.matrix.add(*label, given);
+            if self.split == Split::Development && given != *label {
+                self.mistakes.push(Mistake {
+                    server: source.clone(),
+                    tool: tool.name.clone(),
+                    label: *label,
+                    given,
+                });
+            }
+        }
+    }
+}
+
 /// Measures and prints.
 pub(crate) fn run(flags: &[&str]) -> anyhow::Result<ExitCode> {
     let measured = match flags {
         [] | ["--json"] => vec![measure(Split::Development)?, measure(Split::Test)?],
         ["--development"] | ["--development", "--json"] => vec![measure(Split::Development)?],
-        _ => bail!("`classify` takes --development and --json"),
+        ["--train"] => return train(),
+        ["--cross"] | ["--cross", "--json"] => vec![cross()?],
+        _ => bail!("`classify` takes --train, --cross, --development and --json"),
     };
     if flags.contains(&"--json") {
         let json: Vec<_> = measured.iter().map(as_json).collect();
@@ -85,33 +131,66 @@ fn print(text: &str) -> anyhow::Result<()> {
 }
 
 fn measure(split: Split) -> anyhow::Result<Measured> {
-    let data = root()?.join(DATA);
-    let mut measured = Measured {
-        split,
-        servers: 0,
-        matrix: Matrix::default(),
-        mistakes: Vec::new(),
+    let examples = examples(split)?;
+    let mut measured = Measured::new("split", split, &examples);
+    measured.add(&examples, Model::bundled());
+    Ok(measured)
+}
+
+/// Fits the weights to the development split and the primer, and keeps them.
+fn train() -> anyhow::Result<ExitCode> {
+    let mut examples = examples(Split::Development)?;
+    examples.extend(train::primer(&root()?.join(DATA))?);
+    let path = train::path()?;
+    std::fs::write(&path, train::weights(&examples)?)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Classes each tool of the development split by weights that were fitted without its server. The rules were written
+/// with these servers in sight, so that this is still too good.
+fn cross() -> anyhow::Result<Measured> {
+    let examples = examples(Split::Development)?;
+    let primer = train::primer(&root()?.join(DATA))?;
+    let mut measured = Measured::new(
+        "split, each server by what the others teach",
+        Split::Development,
+        &examples,
+    );
+    let fold = |example: &Example| {
+        Sha256::digest(format!("fold{}", example.source).as_bytes())
+            .first()
+            .map(|byte| byte % FOLDS)
     };
+    for at in 0..FOLDS {
+        let (held, mut others): (Vec<Example>, Vec<Example>) = examples
+            .iter()
+            .cloned()
+            .partition(|example| fold(example) == Some(at));
+        others.extend(primer.iter().cloned());
+        measured.add(&held, &Model::read(&train::weights(&others)?));
+    }
+    Ok(measured)
+}
+
+/// The labelled tools of a split.
+fn examples(split: Split) -> anyhow::Result<Vec<Example>> {
+    let data = root()?.join(DATA);
+    let mut examples = Vec::new();
     for server in labelled(&data, split)? {
-        measured.servers += 1;
         let labels = labels(&data.join("labels").join(format!("{server}.tsv")))?;
-        let tools = tools(&data.join("servers").join(format!("{server}.json")))?;
-        for (tool, verdict) in tools.iter().zip(classify_list(&tools)) {
+        for tool in tools(&data.join("servers").join(format!("{server}.json")))? {
             let Some(&label) = labels.get(&tool.name) else {
                 bail!("{server}: a tool has no label");
             };
-            measured.matrix.add(label, verdict.class);
-            if split == Split::Development && verdict.class != label {
-                measured.mistakes.push(Mistake {
-                    server: server.clone(),
-                    tool: tool.name.clone(),
-                    label,
-                    given: verdict.class,
-                });
-            }
+            examples.push(Example {
+                source: server.clone(),
+                tool,
+                label,
+            });
         }
     }
-    Ok(measured)
+    Ok(examples)
 }
 
 /// The names of the labelled servers of a split.
@@ -162,8 +241,9 @@ fn tools(path: &Path) -> anyhow::Result<Vec<Definition>> {
 fn as_text(measured: &Measured) -> anyhow::Result<String> {
     let matrix = &measured.matrix;
     let mut out = format!(
-        "{} split: {} servers, {} tools\n\n{:>12}",
+        "{} {}: {} servers, {} tools\n\n{:>12}",
         measured.split.name(),
+        measured.title,
         measured.servers,
         matrix.total(),
         "label"
@@ -207,14 +287,14 @@ fn as_text(measured: &Measured) -> anyhow::Result<String> {
 /// The part of the page on classes that is measured: the matrices, and the mistakes of the development split.
 pub(crate) fn section() -> anyhow::Result<String> {
     let mut out = String::new();
-    for split in [Split::Test, Split::Development] {
-        let measured = measure(split)?;
+    for measured in [measure(Split::Test)?, cross()?] {
         let matrix = &measured.matrix;
         write!(
             out,
-            "\nThe {} split: {} tools of {} servers. Macro-F1 {:.3}, recall of Destructive and Financial together {:.3}, \
+            "\nThe {} {}: {} tools of {} servers. Macro-F1 {:.3}, recall of Destructive and Financial together {:.3}, \
              accuracy {:.3}.\n\n| label |",
-            split.name(),
+            measured.split.name(),
+            measured.title,
             matrix.total(),
             measured.servers,
             matrix.macro_f1(),
@@ -237,7 +317,7 @@ pub(crate) fn section() -> anyhow::Result<String> {
                 figures.precision, figures.recall, figures.f1
             )?;
         }
-        if split == Split::Development {
+        if measured.split == Split::Development {
             out.push_str("\nIts mistakes, by label and by what was given:\n\n");
             for label in Class::ALL {
                 for given in Class::ALL {
@@ -315,8 +395,8 @@ mod tests {
     #[test]
     fn the_classifier_is_as_good_as_it_was() {
         for (split, macro_f1, worst_recall, accuracy) in [
-            (Split::Development, 0.921, 0.928, 0.955),
-            (Split::Test, 0.853, 0.863, 0.921),
+            (Split::Development, 0.965, 0.990, 0.975),
+            (Split::Test, 0.799, 0.921, 0.897),
         ] {
             let matrix = measure(split).unwrap().matrix;
             let name = split.name();

@@ -10,6 +10,7 @@ mod shell;
 mod site;
 mod test;
 mod tools;
+mod train;
 
 use std::process::ExitCode;
 
@@ -24,6 +25,8 @@ cargo xtask COMMAND
   docs --check    whether they still are what the source says
   classify        how often labelled tools get the class of their label
     --development   of the development split alone
+    --cross         of the development split, each server by what the others teach
+    --train         make the weights anew, from the development split and the primer
     --json          as JSON
   site            the catalogue as pages for a browser, and as a JSON feed, in target/site
     --out FOLDER    in another folder, which is empty, or has an earlier site

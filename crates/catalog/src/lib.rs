@@ -1,18 +1,26 @@
 //! What is known of tools: the class of what one can do at worst, how severe that is, and how one can tell.
 //!
-//! [`classify`] looks at a tool's definition and at nothing else: no clock, no network, no model. Words and their
-//! weights are tables ([`words`]); the engine that adds them up ([`weigh`]) knows no word. All that counted is given
-//! back as evidence, quoted from the definition.
+//! [`classify`] looks at a tool's definition and at nothing else: no clock, no network, no language model. Rules
+//! are tables ([`words`]), added up by [`weigh`]; weights of words are learned from labelled tools ([`model`]); and
+//! [`decide`] takes a class by both. What the class rests on is given back as evidence, quoted from the definition.
 
 pub mod attacks;
 pub mod catalogue;
 mod class;
+mod decide;
 mod definition;
+mod evidence;
+mod features;
 mod hidden;
+mod learned;
 mod lookalike;
 pub mod measure;
+mod model;
+mod phrase;
 mod rationale;
 pub mod recommend;
+mod rules;
+mod seek;
 mod signals;
 mod text;
 mod weigh;
@@ -21,9 +29,16 @@ mod words;
 pub use class::{Class, Confidence, Severity};
 pub use definition::{Definition, Parameter};
 pub use hidden::is_hidden;
+pub use evidence::{Evidence, Part};
 pub use lookalike::{are_near, look_the_same};
 pub use signals::Signal;
-pub use weigh::{Evidence, Part};
+
+/// What the learned part is made with.
+pub mod learn {
+    pub use crate::decide::words_to_learn;
+    pub use crate::features::{Feature, Place};
+    pub use crate::model::{Model, POINTS_PER_DOUBLING, START, written};
+}
 
 /// What the classifier says of a tool.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,15 +60,21 @@ pub struct Verdict {
 /// Classes one tool by itself.
 #[must_use]
 pub fn classify(tool: &Definition) -> Verdict {
-    let weighed = weigh::weigh(tool);
-    let signals = signals::signals(tool, weighed.class, weighed.is_unclear);
-    let severity = signals::severity(tool, weighed.class, &signals);
+    classify_by(tool, model::Model::bundled())
+}
+
+/// Classes one tool by itself, by weights that are given.
+#[must_use]
+pub fn classify_by(tool: &Definition, model: &model::Model<'_>) -> Verdict {
+    let decided = decide::decide(tool, model);
+    let signals = signals::signals(tool, decided.class, decided.is_unclear);
+    let severity = signals::severity(tool, decided.class, &signals);
     Verdict {
-        class: weighed.class,
+        class: decided.class,
         severity,
-        confidence: weighed.confidence,
-        rationale: rationale::sentence(&weighed, &signals),
-        evidence: weighed.evidence,
+        confidence: decided.confidence,
+        rationale: rationale::sentence(&decided, &signals),
+        evidence: decided.evidence,
         signals,
     }
 }

@@ -155,7 +155,7 @@ fn is_plural(name: &str, other: &str) -> bool {
 
 /// Whether a word is one that the tables know: `start` and `stat` differ by a letter and mean different things.
 fn is_word(word: &str) -> bool {
-    crate::weigh::act_of(word).is_some() || word.chars().count() <= 3
+    crate::phrase::act_of(word).is_some() || word.chars().count() <= 3
 }
 
 /// One letter more, one less, another one, or two that changed places.

@@ -1,8 +1,9 @@
 //! Why a tool has its class, in one sentence.
 
 use crate::class::Class;
+use crate::decide::Decided;
+use crate::evidence::Part;
 use crate::signals::Signal;
-use crate::weigh::{Part, Weighed};
 
 /// What it comes to, by class.
 const fn consequence(class: Class) -> &'static str {
@@ -16,8 +17,8 @@ const fn consequence(class: Class) -> &'static str {
 }
 
 /// The sentence.
-pub(crate) fn sentence(weighed: &Weighed, signals: &[Signal]) -> String {
-    let mut out = match weighed.evidence.first() {
+pub(crate) fn sentence(decided: &Decided, signals: &[Signal]) -> String {
+    let mut out = match decided.evidence.first() {
         Some(found) => {
             let by = match found.part {
                 Part::Name => "By its name",
@@ -29,15 +30,15 @@ pub(crate) fn sentence(weighed: &Weighed, signals: &[Signal]) -> String {
             format!(
                 "{by} this tool {}, and {}",
                 found.meaning,
-                consequence(weighed.class)
+                consequence(decided.class)
             )
         }
         None => format!(
             "Nothing in its definition says what this tool does, so it counts as {}",
-            weighed.class
+            decided.class
         ),
     };
-    if weighed.is_unclear && !weighed.evidence.is_empty() {
+    if decided.is_unclear && !decided.evidence.is_empty() {
         out.push_str(", though little speaks for it");
     }
     if signals

@@ -3,7 +3,7 @@
 use crate::class::{Class, Severity};
 use crate::definition::{Definition, Parameter};
 use crate::text::{flat, words_of_name};
-use crate::{hidden, lookalike, weigh};
+use crate::{hidden, lookalike, rules};
 
 /// From so many parameters on the outermost level there are many.
 const MANY: usize = 12;
@@ -187,7 +187,7 @@ pub(crate) fn signals(tool: &Definition, class: Class, is_unclear: bool) -> Vec<
     };
     listed(
         named(tool, |parameter, words| {
-            weigh::takes_code(parameter, &text)
+            rules::takes_code(parameter, &text)
                 || parameter.is_free_text()
                     && words
                         .last()

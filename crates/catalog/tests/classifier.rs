@@ -125,6 +125,68 @@ fn what_is_unclear_has_low_confidence_and_not_the_least_class() {
 }
 
 #[test]
+fn a_word_that_nobody_knows_is_not_taken_for_reading() {
+    for tool in [
+        r#"{"name":"blorp","description":"A convenient helper that blorps whatever it is given by the user."}"#,
+        r#"{"name":"zorple_account","description":"Zorples the account and everything that is in it."}"#,
+        r#"{"name":"frob_invoices","description":"Frobs the invoices of the customer at once."}"#,
+    ] {
+        let verdict = of(tool);
+        assert!(verdict.class > Class::Read, "{tool}");
+        assert!(verdict.confidence.is_low(), "{tool}");
+        assert!(
+            verdict.rationale.contains("little speaks for it")
+                || verdict.rationale.starts_with("Nothing in its definition says"),
+            "{}",
+            verdict.rationale
+        );
+    }
+}
+
+#[test]
+fn what_is_owed_or_lost_is_known_by_the_words_of_its_kin() {
+    // None of these is in the tables, in the primer or in a labelled list.
+    for (tool, class) in [
+        (
+            r#"{"name":"amend_car_reservation","description":"Changes a reservation of a car that is paid on return."}"#,
+            Class::Financial,
+        ),
+        (
+            r#"{"name":"book_freight","description":"Books freight with the carrier at the quoted price."}"#,
+            Class::Financial,
+        ),
+        (
+            r#"{"name":"sunset_bucket","description":"Removes the bucket and all objects in it."}"#,
+            Class::Destructive,
+        ),
+    ] {
+        let verdict = of(tool);
+        assert_eq!(verdict.class, class, "{tool}");
+        assert!(!verdict.evidence.is_empty(), "{tool}");
+    }
+}
+
+#[test]
+fn all_evidence_is_quoted_from_the_definition() {
+    let name = "settle_bill";
+    let description = "Settles the open bill. The guest pays the amount that is due.";
+    let verdict = of(&format!(
+        r#"{{"name":"{name}","description":"{description}","inputSchema":{{"properties":{{"amount":{{"type":"number"}}}}}}}}"#
+    ));
+    assert_eq!(verdict.class, Class::Financial);
+    assert!(verdict.evidence.len() > 1);
+    for found in &verdict.evidence {
+        assert!(
+            [name, description, "amount"]
+                .iter()
+                .any(|text| text.contains(&found.quote)),
+            "{found:?}"
+        );
+        assert!(found.points > 0 && found.class == verdict.class, "{found:?}");
+    }
+}
+
+#[test]
 fn an_annotation_never_lowers_a_class() {
     for name in [
         "delete_repository",
@@ -368,5 +430,23 @@ proptest! {
         let bare = classify(&definition(&format!(r#"{{"name":"{name}"}}"#)));
         let hinted = classify(&definition(&format!(r#"{{"name":"{name}","annotations":{{"readOnlyHint":true,"destructiveHint":false}}}}"#)));
         prop_assert!(hinted.class >= bare.class);
+    }
+
+    #[test]
+    fn no_hint_lowers_the_class_of_any_definition(
+        verb in "get|list|delete|create|pay|run|update|blorp|clear|close|skip",
+        noun in "order|file|user|invoice|workflow|cache|x",
+        text in "[a-z ]{0,40}|Deletes it|Moves it to trash|Read only|Pays it",
+        read_only in prop::option::of(any::<bool>()),
+        destructive in prop::option::of(any::<bool>()),
+    ) {
+        let with = |hints: &[String]| class_of(&format!(
+            r#"{{"name":"{verb}_{noun}","description":"{text}","annotations":{{{}}}}}"#,
+            hints.join(",")
+        ));
+        let mut hints = Vec::new();
+        hints.extend(read_only.map(|hint| format!(r#""readOnlyHint":{hint}"#)));
+        hints.extend(destructive.map(|hint| format!(r#""destructiveHint":{hint}"#)));
+        prop_assert!(with(&hints) >= with(&[]));
     }
 }

@@ -4,7 +4,7 @@ use super::arguments::Argument;
 use crate::class::Class;
 use crate::definition::Definition;
 use crate::text::words_of_name;
-use crate::{classify, weigh};
+use crate::{classify, phrase};
 use callgate_core::path::Path;
 
 /// What becomes of each value of an argument such as `action`.
@@ -94,7 +94,7 @@ fn by_name(tool: &Definition) -> Class {
 fn class_of_value(tool: &Definition, value: &str) -> Class {
     let nouns: Vec<String> = words_of_name(&tool.name)
         .into_iter()
-        .filter(|word| weigh::act_of(word).is_none())
+        .filter(|word| phrase::act_of(word).is_none())
         .collect();
     let verdict = classify(&Definition {
         name: format!("{value}_{}", nouns.join("_")),

@@ -4,8 +4,8 @@ use super::arguments::{Argument, Kinds};
 use crate::class::Class;
 use crate::definition::{Definition, Parameter};
 use crate::text::{flat, words_of_name};
-use crate::weigh;
 use crate::words::{self, Act};
+use crate::{phrase, rules};
 
 /// What an argument is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -108,7 +108,7 @@ impl<'d> Tool<'d> {
             class,
             is_delicate,
             flat: flat(&definition.description),
-            act: names.iter().find_map(|word| weigh::act_of(word)),
+            act: names.iter().find_map(|word| phrase::act_of(word)),
             has_container: arguments.iter().any(|argument| argument.has(CONTAINERS)),
             has_action: arguments.iter().any(is_action),
             is_mail: arguments.iter().any(|argument| argument.has("subject"))
@@ -337,7 +337,7 @@ fn is_code(argument: &Argument, tool: &Tool<'_>) -> bool {
         is_required: argument.is_required,
     };
     let makes = matches!(tool.class, Class::Write) && !argument.has("sql command");
-    weigh::takes_code(&parameter, &tool.flat) && !makes
+    rules::takes_code(&parameter, &tool.flat) && !makes
 }
 
 /// Whether an argument names what is run or touched.

@@ -1,0 +1,122 @@
+//! What a learned class rests on, quoted from the definition.
+
+use crate::class::Class;
+use crate::definition::Definition;
+use crate::evidence::{Evidence, Part};
+use crate::features::{Feature, Place, groups, plain};
+use crate::model::{Model, POINTS_PER_DOUBLING};
+use crate::seek::QUOTE_CHARS_MAX;
+use crate::text::{beginning, flat, singular, words_of_name};
+
+/// So many words are quoted.
+const QUOTES_MAX: usize = 4;
+/// A word that makes a class likelier by less is not quoted.
+const LEAST: i32 = POINTS_PER_DOUBLING / 2;
+
+/// What words of a class speak of.
+const fn meaning(class: Class) -> &'static str {
+    match class {
+        Class::Read => "has the words of tools that look something up",
+        Class::Write => "has the words of tools that make or change something",
+        Class::Execute => "has the words of tools that set something going or reach others",
+        Class::Destructive => "has the words of tools that take something away",
+        Class::Financial => "has the words of tools that are about what is paid, owed or traded",
+    }
+}
+
+/// The heaviest words that speak for a class.
+pub(crate) fn evidence(
+    tool: &Definition,
+    words: &[Feature],
+    class: Class,
+    model: &Model<'_>,
+) -> Vec<Evidence> {
+    let mut found: Vec<Evidence> = words
+        .iter()
+        .filter_map(|feature| {
+            let weights = model.weights(feature)?;
+            let own = Class::ALL
+                .iter()
+                .zip(weights)
+                .find(|(other, _)| **other == class)?
+                .1;
+            let (part, quote) = quote(tool, feature)?;
+            (*own >= LEAST).then(|| Evidence {
+                part,
+                quote,
+                class,
+                points: own.saturating_mul(10) / POINTS_PER_DOUBLING,
+                meaning: meaning(class),
+            })
+        })
+        .collect();
+    found.sort_by(|a, b| {
+        b.points
+            .cmp(&a.points)
+            .then(a.part.cmp(&b.part))
+            .then_with(|| a.quote.cmp(&b.quote))
+    });
+    found.truncate(QUOTES_MAX);
+    found
+}
+
+/// Where a word stands, as it was sent.
+fn quote(tool: &Definition, (place, word): &Feature) -> Option<(Part, String)> {
+    let in_name = || Some((Part::Name, beginning(&tool.name, QUOTE_CHARS_MAX)));
+    let in_text = |is_there: &dyn Fn(&str) -> bool| {
+        sentence(&tool.description, is_there).map(|sentence| (Part::Description, sentence))
+    };
+    match place {
+        Place::Name
+        | Place::Pair
+        | Place::First
+        | Place::Last
+        | Place::Act
+        | Place::Verb
+        | Place::Group
+        | Place::ActOn => in_name(),
+        Place::Lead | Place::Opening | Place::Text => {
+            let bare = word.strip_prefix("not ").unwrap_or(word);
+            in_text(&|other| plain(other) == bare)
+        }
+        Place::LeadWith => {
+            let last = word.split(' ').next_back().unwrap_or_default();
+            in_text(&|other| plain(other) == last || singular(other) == last)
+        }
+        Place::LeadOn => {
+            let group = word.split(' ').next_back().unwrap_or_default();
+            in_text(&|other| groups(other).any(|own| own == group))
+        }
+        Place::Speaks => in_text(&|other| groups(other).any(|own| own == word)),
+        Place::Parameter => parameter(tool, |parts| {
+            parts.concat() == *word || parts.iter().any(|part| singular(part) == *word)
+        }),
+        Place::Takes => parameter(tool, |parts| {
+            parts.iter().any(|part| groups(part).any(|own| own == word))
+        }),
+        Place::Choice => tool.parameters.iter().find_map(|parameter| {
+            let choice = parameter
+                .choices
+                .iter()
+                .find(|choice| words_of_name(choice).iter().any(|part| plain(part) == *word))?;
+            let quote = format!("{}: {}", parameter.name, beginning(choice, QUOTE_CHARS_MAX));
+            Some((Part::Parameter, quote))
+        }),
+        Place::LeadAct | Place::Shape | Place::Rule => None,
+    }
+}
+
+fn parameter(tool: &Definition, is_it: impl Fn(&[String]) -> bool) -> Option<(Part, String)> {
+    tool.parameters
+        .iter()
+        .find(|parameter| is_it(&words_of_name(&parameter.name)))
+        .map(|parameter| (Part::Parameter, beginning(&parameter.name, QUOTE_CHARS_MAX)))
+}
+
+/// The first sentence that has such a word.
+fn sentence(description: &str, is_there: &dyn Fn(&str) -> bool) -> Option<String> {
+    description
+        .split_inclusive(['.', '!', '?', '\n', ';'])
+        .find(|sentence| flat(sentence).split_whitespace().any(is_there))
+        .map(|sentence| beginning(sentence.trim(), QUOTE_CHARS_MAX))
+}
