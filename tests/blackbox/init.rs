@@ -303,6 +303,82 @@ fn undo_takes_out_callgates_changes_alone_where_a_person_has_made_others() {
 }
 
 #[test]
+fn undo_forgets_nothing_while_a_gate_is_still_there() {
+    let text = "{\"mcpServers\": {\"a\": {\"command\": \"npx\", \"args\": [\"a\"]}}}\n";
+    let program = format!("\"{}\"", env!("CARGO_BIN_EXE_callgate"));
+    type Edit<'e> = &'e dyn Fn(&str) -> String;
+    let edits: [(&str, Edit<'_>); 3] = [
+        ("another callgate", &|text| {
+            text.replace(&program, "\"/opt/callgate\"")
+        }),
+        ("switched off", &|text| {
+            text.replace("[\"run\"", "[\"--log-level\", \"warn\", \"run\"")
+                .replace("\"command\"", "\"disabled\": true, \"command\"")
+        }),
+        ("renamed and changed", &|text| {
+            text.replace("\"a\":", "\"b\":")
+                .replace("\"--server\", \"a\"", "\"--server\", \"b\"")
+        }),
+    ];
+    for (way, edit) in edits {
+        let house = House::new();
+        house.write(".cursor/mcp.json", text);
+        assert_eq!(house.callgate(&YES).code, 0);
+        let wrapped = house.read(".cursor/mcp.json");
+        let changed = edit(&wrapped);
+        assert_ne!(changed, wrapped, "{way}");
+        house.write(".cursor/mcp.json", &changed);
+        let undone = house.callgate(&["init", "--undo"]);
+        assert_eq!(undone.code, 2, "{way}: {}", undone.all());
+        assert!(
+            undone
+                .stderr
+                .contains("has changed since; take Callgate's words out of it by hand (line 1)"),
+            "{way}: {}",
+            undone.all()
+        );
+        assert_eq!(house.read(".cursor/mcp.json"), changed, "{way}");
+        // What it was is still kept.
+        house.write(".cursor/mcp.json", &wrapped);
+        assert_eq!(house.callgate(&["init", "--undo"]).code, 0, "{way}");
+        assert_eq!(house.read(".cursor/mcp.json"), text, "{way}");
+    }
+    // One that was renamed is found, though another has its name now.
+    let house = House::new();
+    house.write(".cursor/mcp.json", text);
+    assert_eq!(house.callgate(&YES).code, 0);
+    let renamed = |text: &str| text.replace("\"a\":", "\"a\": {\"command\": \"uvx\"}, \"old\":");
+    house.write(".cursor/mcp.json", &renamed(&house.read(".cursor/mcp.json")));
+    let undone = house.callgate(&["init", "--undo"]);
+    assert_eq!(undone.code, 0, "{}", undone.all());
+    assert_eq!(house.read(".cursor/mcp.json"), renamed(text));
+}
+
+#[test]
+fn undo_takes_back_what_a_client_has_laid_out_anew() {
+    let house = House::new();
+    let text = house.filled(
+        r#"{"numStartups": 1, "mcpServers": {
+    "plain": {"command": "npx"},
+    "far": {"type": "http", "url": "REMOTE", "headers": {"X-Key": "canary-k"}, "timeout": 20}
+}}"#,
+    );
+    house.write(".claude.json", &text);
+    assert_eq!(house.callgate(&YES).code, 0);
+    // As Claude Code writes its file.
+    let mut config: serde_json::Value = serde_json::from_str(&house.read(".claude.json")).unwrap();
+    config["numStartups"] = 2.into();
+    house.write(".claude.json", &serde_json::to_string_pretty(&config).unwrap());
+    let undone = house.callgate(&["init", "--undo"]);
+    assert_eq!(undone.code, 0, "{}", undone.all());
+    let left = house.read(".claude.json");
+    let left: serde_json::Value = serde_json::from_str(&left).unwrap();
+    let mut wanted: serde_json::Value = serde_json::from_str(&text).unwrap();
+    wanted["numStartups"] = 2.into();
+    assert_eq!(left, wanted);
+}
+
+#[test]
 fn one_client_one_server_or_one_file_can_be_picked() {
     let house = House::new();
     house.furnish(str::to_owned);

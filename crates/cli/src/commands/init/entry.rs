@@ -87,6 +87,14 @@ pub(super) fn read(client: Client, node: &Node, own: &dyn Fn(&str) -> bool) -> E
     }
 }
 
+/// The policy of the gate in front of an entry, whichever program called callgate it is, and whether the entry is
+/// switched off or not.
+pub(super) fn gate(client: Client, node: &Node, own: &dyn Fn(&str) -> bool) -> Option<String> {
+    let command = stdio::read(client, node).ok()?;
+    let is_gate = own(&command.program) || is_namesake(&command.program);
+    command.policy().filter(|_| is_gate).map(str::to_owned)
+}
+
 fn is_off(node: &Node) -> bool {
     let is = |name, value| {
         node.member(name)
