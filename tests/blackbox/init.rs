@@ -240,6 +240,29 @@ fn a_server_of_the_project_is_started_only_where_that_was_said() {
 }
 
 #[test]
+fn a_policy_that_is_there_is_no_consent_to_change_a_project() {
+    let house = House::new();
+    let text = "{\"mcpServers\": {\"a\": {\"command\": \"npx\", \"args\": [\"a\"]}}}\n";
+    house.write(".cursor/mcp.json", text);
+    house.write("shop/.mcp.json", text);
+    // The first run writes the policy that the second one finds.
+    for _ in 0..2 {
+        let ran = house.callgate(&["init", "--yes"]);
+        assert_eq!(ran.code, 2, "{}", ran.all());
+        assert!(ran.stderr.contains("--trust-project"), "{}", ran.all());
+        assert_eq!(house.read("shop/.mcp.json"), text, "{}", ran.all());
+        assert!(
+            house.read(".cursor/mcp.json").contains("--server"),
+            "{}",
+            ran.all()
+        );
+    }
+    assert_eq!(house.callgate(&YES).code, 0);
+    assert!(house.read("shop/.mcp.json").contains("--server"));
+    assert_eq!(house.started(), ["npx a"]);
+}
+
+#[test]
 fn a_server_that_comes_later_is_wrapped_alone_and_undo_keeps_it() {
     let house = House::new();
     let one = "{\n  \"mcpServers\": {\n    \"a\": {\"command\": \"npx\", \"args\": [\"a\"]}\n  }\n}\n";
@@ -528,6 +551,28 @@ fn on_a_terminal_each_server_is_shown_and_asked_for() {
     assert!(screen.contains("It comes with this project."), "{screen}");
     assert_eq!(house.started(), ["npx -y mistral-mcp"], "{screen}");
     assert!(house.read(".cursor/mcp.json").contains("--server"), "{screen}");
+    // What is started in a project's folder may be another program by that name.
+    let house = House::new();
+    house.write(
+        ".claude.json",
+        &format!(
+            "{{\"projects\": {{\"{}\": {known}}}}}",
+            house.at("shop").display()
+        ),
+    );
+    let screen = house.on_terminal(&["init"], "n\n");
+    assert!(!screen.contains("The catalogue knows it"), "{screen}");
+    assert!(house.started().is_empty(), "{screen}");
+    // A command is what its variables and its folder make of it.
+    let house = House::new();
+    house.write(
+        "shop/.mcp.json",
+        "{\"mcpServers\": {\"c\": {\"command\": \"npx\", \"cwd\": \"hidden\", \"env\": {\"NODE_OPTIONS\": \"canary-o\", \"B\": \"1\"}}}}",
+    );
+    let screen = house.on_terminal(&["init"], "n\n");
+    assert!(screen.contains("with the variables NODE_OPTIONS, B"), "{screen}");
+    assert!(screen.contains("in the folder hidden"), "{screen}");
+    house.assert_no_secret(&screen);
     // Who says no at the end has nothing changed.
     let house = House::new();
     house.write(

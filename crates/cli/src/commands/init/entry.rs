@@ -141,6 +141,34 @@ impl Server {
             Self::Remote(remote) => super::secrets::shown(&super::secrets::mask_url(&remote.url)),
         }
     }
+
+    /// What else decides what is started, as a person reads it: a variable such as `NODE_OPTIONS` can have a command
+    /// run another program.
+    pub(super) fn surroundings(&self) -> Vec<String> {
+        let (what, names, folder) = match self {
+            Self::Command(command) => {
+                let names: Vec<&String> = command.env.iter().map(|(name, _)| name).collect();
+                ("variables", names, command.cwd.as_ref())
+            }
+            Self::Remote(remote) => {
+                let names = remote.headers.iter().map(|header| &header.name).collect();
+                ("headers", names, None)
+            }
+        };
+        let names: Vec<String> = names
+            .into_iter()
+            .map(|name| super::secrets::shown(name))
+            .collect();
+        let mut lines = Vec::new();
+        if !names.is_empty() {
+            lines.push(format!("with the {what} {}", names.join(", ")));
+        }
+        if let Some(folder) = folder {
+            let folder = super::secrets::shown_command(std::slice::from_ref(folder));
+            lines.push(format!("in the folder {folder}"));
+        }
+        lines
+    }
 }
 
 /// The texts of a table of texts, such as `env`. Numbers and switches, which some clients take, have no text here.
