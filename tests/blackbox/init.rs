@@ -240,6 +240,29 @@ fn a_server_of_the_project_is_started_only_where_that_was_said() {
 }
 
 #[test]
+fn a_policy_that_is_there_is_no_consent_to_change_a_project() {
+    let house = House::new();
+    let text = "{\"mcpServers\": {\"a\": {\"command\": \"npx\", \"args\": [\"a\"]}}}\n";
+    house.write(".cursor/mcp.json", text);
+    house.write("shop/.mcp.json", text);
+    // The first run writes the policy that the second one finds.
+    for _ in 0..2 {
+        let ran = house.callgate(&["init", "--yes"]);
+        assert_eq!(ran.code, 2, "{}", ran.all());
+        assert!(ran.stderr.contains("--trust-project"), "{}", ran.all());
+        assert_eq!(house.read("shop/.mcp.json"), text, "{}", ran.all());
+        assert!(
+            house.read(".cursor/mcp.json").contains("--server"),
+            "{}",
+            ran.all()
+        );
+    }
+    assert_eq!(house.callgate(&YES).code, 0);
+    assert!(house.read("shop/.mcp.json").contains("--server"));
+    assert_eq!(house.started(), ["npx a"]);
+}
+
+#[test]
 fn a_server_that_comes_later_is_wrapped_alone_and_undo_keeps_it() {
     let house = House::new();
     let one = "{\n  \"mcpServers\": {\n    \"a\": {\"command\": \"npx\", \"args\": [\"a\"]}\n  }\n}\n";
@@ -300,6 +323,82 @@ fn undo_takes_out_callgates_changes_alone_where_a_person_has_made_others() {
         left.contains("\"--server\", \"mine\"") && left.contains("\"b\": {\"command\": \"uvx\"}"),
         "{left}"
     );
+}
+
+#[test]
+fn undo_forgets_nothing_while_a_gate_is_still_there() {
+    let text = "{\"mcpServers\": {\"a\": {\"command\": \"npx\", \"args\": [\"a\"]}}}\n";
+    let program = format!("\"{}\"", env!("CARGO_BIN_EXE_callgate"));
+    type Edit<'e> = &'e dyn Fn(&str) -> String;
+    let edits: [(&str, Edit<'_>); 3] = [
+        ("another callgate", &|text| {
+            text.replace(&program, "\"/opt/callgate\"")
+        }),
+        ("switched off", &|text| {
+            text.replace("[\"run\"", "[\"--log-level\", \"warn\", \"run\"")
+                .replace("\"command\"", "\"disabled\": true, \"command\"")
+        }),
+        ("renamed and changed", &|text| {
+            text.replace("\"a\":", "\"b\":")
+                .replace("\"--server\", \"a\"", "\"--server\", \"b\"")
+        }),
+    ];
+    for (way, edit) in edits {
+        let house = House::new();
+        house.write(".cursor/mcp.json", text);
+        assert_eq!(house.callgate(&YES).code, 0);
+        let wrapped = house.read(".cursor/mcp.json");
+        let changed = edit(&wrapped);
+        assert_ne!(changed, wrapped, "{way}");
+        house.write(".cursor/mcp.json", &changed);
+        let undone = house.callgate(&["init", "--undo"]);
+        assert_eq!(undone.code, 2, "{way}: {}", undone.all());
+        assert!(
+            undone
+                .stderr
+                .contains("has changed since; take Callgate's words out of it by hand (line 1)"),
+            "{way}: {}",
+            undone.all()
+        );
+        assert_eq!(house.read(".cursor/mcp.json"), changed, "{way}");
+        // What it was is still kept.
+        house.write(".cursor/mcp.json", &wrapped);
+        assert_eq!(house.callgate(&["init", "--undo"]).code, 0, "{way}");
+        assert_eq!(house.read(".cursor/mcp.json"), text, "{way}");
+    }
+    // One that was renamed is found, though another has its name now.
+    let house = House::new();
+    house.write(".cursor/mcp.json", text);
+    assert_eq!(house.callgate(&YES).code, 0);
+    let renamed = |text: &str| text.replace("\"a\":", "\"a\": {\"command\": \"uvx\"}, \"old\":");
+    house.write(".cursor/mcp.json", &renamed(&house.read(".cursor/mcp.json")));
+    let undone = house.callgate(&["init", "--undo"]);
+    assert_eq!(undone.code, 0, "{}", undone.all());
+    assert_eq!(house.read(".cursor/mcp.json"), renamed(text));
+}
+
+#[test]
+fn undo_takes_back_what_a_client_has_laid_out_anew() {
+    let house = House::new();
+    let text = house.filled(
+        r#"{"numStartups": 1, "mcpServers": {
+    "plain": {"command": "npx"},
+    "far": {"type": "http", "url": "REMOTE", "headers": {"X-Key": "canary-k"}, "timeout": 20}
+}}"#,
+    );
+    house.write(".claude.json", &text);
+    assert_eq!(house.callgate(&YES).code, 0);
+    // As Claude Code writes its file.
+    let mut config: serde_json::Value = serde_json::from_str(&house.read(".claude.json")).unwrap();
+    config["numStartups"] = 2.into();
+    house.write(".claude.json", &serde_json::to_string_pretty(&config).unwrap());
+    let undone = house.callgate(&["init", "--undo"]);
+    assert_eq!(undone.code, 0, "{}", undone.all());
+    let left = house.read(".claude.json");
+    let left: serde_json::Value = serde_json::from_str(&left).unwrap();
+    let mut wanted: serde_json::Value = serde_json::from_str(&text).unwrap();
+    wanted["numStartups"] = 2.into();
+    assert_eq!(left, wanted);
 }
 
 #[test]
@@ -452,6 +551,28 @@ fn on_a_terminal_each_server_is_shown_and_asked_for() {
     assert!(screen.contains("It comes with this project."), "{screen}");
     assert_eq!(house.started(), ["npx -y mistral-mcp"], "{screen}");
     assert!(house.read(".cursor/mcp.json").contains("--server"), "{screen}");
+    // What is started in a project's folder may be another program by that name.
+    let house = House::new();
+    house.write(
+        ".claude.json",
+        &format!(
+            "{{\"projects\": {{\"{}\": {known}}}}}",
+            house.at("shop").display()
+        ),
+    );
+    let screen = house.on_terminal(&["init"], "n\n");
+    assert!(!screen.contains("The catalogue knows it"), "{screen}");
+    assert!(house.started().is_empty(), "{screen}");
+    // A command is what its variables and its folder make of it.
+    let house = House::new();
+    house.write(
+        "shop/.mcp.json",
+        "{\"mcpServers\": {\"c\": {\"command\": \"npx\", \"cwd\": \"hidden\", \"env\": {\"NODE_OPTIONS\": \"canary-o\", \"B\": \"1\"}}}}",
+    );
+    let screen = house.on_terminal(&["init"], "n\n");
+    assert!(screen.contains("with the variables NODE_OPTIONS, B"), "{screen}");
+    assert!(screen.contains("in the folder hidden"), "{screen}");
+    house.assert_no_secret(&screen);
     // Who says no at the end has nothing changed.
     let house = House::new();
     house.write(

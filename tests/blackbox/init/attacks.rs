@@ -49,6 +49,35 @@ fn no_secret_is_shown_logged_or_kept_where_others_can_read() {
 }
 
 #[test]
+fn secrets_within_arguments_and_folders_are_seen_by_nobody() {
+    let house = House::new();
+    house.write(
+        ".cursor/mcp.json",
+        r#"{"mcpServers": {
+            "json": {"command": "npx", "args": ["--config", "{\"apiKey\": \"canary-a\", \"in\": {\"token\": \"canary-b\"}}"]},
+            "header": {"command": "npx", "args": ["--header=Authorization: Basic canary-c", "Authorization: Bearer canary-d"]},
+            "shell": {"command": "sh", "args": ["-c", "export TOKEN=\"canary-e canary-f\"; exit 1"]},
+            "folder": {"command": "npx", "cwd": "/none/${env:GEMINI_CANARY}"},
+            "query": {"url": "http://127.0.0.1:1/mcp?canary-g"}
+        }}"#,
+    );
+    for arguments in [
+        &["init", "--dry-run"][..],
+        &["init", "--dry-run", "--json"],
+        &["init", "--yes", "--timeout", "5"],
+        &["init", "--undo"],
+    ] {
+        let ran = house.callgate(arguments);
+        house.assert_no_secret(&ran.all());
+    }
+    for (path, (_, text)) in house.everything() {
+        if path.starts_with(".config/callgate/") {
+            house.assert_no_secret(&text);
+        }
+    }
+}
+
+#[test]
 fn a_server_that_tells_its_secrets_tells_them_to_nobody() {
     let house = House::new();
     let tell = house.write(

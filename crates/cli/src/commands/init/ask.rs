@@ -43,12 +43,18 @@ enum Answer {
 
 /// Settles which of the servers may be started.
 pub(super) fn all(jobs: &mut [Job], found: &[Found], consent: Consent) -> anyhow::Result<()> {
+    // The file of a project is changed as its server is started: only where that was said.
+    if consent == Consent::Own {
+        for job in jobs.iter_mut().filter(|job| job.scope == Scope::Project) {
+            job.settle(Status::Unasked);
+        }
+    }
     let mut to_all = false;
     for job in jobs.iter_mut().filter(|job| job.status == Status::Unscanned) {
         let answer = match (consent, job.scope) {
             (Consent::All, _) | (Consent::Own, Scope::User) => Answer::Yes,
             (Consent::Person, Scope::User) if to_all => Answer::Yes,
-            (Consent::Person, Scope::User) if known(&job.server).is_some() => {
+            (Consent::Person, Scope::User) if !is_in_project(job, found) && known(&job.server).is_some() => {
                 say(&format!(
                     "{}\nThe catalogue knows it ({}), so it is started.",
                     about(job, found),
@@ -77,6 +83,12 @@ pub(super) fn all(jobs: &mut [Job], found: &[Found], consent: Consent) -> anyhow
     Ok(())
 }
 
+/// Whether a server is started in a project's folder, whose files can have `npx` and `uvx` start something else.
+fn is_in_project(job: &Job, found: &[Found]) -> bool {
+    job.first(found)
+        .is_none_or(|(file, item)| file.project(item).is_some())
+}
+
 /// What a server is, as a person has to know it before it is started.
 fn about(job: &Job, found: &[Found]) -> String {
     let mut lines = vec![format!(
@@ -85,6 +97,12 @@ fn about(job: &Job, found: &[Found]) -> String {
         job.clients(found),
         job.server.shown()
     )];
+    lines.extend(
+        job.server
+            .surroundings()
+            .into_iter()
+            .map(|line| format!("  {line}")),
+    );
     for place in job.places(found) {
         lines.push(format!(
             "  named in {}",

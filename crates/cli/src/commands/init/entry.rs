@@ -87,6 +87,14 @@ pub(super) fn read(client: Client, node: &Node, own: &dyn Fn(&str) -> bool) -> E
     }
 }
 
+/// The policy of the gate in front of an entry, whichever program called callgate it is, and whether the entry is
+/// switched off or not.
+pub(super) fn gate(client: Client, node: &Node, own: &dyn Fn(&str) -> bool) -> Option<String> {
+    let command = stdio::read(client, node).ok()?;
+    let is_gate = own(&command.program) || is_namesake(&command.program);
+    command.policy().filter(|_| is_gate).map(str::to_owned)
+}
+
 fn is_off(node: &Node) -> bool {
     let is = |name, value| {
         node.member(name)
@@ -132,6 +140,34 @@ impl Server {
             Self::Command(command) => super::secrets::shown_command(&command.words()),
             Self::Remote(remote) => super::secrets::shown(&super::secrets::mask_url(&remote.url)),
         }
+    }
+
+    /// What else decides what is started, as a person reads it: a variable such as `NODE_OPTIONS` can have a command
+    /// run another program.
+    pub(super) fn surroundings(&self) -> Vec<String> {
+        let (what, names, folder) = match self {
+            Self::Command(command) => {
+                let names: Vec<&String> = command.env.iter().map(|(name, _)| name).collect();
+                ("variables", names, command.cwd.as_ref())
+            }
+            Self::Remote(remote) => {
+                let names = remote.headers.iter().map(|header| &header.name).collect();
+                ("headers", names, None)
+            }
+        };
+        let names: Vec<String> = names
+            .into_iter()
+            .map(|name| super::secrets::shown(name))
+            .collect();
+        let mut lines = Vec::new();
+        if !names.is_empty() {
+            lines.push(format!("with the {what} {}", names.join(", ")));
+        }
+        if let Some(folder) = folder {
+            let folder = super::secrets::shown_command(std::slice::from_ref(folder));
+            lines.push(format!("in the folder {folder}"));
+        }
+        lines
     }
 }
 

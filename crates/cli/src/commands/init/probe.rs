@@ -5,7 +5,7 @@ use super::entry::{LOGIN, Server};
 use super::expand::Scene;
 use super::files;
 use super::found::{Found, Job, Status};
-use super::secrets::{Secrets, shown};
+use super::secrets::{Secrets, shown, shown_command};
 use crate::commands::scan::client::{Launch, Listing, StderrOf, Target, connect_and_list};
 use crate::commands::scan::{recommended, tools};
 use crate::run::headers;
@@ -265,18 +265,17 @@ fn folder(machine: &Machine, scene: &Scene<'_>, named: Option<&str>) -> Result<O
     let Some(named) = named else {
         return Ok(base);
     };
-    let named = PathBuf::from(scene.expand(named)?);
+    let expanded = PathBuf::from(scene.expand(named)?);
     let folder = match base {
-        Some(base) => base.join(named),
-        None => named,
+        Some(base) => base.join(expanded),
+        None => expanded,
     };
     if folder.is_dir() {
         Ok(Some(folder))
     } else {
-        Err(format!(
-            "its folder {} is not there",
-            shown(&folder.display().to_string())
-        ))
+        // As it is written: the value of a variable may be a secret.
+        let named = shown_command(&[named.to_owned()]);
+        Err(format!("its folder {named} is not there"))
     }
 }
 

@@ -4,7 +4,7 @@
 use super::clients::Client;
 use super::entry::edit::Edit;
 use super::files::{self, digest, make_folder, write_private};
-use super::tree::Format;
+use super::tree::{Format, Node, literal};
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -54,6 +54,21 @@ pub(super) struct Changed {
     /// The keys that lead to it.
     pub(super) path: Vec<String>,
     pub(super) edits: Vec<Edit>,
+    /// SHA-256 of what it says since, however it is laid out.
+    pub(super) says: String,
+}
+
+impl Changed {
+    /// Whether a value says what the entry has said since it was changed: a client may have laid it out anew.
+    pub(super) fn is_meant_by(&self, text: &str, node: &Node) -> bool {
+        digest(&node.says(text)) == self.says
+    }
+
+    /// Whether its changes name a policy.
+    pub(super) fn names(&self, policy: &str) -> bool {
+        let policy = literal(policy);
+        self.edits.iter().any(|edit| edit.is.contains(&policy))
+    }
 }
 
 /// The policy of a server.

@@ -1,8 +1,10 @@
 //! Secrets in configurations: what may be one is shown as [`MASK`], whoever is to read it.
 
-use super::tree::{Kind, Node};
+use super::entry::edit::replace;
+use super::tree::{self, Format, Kind, Node};
 use crate::commands::scan::comment::is_shown;
 use serde_json::Value;
+use std::ops::Range;
 
 /// What stands in place of a secret.
 pub(super) const MASK: &str = "•••";
@@ -75,7 +77,11 @@ pub(super) fn mask_url(text: &str) -> String {
     let Ok(mut url) = url::Url::parse(text) else {
         return mask_word(text);
     };
-    let names: Vec<String> = url.query_pairs().map(|(name, _)| name.into_owned()).collect();
+    // A name without a value may be the secret itself.
+    let names: Vec<Option<String>> = url
+        .query_pairs()
+        .map(|(name, value)| (!value.is_empty()).then(|| name.into_owned()))
+        .collect();
     let has_password = !url.username().is_empty() || url.password().is_some();
     url.set_query(None);
     url.set_fragment(None);
@@ -97,7 +103,10 @@ pub(super) fn mask_url(text: &str) -> String {
     out.push_str(&path);
     for (index, name) in names.iter().enumerate() {
         out.push(if index == 0 { '?' } else { '&' });
-        out.push_str(&format!("{}={MASK}", shown(name)));
+        match name {
+            Some(name) => out.push_str(&format!("{}={MASK}", shown(name))),
+            None => out.push_str(MASK),
+        }
     }
     out
 }
@@ -110,10 +119,18 @@ pub(super) fn url_has_secret(text: &str) -> bool {
 /// The words of a command line, with what may be a secret masked.
 pub(super) fn mask_words(words: &[String]) -> Vec<String> {
     let mut masked = Vec::new();
-    let mut after_hint = false;
+    let mut after_hint = None;
     for word in words {
         let is_flag = word.starts_with('-');
-        if after_hint && !is_flag {
+        // `-H` is another flag to a shell, before what is to be started.
+        let is_masked = match after_hint {
+            Some("-H") => word
+                .split_once(':')
+                .is_some_and(|(name, value)| is_header_name(name) && is_inert(value)),
+            Some(_) => true,
+            None => false,
+        };
+        if is_masked && !is_flag {
             // A header's name may be seen, and no other part of it.
             masked.push(match word.split_once(':') {
                 Some((name, _)) if is_header_name(name) => format!("{}: {MASK}", shown(name)),
@@ -122,7 +139,8 @@ pub(super) fn mask_words(words: &[String]) -> Vec<String> {
         } else {
             masked.push(mask_word(word));
         }
-        after_hint = is_flag && !word.contains('=') && (is_hint(word) || word == "-H");
+        after_hint = Some(word.as_str())
+            .filter(|word| is_flag && !word.contains('=') && (is_hint(word) || *word == "-H"));
     }
     masked
 }
@@ -133,8 +151,73 @@ fn is_header_name(name: &str) -> bool {
 
 /// A word, or a line of them, with what may be a secret masked.
 fn mask_word(word: &str) -> String {
-    let pieces = word.split_inclusive(|c: char| c.is_whitespace() || "'\"`;,|()<>".contains(c));
-    pieces.map(mask_piece).collect()
+    let masked = mask_json(word);
+    let word = masked.as_deref().unwrap_or(word);
+    mask_whole(word).unwrap_or_else(|| mask_pieces(word))
+}
+
+fn mask_pieces(word: &str) -> String {
+    let mut out = String::new();
+    let mut rest = word;
+    while let Some(piece) = rest.split_inclusive(is_divider).next() {
+        out.push_str(&mask_piece(piece));
+        rest = rest.strip_prefix(piece).unwrap_or_default();
+        // `KEY="…"`: what is quoted is the value.
+        let quoted = ['"', '\''].into_iter().find_map(|quote| {
+            let name = piece.strip_suffix(quote)?.strip_suffix('=')?;
+            let (value, _) = rest.split_once(quote)?;
+            (is_hint(name) && is_inert(value)).then_some(value)
+        });
+        if let Some(value) = quoted {
+            out.push_str(MASK);
+            rest = rest.strip_prefix(value).unwrap_or_default();
+        }
+    }
+    out
+}
+
+fn is_divider(c: char) -> bool {
+    c.is_whitespace() || "'\"`;,|()<>".contains(c)
+}
+
+/// Whether a text starts nothing, whichever shell takes it: a mask must not hide what is to be started.
+fn is_inert(text: &str) -> bool {
+    !text.is_empty() && !text.contains(['$', '`', ';', '&', '|', '(', ')', '<', '>', '\n', '\r'])
+}
+
+/// An object of JSON as it is written, with the values that names say are secrets masked. `None` where it is none.
+fn mask_json(word: &str) -> Option<String> {
+    let root = tree::read(Format::Json, word).ok()?;
+    let mut spans = Vec::new();
+    secret_spans(&root, &mut spans);
+    let mask = quoted(MASK);
+    let changes: Vec<_> = spans.into_iter().map(|span| (span, mask.as_str())).collect();
+    replace(word, &changes)
+}
+
+fn secret_spans(node: &Node, spans: &mut Vec<Range<usize>>) {
+    if let Kind::List(items) = &node.kind {
+        items.iter().for_each(|item| secret_spans(item, spans));
+    }
+    for member in node.members() {
+        match member.value.text() {
+            Some(text) if is_hint(&member.name) && is_inert(text) => spans.push(member.value.span.clone()),
+            Some(_) | None => secret_spans(&member.value, spans),
+        }
+    }
+}
+
+/// A word that is a flag with a secret, or a header with one, up to its end: `--header=Authorization: Basic …`.
+fn mask_whole(word: &str) -> Option<String> {
+    let is_secret = |name: &str, value: &str| is_header_name(name) && is_hint(name) && is_inert(value);
+    if let Some((name, value)) = word.split_once('=')
+        && name.starts_with('-')
+        && is_secret(name, value)
+    {
+        return Some(format!("{name}={MASK}"));
+    }
+    let (name, value) = word.split_once(": ")?;
+    is_secret(name, value).then(|| format!("{name}: {MASK}"))
 }
 
 fn mask_piece(piece: &str) -> String {
@@ -237,7 +320,7 @@ impl Secrets {
                 all.push(word.clone());
                 // The value alone, too: `--token=VALUE`, `Authorization: Bearer VALUE`.
                 all.extend(
-                    word.split(|c: char| c.is_whitespace() || "=:/?&@".contains(c))
+                    word.split(|c: char| c.is_whitespace() || "=:/?&@\"',{}".contains(c))
                         .filter(|part| part.len() >= SURE_CHARS_MIN)
                         .map(str::to_owned),
                 );
@@ -358,6 +441,36 @@ mod tests {
                 &["sh", "-c", "API_KEY=abc srv; rm -rf ~"],
                 "sh -c 'API_KEY=••• srv; rm -rf ~'",
             ),
+            (
+                &[
+                    "cli",
+                    "--config",
+                    r#"{"apiKey": "abc", "in": {"token": "d"}, "level": 3}"#,
+                ],
+                r#"cli --config '{"apiKey": "•••", "in": {"token": "•••"}, "level": 3}'"#,
+            ),
+            (
+                &["r", "--header=Authorization: Basic abc", "X-Api-Key: a b"],
+                "r --header=••• 'X-Api-Key: •••'",
+            ),
+            (
+                &["sh", "-c", "export TOKEN=\"a b\"; srv"],
+                "sh -c 'export TOKEN=\"•••\"; srv'",
+            ),
+            (&["curl", "-H", "X-Key: abc"], "curl -H 'X-Key: •••'"),
+            // No mask hides what a shell would start.
+            (&["bash", "-c", "-H", "rm -r x"], "bash -c -H 'rm -r x'"),
+            (&["bash", "-c", "-H", "a: ; rm x"], "bash -c -H 'a: ; rm x'"),
+            (&["sh", "-c", "auth: ; rm x"], "sh -c 'auth: ; rm x'"),
+            (
+                &["sh", "-c", "A_KEY=\"$(rm x)\" srv"],
+                "sh -c 'A_KEY=\"$(rm x)\" srv'",
+            ),
+            (
+                &["sh", "-c", r#"{"key":"$(rm x)"}"#],
+                r#"sh -c '{"key":"$(rm x)"}'"#,
+            ),
+            (&["https://h/mcp?abc&x=1"], "'https://h/mcp?•••&x=•••'"),
             (&["a\u{1b}[2Kb", "c\u{202e}d"], "a\\u{1b}[2Kb c\\u{202e}d"),
             (&["a'b"], "'a'\\''b'"),
         ];

@@ -118,6 +118,26 @@ impl Node {
             .try_fold(self, |node, name| Some(&node.member(name)?.value))
     }
 
+    /// What it says in a text, the same however it is laid out and ordered.
+    pub(super) fn says(&self, text: &str) -> String {
+        match &self.kind {
+            Kind::Text(text) => literal(text),
+            Kind::List(items) => {
+                let items: Vec<String> = items.iter().map(|item| item.says(text)).collect();
+                format!("[{}]", items.join(","))
+            }
+            Kind::Table(_, members) => {
+                let member =
+                    |member: &Member| format!("{}:{}", literal(&member.name), member.value.says(text));
+                let mut members: Vec<String> = members.iter().map(member).collect();
+                members.sort();
+                format!("{{{}}}", members.join(","))
+            }
+            Kind::Flag(flag) => flag.to_string(),
+            Kind::Other => text.get(self.span.clone()).unwrap_or_default().to_owned(),
+        }
+    }
+
     /// A key that stands twice in this table, where two readers could take different values.
     pub(super) fn twice(&self) -> Option<&Member> {
         let members = self.members();

@@ -1,11 +1,11 @@
 //! `--undo`: each file becomes what it was. A file that has changed since loses Callgate's own changes alone.
 
+use super::entry;
 use super::entry::edit::{found, replace};
-use super::entry::{self, Entry};
 use super::files::{self, digest};
 use super::record::{Changed, Layer, Record};
 use super::secrets::shown;
-use super::tree::{self, Node};
+use super::tree::{self, Kind, Member, Node, Shape};
 use super::{InitArgs, Machine, code};
 use crate::words::say;
 use anyhow::Context;
@@ -200,30 +200,43 @@ fn unwrapped(machine: &Machine, layer: &Layer, text: &str, entry: &Changed) -> a
         let places = found(text, node, &entry.edits)?;
         replace(text, &places)
     };
-    match table.member(name).map(|member| &member.value) {
-        Some(node) => {
-            if let Some(text) = back(node) {
-                return Ok(Taken::Back(text));
-            }
-            let own = |program: &str| machine.is_own(program);
-            let is_guarded = matches!(entry::read(layer.client, node, &own), Entry::Guarded(_));
-            Ok(if is_guarded {
-                Taken::Not(format!(
-                    "{} has changed since; take Callgate's words out of it by hand (line {})",
-                    shown(name),
-                    tree::line_of(text, node.span.start)
-                ))
-            } else {
-                Taken::Gone
-            })
-        }
-        // It may go by another name now; its changes name its policy, as no other's do.
-        None => Ok(table
-            .members()
-            .iter()
-            .find_map(|member| back(&member.value))
-            .map_or(Taken::Gone, Taken::Back)),
+    // It may go by another name now, and its own name be that of another; its changes name its policy, as no other's
+    // do.
+    let here = table.member(name);
+    let members = || here.into_iter().chain(table.members());
+    if let Some(text) = members().find_map(|member| back(&member.value)) {
+        return Ok(Taken::Back(text));
     }
+    if let Some(member) = members().find(|member| entry.is_meant_by(text, &member.value)) {
+        let before = machine.archive.kept(layer)?;
+        if let Some(text) = as_before(layer, entry, &before, text, &member.value) {
+            return Ok(Taken::Back(text));
+        }
+    }
+    let own = |program: &str| machine.is_own(program);
+    let has_gate = |member: &&Member| {
+        entry::gate(layer.client, &member.value, &own)
+            .is_some_and(|policy| member.name == *name || entry.names(&policy))
+    };
+    Ok(members().find(has_gate).map_or(Taken::Gone, |member| {
+        Taken::Not(format!(
+            "{} has changed since; take Callgate's words out of it by hand (line {})",
+            shown(&member.name),
+            tree::line_of(text, member.value.span.start)
+        ))
+    }))
+}
+
+/// The text with an entry as it was, where its client has only laid it out anew. `None` where it is not in braces,
+/// which alone hold all of it.
+fn as_before(layer: &Layer, entry: &Changed, before: &str, text: &str, node: &Node) -> Option<String> {
+    let root = tree::read(layer.format, before).ok()?;
+    let was = root.at(&entry.path)?;
+    let is_braced = |node: &Node| matches!(node.kind, Kind::Table(Shape::Braced, _));
+    if !is_braced(was) || !is_braced(node) {
+        return None;
+    }
+    replace(text, &[(node.span.clone(), before.get(was.span.clone())?)])
 }
 
 fn tell(args: &InitArgs, machine: &Machine, undone: &[Undone]) -> anyhow::Result<()> {

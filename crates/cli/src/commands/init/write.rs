@@ -146,6 +146,7 @@ fn draft(
                 entries.push(Changed {
                     path: item.path.clone(),
                     edits: edits.iter().map(|placed| placed.edit.clone()).collect(),
+                    says: String::new(),
                 });
                 placed.extend(edits);
             }
@@ -159,11 +160,12 @@ fn draft(
     let after =
         tree::read(format, &text).map_err(|fault| format!("the new text would not be valid: {fault}"))?;
     let own = |program: &str| machine.is_own(program);
-    for entry in &entries {
+    for entry in &mut entries {
         let node = after.at(&entry.path).ok_or("an entry would be lost")?;
         if !matches!(entry::read(file.place.client, node, &own), Entry::Guarded(_)) {
             return Err("an entry would not be what it has to be".to_owned());
         }
+        entry.says = digest(&node.says(&text));
     }
     let shown = entries.iter().filter_map(|entry| {
         let lines = lines(root.at(&entry.path)?, after.at(&entry.path)?);
