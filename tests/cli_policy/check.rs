@@ -202,6 +202,27 @@ fn what_the_policy_holds_back_is_no_finding_and_what_it_leaves_open_is_one() {
             ASK,
             &["destructive-open"],
         ),
+        // What asks nothing holds nothing back, and so does what every value passes.
+        (
+            "default: deny\ntools: {delete_note: {require: [{path: args.id, op: exists, value: true}]}}\n",
+            ASK,
+            &["destructive-open"],
+        ),
+        (
+            "default: deny\ntools: {delete_note: {require: [{path: args.id, op: regex, value: \"^.*$\"}]}}\n",
+            ASK,
+            &["destructive-open"],
+        ),
+        (
+            "default: deny\ntools: {delete_note: {rules: [{conditions: [{any: [{path: args.id, op: in, value: [a]}, {path: args.id, op: regex, value: .}]}]}], limits: [{window: minute, max: 1}]}}\n",
+            ASK,
+            &["rate-only"],
+        ),
+        (
+            "default: deny\ntools: {delete_note: {require: [{path: args.id, op: regex, value: \"^[a-z]+$\"}]}}\n",
+            GO,
+            &[],
+        ),
         (
             "default: deny\ntools: {delete_note: {limits: [{window: minute, max: 1}]}}\n",
             ASK,
@@ -397,6 +418,61 @@ fn how_a_server_is_run_and_guarded_is_found() {
     assert_found(&of_config(&two, &[]), STOP, &[bare, "look-alike-server"]);
     let none = of_config(&json!({}), &[]);
     assert_found(&none, GO, &[]);
+}
+
+/// A rule that selects by an argument that the tool does not take selects no call.
+#[test]
+fn a_rule_about_an_argument_that_is_never_there_holds_nothing_back() {
+    let tools = json!([{"name": "delete_note", "description": "Deletes a note.",
+        "inputSchema": {"type": "object", "properties": {"id": {"type": "string"}}}}]);
+    let with = |rules: &str| {
+        let folder = Folder::with(&[(
+            "policy.yaml",
+            &format!("version: \"1\"\ndefault: deny\ntools: {{delete_note: {{{rules}}}}}\n"),
+        )]);
+        of_tools_in(&folder, &tools, &["-c", "policy.yaml"])
+    };
+    for open in [
+        "deny_if: [{conditions: [{path: args.other, op: eq, value: x}]}]",
+        "deny_if: [{conditions: [{path: args.other, op: exists, value: true}]}]",
+        "deny_if: [{conditions: [{all: [{path: args.id, op: eq, value: x}, {path: args.other, op: eq, value: x}]}]}]",
+        "require_approval: [{conditions: [{path: args.other, op: eq, value: x}]}]",
+    ] {
+        assert_found(&with(open), ASK, &["destructive-open"]);
+    }
+    for held in [
+        "deny_if: [{conditions: [{path: args.id, op: eq, value: x}]}]",
+        "deny_if: [{conditions: [{path: args.other, op: exists, value: false}]}]",
+        "deny_if: [{conditions: [{any: [{path: args.id, op: eq, value: x}, {path: args.other, op: eq, value: x}]}]}]",
+        "require: [{path: args.other, op: eq, value: x}]",
+        "require_approval: [{conditions: [{path: args.id, op: eq, value: x}]}]",
+    ] {
+        assert_found(&with(held), GO, &[]);
+    }
+}
+
+/// PyPI has one package for all spellings of a name, and makers name packages by short words that differ by a letter.
+#[test]
+fn a_package_of_its_own_is_taken_for_no_other() {
+    for (name, tools) in [
+        ("Mcp_Server.Fetch", json!(1)),
+        ("awslabs.eks-mcp-server", Value::Null),
+        ("cls-mcp-server", Value::Null),
+    ] {
+        let run = json!({"notes": {"command": "callgate", "args": ["run", "-c", "closed.yaml", "--", "uvx", format!("{name}==1.0.0")]}});
+        let ran = of_config(&run, &[]);
+        assert_found(&ran, GO, &[]);
+        assert_eq!(ran.json()["servers"][0]["tools"], tools, "{}", ran.shown());
+    }
+    for name in [
+        "awslabs.esc-mcp-server",
+        "mcp-server-fetcn",
+        "mcp-server-gti",
+        "mpc-server-git",
+    ] {
+        let run = json!({"notes": {"command": "callgate", "args": ["run", "-c", "closed.yaml", "--", "uvx", format!("{name}==1.0.0")]}});
+        assert_found(&of_config(&run, &[]), STOP, &["look-alike-package"]);
+    }
 }
 
 /// What the catalogue knows of packages is known without starting anything.

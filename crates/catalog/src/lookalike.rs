@@ -8,6 +8,9 @@ const NAMES_MAX: usize = 2_000;
 /// Names shorter than this differ by one letter without meaning to.
 const LETTERS_MIN: usize = 6;
 
+/// Words of so many letters are abbreviations, which differ by one letter and mean different things.
+const WORD_SHORT_MAX: usize = 3;
+
 /// Letters that look like a Latin one.
 const LOOK_ALIKE: &[(char, &str)] = &[
     ('a', "аɑα"),
@@ -98,7 +101,32 @@ pub fn are_near(left: &str, right: &str) -> bool {
     let (one, other): (Vec<char>, Vec<char>) = (seen(left).chars().collect(), seen(right).chars().collect());
     left != right
         && (one == other
-            || one.len() >= LETTERS_MIN && other.len() >= LETTERS_MIN && is_one_edit(&one, &other))
+            || one.len() >= LETTERS_MIN
+                && other.len() >= LETTERS_MIN
+                && is_one_edit(&one, &other)
+                && !differ_by_design(left, right))
+}
+
+/// Whether all that two names differ in is a short word, such as the `ecs` and `eks` of one maker: each is a name of its
+/// own. Letters that changed places are a slip in a short word too, and `mcp` is a word that has no others beside it.
+fn differ_by_design(left: &str, right: &str) -> bool {
+    let words = |name: &str| -> Vec<Vec<char>> {
+        name.split(|c: char| !c.is_alphanumeric())
+            .map(|word| seen(word).chars().collect())
+            .collect()
+    };
+    let (one, other) = (words(left), words(right));
+    let sorted = |word: &[char]| {
+        let mut letters = word.to_vec();
+        letters.sort_unstable();
+        letters
+    };
+    one.len() == other.len()
+        && one.iter().zip(&other).filter(|(a, b)| a != b).all(|(a, b)| {
+            a.len().min(b.len()) <= WORD_SHORT_MAX
+                && sorted(a) != sorted(b)
+                && [a, b].iter().all(|word| !word.iter().eq(&['m', 'c', 'p']))
+        })
 }
 
 /// Whether a name mixes Latin letters with ones that only look so.

@@ -31,6 +31,10 @@ pub const REGEX_BYTES_MAX: usize = 4_096;
 /// The most bytes that one compiled regular expression may take.
 pub const REGEX_COMPILED_BYTES_MAX: usize = 1024 * 1024;
 
+/// The most bytes that the compiled regular expressions of a policy may take together: 64 MiB. The same one again takes
+/// nothing.
+pub const REGEXES_COMPILED_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// The most steps of one path.
 pub const PATH_SEGMENTS_MAX: usize = 32;
 
@@ -64,6 +68,12 @@ pub const SCHEMAS_MAX: usize = 1_024;
 
 /// The most bytes of an input schema that is compiled: 1 MiB.
 pub const SCHEMA_BYTES_MAX: usize = 1024 * 1024;
+
+/// The most bytes that one compiled pattern of an input schema may take: 4 MiB.
+pub const SCHEMA_PATTERN_COMPILED_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// The most bytes that the compiled patterns of one input schema may take together: 16 MiB.
+pub const SCHEMA_PATTERNS_COMPILED_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// The longest window of a limit, in seconds: 366 days.
 pub const WINDOW_SECONDS_MAX: u64 = 366 * 86_400;

@@ -18,6 +18,7 @@ mod glob;
 mod json_schema;
 mod load;
 mod lower;
+mod patterns;
 mod read;
 mod shape;
 mod span;

@@ -239,6 +239,40 @@ fn a_schema_that_cannot_be_used_denies() {
     ));
 }
 
+/// A server that wrote its schema has nothing to lose by patterns that take gigabytes.
+#[test]
+fn a_schema_whose_patterns_take_too_much_denies() {
+    let program = tool("validate: schema");
+    let judge = |schema: String| {
+        let mut tool = listed("t");
+        tool.input_schema = Some(schema.as_str().into());
+        judge_listed(&program, &tool, &json(&serde_json::json!({ "a": "x" })))
+    };
+    let many = |count: usize| -> Vec<String> { (0..count).map(|n| format!(r"(x{{60}}){{60}}{n}")).collect() };
+    let heavy = |patterns: &[String], form: &dyn Fn(usize, &str) -> String| {
+        let parts: Vec<String> = patterns
+            .iter()
+            .enumerate()
+            .map(|(n, text)| form(n, text))
+            .collect();
+        parts.join(",")
+    };
+    let named = |n: usize, text: &str| format!(r#""p{n}":{{"pattern":"{text}"}}"#);
+    let keyed = |_: usize, text: &str| format!(r#""{text}":{{"type":"string"}}"#);
+    for schema in [
+        format!(r#"{{"properties":{{{}}}}}"#, heavy(&many(300), &named)),
+        format!(r#"{{"patternProperties":{{{}}}}}"#, heavy(&many(300), &keyed)),
+    ] {
+        let Decision::Deny(refusal) = judge(schema) else {
+            panic!("admitted")
+        };
+        assert_eq!(refusal.reason, Reason::ArgumentsInvalid);
+        assert!(refusal.text.contains("patterns"), "{}", refusal.text);
+    }
+    let some = format!(r#"{{"properties":{{{}}}}}"#, heavy(&many(3), &named));
+    assert!(matches!(judge(some), Decision::Admit(_)));
+}
+
 #[test]
 fn operators_take_one_value_or_several() {
     let table = [
@@ -398,6 +432,22 @@ fn every_error_says_what_to_do() {
             }
         }
     }
+}
+
+#[test]
+fn the_patterns_of_a_policy_have_a_bound_together() {
+    let policy = |count: usize, pattern: &str| {
+        let conditions: String = (0..count)
+            .map(|n| format!("      - {{path: args.a, op: regex, value: '{pattern}{n}'}}\n"))
+            .collect();
+        format!("version: \"1\"\ndefault: deny\ntools:\n  a:\n    require:\n{conditions}")
+    };
+    // Nobody writes so many by hand.
+    loaded(&policy(5_000, "^[a-z]{1,8}-"));
+    let errors = load(&policy(200, "(x{90}){90}"), &LoadOptions::default()).unwrap_err();
+    let said: Vec<&str> = errors.errors().map(|found| found.code.slug()).collect();
+    assert_eq!(said, ["regex"; 136], "{errors}");
+    assert!(errors.to_string().contains("67108864 bytes"), "{errors}");
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! A tool's input schema, compiled once and kept by its text. Nothing is ever fetched.
 
-use crate::bounds::{SCHEMA_BYTES_MAX, SCHEMAS_MAX};
+use crate::bounds::{
+    SCHEMA_BYTES_MAX, SCHEMA_PATTERN_COMPILED_BYTES_MAX, SCHEMA_PATTERNS_COMPILED_BYTES_MAX, SCHEMAS_MAX,
+};
 use crate::exact::{Exact, exact};
+use crate::patterns::{Refused, Room};
 use callgate_core::call::ListedTool;
 use callgate_core::json::Json;
 use jsonschema::error::ValidationErrorKind;
@@ -69,6 +72,46 @@ pub(crate) fn usable(text: &str) -> Result<(), String> {
     compile(text).map(|_| ())
 }
 
+/// What a pattern counts whose syntax is not that of policies.
+const UNREAD_PATTERN_BYTES: usize = 1024 * 1024;
+
+/// Whether there is room for all that may be a pattern in a schema, for the server that wrote it has nothing to lose.
+fn fits(schema: &Value, room: &mut Room) -> bool {
+    let mut may_be_one = |pattern: &str| {
+        // To the validator these are letters of ASCII, as in ECMA 262.
+        let pattern = pattern.replace(r"\w", "[0-9A-Za-z_]").replace(r"\d", "[0-9]");
+        match room.compile(&pattern) {
+            Ok(_) | Err(Refused::Pattern(regex::Error::CompiledTooBig(_))) => true,
+            // The validator may know how to read it.
+            Err(Refused::Pattern(_)) => room.take(UNREAD_PATTERN_BYTES),
+            Err(Refused::Full) => false,
+        }
+    };
+    let mut open = vec![schema];
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Object(members) => {
+                for (key, value) in members {
+                    let has_room = match (key.as_str(), value) {
+                        ("pattern", Value::String(pattern)) => may_be_one(pattern),
+                        ("patternProperties", Value::Object(patterns)) => {
+                            patterns.keys().all(|pattern| may_be_one(pattern))
+                        }
+                        _ => true,
+                    };
+                    if !has_room {
+                        return false;
+                    }
+                    open.push(value);
+                }
+            }
+            Value::Array(items) => open.extend(items),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    true
+}
+
 fn compile(text: &str) -> Result<Validator, String> {
     if text.len() > SCHEMA_BYTES_MAX {
         return Err(format!(
@@ -77,6 +120,15 @@ fn compile(text: &str) -> Result<Validator, String> {
     }
     let schema: Value =
         serde_json::from_str(text).map_err(|error| format!("the tool's input schema is no JSON: {error}"))?;
+    let mut room = Room::of(
+        SCHEMA_PATTERN_COMPILED_BYTES_MAX,
+        SCHEMA_PATTERNS_COMPILED_BYTES_MAX,
+    );
+    if !fits(&schema, &mut room) {
+        return Err(format!(
+            "the patterns of the tool's input schema take more than the {SCHEMA_PATTERNS_COMPILED_BYTES_MAX} bytes that they may take once compiled"
+        ));
+    }
     let built = catch_unwind(AssertUnwindSafe(|| {
         let mut options = jsonschema::options();
         // Without `$schema`, MCP means 2020-12.
@@ -86,7 +138,7 @@ fn compile(text: &str) -> Result<Validator, String> {
         options
             .offline()
             .should_validate_formats(true)
-            .with_pattern_options(PatternOptions::regex())
+            .with_pattern_options(PatternOptions::regex().size_limit(SCHEMA_PATTERN_COMPILED_BYTES_MAX))
             .build(&schema)
             .map_err(|error| format!("the tool's input schema cannot be used: {}", error.masked()))
     }));

@@ -4,6 +4,7 @@ use crate::bounds::MESSAGE_BYTES_MAX;
 use crate::cel::Expressions;
 use crate::diagnostic::{Code, Findings};
 pub(super) use crate::fields::{Fields, join, numbered};
+use crate::patterns::Room;
 use crate::span::Span;
 use crate::tree::Node;
 use crate::vocabulary::Table;
@@ -24,6 +25,8 @@ pub(crate) struct Context<'f> {
     pub(crate) uses: Vec<ArgumentUse>,
     /// Patterns that were compiled, each once: an alias repeats one as often as it likes.
     pub(crate) patterns: BTreeMap<String, regex::Regex>,
+    /// What more of them may take.
+    pub(crate) room_for_patterns: Room,
 }
 
 /// A path into a tool's arguments, and the rule that follows it.

@@ -5,10 +5,11 @@ use super::entry::Subject;
 use super::globs::Keyed;
 use super::state::Counters;
 use super::tool::Body;
-use crate::bounds::{RULES_MAX, TIMEOUT_SECONDS_MAX};
+use crate::bounds::{REGEX_COMPILED_BYTES_MAX, REGEXES_COMPILED_BYTES_MAX, RULES_MAX, TIMEOUT_SECONDS_MAX};
 use crate::cel::Expressions;
 use crate::diagnostic::{Code, Findings};
 use crate::glob::is_glob;
+use crate::patterns::Room;
 use crate::shape::Shape;
 use crate::tree::{Node, Value};
 use crate::vocabulary::{DOCUMENT, METHOD, TOOL};
@@ -43,6 +44,7 @@ pub(crate) fn lower(
         rules: 0,
         uses: Vec::new(),
         patterns: BTreeMap::new(),
+        room_for_patterns: Room::of(REGEX_COMPILED_BYTES_MAX, REGEXES_COMPILED_BYTES_MAX),
     };
     let program = context.document(root, shape);
     let (rules, uses) = (context.rules, std::mem::take(&mut context.uses));

@@ -1,9 +1,10 @@
 //! Operators and the values they take.
 
 use super::context::{Context, join};
-use crate::bounds::{REGEX_BYTES_MAX, REGEX_COMPILED_BYTES_MAX};
+use crate::bounds::{REGEX_BYTES_MAX, REGEXES_COMPILED_BYTES_MAX};
 use crate::diagnostic::Code;
 use crate::glob::Glob;
+use crate::patterns::Refused;
 use crate::span::Span;
 use crate::suggest::nearest;
 use crate::tree::{Node, Value};
@@ -231,16 +232,26 @@ impl Context<'_> {
         if let Some(regex) = self.patterns.get(pattern) {
             return Some(regex.clone());
         }
-        match regex::RegexBuilder::new(pattern)
-            .size_limit(REGEX_COMPILED_BYTES_MAX)
-            .build()
-        {
+        match self.room_for_patterns.compile(pattern) {
             Ok(regex) => {
                 self.patterns.insert(pattern.to_owned(), regex.clone());
                 Some(regex)
             }
-            Err(error) => {
+            Err(Refused::Pattern(error)) => {
                 self.bad_regex(node, pattern, pointer, &error);
+                None
+            }
+            Err(Refused::Full) => {
+                self.findings
+                    .error(
+                        Code::Regex,
+                        node.span,
+                        pointer,
+                        format!(
+                            "the patterns up to here take more than the {REGEXES_COMPILED_BYTES_MAX} bytes that those of a policy may take once compiled"
+                        ),
+                    )
+                    .hint("use fewer patterns, smaller counts of repetition, or `[0-9A-Za-z_]` in place of `\\w`");
                 None
             }
         }

@@ -4,15 +4,31 @@ use super::command::Published;
 use super::finding::{Finding, Looked};
 use super::rules;
 use callgate_catalog::are_near;
-use callgate_catalog::catalogue::{Catalogue, Damaged, Server};
+use callgate_catalog::catalogue::{Catalogue, Damaged, Registry, Server};
 use callgate_catalog_data::bundled;
 
 /// The server that a package is in the catalogue.
 pub(crate) fn server<'c>(catalogue: &'c Catalogue, package: &Published) -> Option<&'c Server> {
-    catalogue
-        .servers()
-        .iter()
-        .find(|server| server.package.registry == package.registry && server.package.name == package.name)
+    catalogue.servers().iter().find(|server| {
+        server.package.registry == package.registry
+            && same(package.registry, &server.package.name, &package.name)
+    })
+}
+
+/// Whether two names are those of one package: PyPI tells neither case apart nor `-`, `_`, `.` and runs of them.
+fn same(registry: Registry, left: &str, right: &str) -> bool {
+    let one = |name: &str| {
+        let mut one = String::with_capacity(name.len());
+        for letter in name.chars() {
+            match letter {
+                '-' | '_' | '.' if one.ends_with('-') => {}
+                '-' | '_' | '.' => one.push('-'),
+                letter => one.push(letter.to_ascii_lowercase()),
+            }
+        }
+        one
+    };
+    left == right || registry == Registry::Pypi && one(left) == one(right)
 }
 
 /// What its name is easily taken for: a package of the same registry, where it is none itself.

@@ -1,5 +1,7 @@
 //! What a server's list of tools tells, and what a policy leaves of it.
 
+mod holds;
+
 use super::finding::Finding;
 use super::rules;
 use crate::commands::scan::tools::Described;
@@ -9,6 +11,7 @@ use callgate_core::decide::visible;
 use callgate_core::json::Json;
 use callgate_core::name::{GrantId, ServerName};
 use callgate_core::program::{AmountSource, Default, LimitKind, Mode, Program, RuleKind};
+use holds::{can_deny, can_select};
 use std::collections::BTreeSet;
 
 /// What a policy makes of a tool.
@@ -48,7 +51,7 @@ pub(crate) fn check(tools: &[Described], policy: Option<&Program>) -> anyhow::Re
         if shown.contains(tool.listed.name.as_str()) {
             texts(tool, &shown, &mut found);
         }
-        let cover = policy.map_or(Cover::Absent, |program| cover(program, tool.listed.name.as_str()));
+        let cover = policy.map_or(Cover::Absent, |program| cover(program, tool));
         found.extend(reach(tool, cover));
     }
     Ok(found)
@@ -157,7 +160,8 @@ fn reach(tool: &Described, cover: Cover) -> Option<Finding> {
     )
 }
 
-fn cover(program: &Program, tool: &str) -> Cover {
+fn cover(program: &Program, described: &Described) -> Cover {
+    let tool = described.listed.name.as_str();
     let own = program.rules_for(tool);
     let open = match own {
         Some(_) => Cover::Named,
@@ -194,7 +198,14 @@ fn cover(program: &Program, tool: &str) -> Cover {
         LimitKind::Window { amount, max, .. } => matches!(amount, AmountSource::Argument(_)) && max.is_some(),
         LimitKind::Concurrent { .. } => false,
     });
-    if rules().next().is_some() || approvals().next().is_some() || has_budget {
+    let is_asked = rules().any(|rule| can_deny(&rule.kind, described));
+    let is_held = approvals().any(|approval| {
+        approval
+            .when
+            .as_ref()
+            .is_none_or(|when| can_select(when, described))
+    });
+    if is_asked || is_held || has_budget {
         Cover::Guarded
     } else if limits().next().is_some() {
         Cover::Counted

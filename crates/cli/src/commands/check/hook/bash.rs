@@ -14,6 +14,24 @@ const SIGNS: &[char] = &[';', '|', '&', '<', '>', '(', ')', '`', '\n'];
 /// So many paths are followed to where they lead.
 const PATHS_MAX: usize = 500;
 
+/// So many times a command may stand within another.
+const NESTING_MAX: usize = 4;
+
+/// Programs that run a command that they are given as one word.
+const SHELLS: &[&str] = &[
+    "sh",
+    "bash",
+    "zsh",
+    "dash",
+    "ash",
+    "ksh",
+    "fish",
+    "eval",
+    "cmd",
+    "pwsh",
+    "powershell",
+];
+
 /// Programs that only look at files.
 const READERS: &[&str] = &[
     "cat", "less", "more", "head", "tail", "grep", "rg", "jq", "ls", "wc", "stat", "file", "diff", "bat",
@@ -36,18 +54,19 @@ const VALUES: &[&str] = &[
 
 pub(super) fn judge(asked: &Asked, policy: Option<&Path>) -> anyhow::Result<Answer> {
     let command = text(&asked.input, "command").context("the call has no command")?;
-    let words = cut(command, SIGNS);
-    if let Some(answer) = adds(&words, &asked.cwd) {
+    let all = commands(command);
+    if let Some(answer) = all.iter().find_map(|words| adds(words, &asked.cwd)) {
         return Ok(answer);
     }
-    let is_undone =
-        words.iter().any(|word| program(word) == "callgate") && words.iter().any(|word| word == "--undo");
+    let is_undone = all.iter().any(|words| {
+        words.iter().any(|word| program(word) == "callgate") && words.iter().any(|word| word == "--undo")
+    });
     if is_undone {
         return Ok(Answer::Ask(
             "this takes Callgate away from before servers".to_owned(),
         ));
     }
-    if only_reads(&words) {
+    if all.first().is_some_and(|words| only_reads(words)) {
         return Ok(Answer::Nothing);
     }
     let lower = command.to_lowercase();
@@ -57,8 +76,8 @@ pub(super) fn judge(asked: &Asked, policy: Option<&Path>) -> anyhow::Result<Answ
         )));
     }
     let paths = || {
-        words
-            .iter()
+        all.iter()
+            .flatten()
             .map(|word| word.rsplit('=').next().unwrap_or(word))
             .filter(|word| word.contains(['.', '/', '\\']))
     };
@@ -69,7 +88,7 @@ pub(super) fn judge(asked: &Asked, policy: Option<&Path>) -> anyhow::Result<Answ
     }
     let policies = edit::policies(policy, asked)?;
     for word in paths().take(PATHS_MAX) {
-        let leads = edit::paths(word, &asked.cwd);
+        let leads = edit::paths(&at_home(word), &asked.cwd);
         if leads.iter().any(|path| is_config(path)) {
             return Ok(Answer::Ask(format!(
                 "the command may change {word}, which names MCP servers or hooks"
@@ -82,6 +101,45 @@ pub(super) fn judge(asked: &Asked, policy: Option<&Path>) -> anyhow::Result<Answ
         }
     }
     Ok(Answer::Nothing)
+}
+
+/// The words of a command, and those of the commands that it hands to a shell in one word, as `sh -c '…'` does.
+fn commands(command: &str) -> Vec<Vec<String>> {
+    let mut all = vec![cut(command, SIGNS)];
+    let mut read = 0;
+    for _ in 0..NESTING_MAX {
+        let inner: Vec<Vec<String>> = all
+            .iter()
+            .skip(read)
+            .flat_map(|words| {
+                let behind = words
+                    .iter()
+                    .skip_while(|word| !SHELLS.contains(&program(word).as_str()));
+                behind.filter(|word| word.contains(char::is_whitespace))
+            })
+            .map(|script| cut(script, SIGNS))
+            .collect();
+        if inner.is_empty() {
+            break;
+        }
+        read = all.len();
+        all.extend(inner);
+    }
+    all
+}
+
+/// A path as the shell reads it where it begins at the person's home or at the folder of the call.
+fn at_home(word: &str) -> String {
+    let home = || std::env::var("HOME").or_else(|_| std::env::var("USERPROFILE"));
+    for sign in ["~/", "$HOME/", "${HOME}/"] {
+        if let (Some(rest), Ok(home)) = (word.strip_prefix(sign), home()) {
+            return format!("{home}/{rest}");
+        }
+    }
+    let rest = ["$PWD/", "${PWD}/"]
+        .iter()
+        .find_map(|sign| word.strip_prefix(sign));
+    rest.unwrap_or(word).to_owned()
 }
 
 /// Whether all that is run only looks.
@@ -114,6 +172,8 @@ fn adds(words: &[String], cwd: &Path) -> Option<Answer> {
         };
         let entry = if word == "--add-mcp" {
             entries::single("a server", next)
+        } else if let Some(json) = word.strip_prefix("--add-mcp=") {
+            entries::single("a server", json)
         } else if word == "mcp" && next == "add-json" {
             let names: Vec<&String> = positional(rest(2));
             match names.as_slice() {
@@ -244,6 +304,18 @@ mod tests {
             ("cat x | tee .mcp.json", "may change .mcp.json"),
             ("python3 -c 'open(\".mcp.json\",\"w\")'", "may change .mcp.json"),
             ("callgate init --undo", "takes Callgate away"),
+            (
+                "bash -c 'claude mcp add mail npx mail-mcp'",
+                "mail runs npx mail-mcp (ask: not-behind-callgate, unpinned-package)",
+            ),
+            (
+                "cd x && sh -lc \"eval 'callgate init --undo'\"",
+                "takes Callgate away",
+            ),
+            (
+                "code '--add-mcp={\"command\":\"npx\",\"args\":[\"x\"]}'",
+                "runs npx x (ask",
+            ),
         ];
         for (command, wanted) in cases {
             let Answer::Ask(reason) = answer(command) else {
@@ -275,6 +347,7 @@ mod tests {
             "git status",
             "claude mcp list",
             "npm test",
+            "git commit -m 'how claude mcp add works'",
         ] {
             assert_eq!(answer(command), Answer::Nothing, "{command}");
         }
