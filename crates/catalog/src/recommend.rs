@@ -355,6 +355,14 @@ pub fn recommend(server: &str, tools: &[ToolFacts<'_>], answers: &Answers) -> Re
         }
         is_twice
     });
+    let mut patterns = 0;
+    for (plan, _) in &mut planned {
+        if plan.fate == terms::Fate::Listed && write::key(&plan.name, &mut patterns).is_none() {
+            plan.fate = terms::Fate::Hidden {
+                why: "its name cannot be written as a key".to_owned(),
+            };
+        }
+    }
     let plans: Vec<&terms::Plan> = planned.iter().map(|(plan, _)| plan).collect();
     let policy = write::policy(server, &plans);
     let tests = cases::tests(&planned);

@@ -400,3 +400,33 @@ fn what_a_server_takes_by_itself_may_also_be_given() {
         json!({"timeout": -1}),
     ]);
 }
+
+#[test]
+fn a_name_that_cannot_be_a_key_is_said_to_be_left_out() {
+    let mut names: Vec<String> = (0..510).map(|number| format!("show*{number}")).collect();
+    names.push("*".repeat(200));
+    names.push("x".repeat(1_025));
+    let tools: Vec<Value> = names
+        .iter()
+        .map(|name| json!({"name": name, "description": "Shows a page", "inputSchema": {"type": "object"}}))
+        .collect();
+    let server = Server::of("s", &tools);
+    let made = server.recommended(&Answers::default());
+    let listed: Vec<&str> = made
+        .tools
+        .iter()
+        .filter(|advice| advice.is_listed)
+        .map(|advice| &*advice.tool)
+        .collect();
+    let loaded = loaded(&made.policy);
+    let passing: Vec<String> = server
+        .listed()
+        .iter()
+        .filter(|tool| outcome(&loaded, tool, &json!({})) == Outcome::Passes)
+        .map(|tool| tool.name.as_str().to_owned())
+        .collect();
+    assert_eq!(passing.len(), 500);
+    assert!(passing.iter().all(|name| listed.contains(&&**name)));
+    assert_eq!(listed.len(), passing.len());
+    assert!(made.tests.contains("show*99 is hidden"));
+}
