@@ -12,7 +12,8 @@ struct Tool {
 
 impl Tool {
     fn new(name: &str, description: &str, schema: Value, fillings: &[(&str, &str)]) -> Self {
-        let tool = json!({"name": name, "description": description, "inputSchema": schema});
+        let mut tool = json!({"name": name, "description": description});
+        tool["inputSchema"] = schema;
         let server = Server::of("s", &[tool]);
         let answers = Answers {
             fillings: fillings
