@@ -336,16 +336,33 @@ impl Recommended {
 
 /// Recommends a policy for the tools of a server called `server`.
 ///
-/// The policy denies what it does not list. A tool without a name, or with that of an earlier one, is left out.
+/// The policy denies what it does not list. A tool without a name is left out, and so is a name that is listed twice:
+/// which of the two a server means, nothing says.
 #[must_use]
 pub fn recommend(server: &str, tools: &[ToolFacts<'_>], answers: &Answers) -> Recommended {
-    let mut seen = BTreeSet::new();
     let mut planned: Vec<(terms::Plan, &Json<'_>)> = tools
         .iter()
         .map(|facts| (plan::plan(facts, answers), facts.tool))
-        .filter(|(plan, _)| !plan.name.is_empty() && seen.insert(plan.name.clone()))
+        .filter(|(plan, _)| !plan.name.is_empty())
         .collect();
     planned.sort_by(|(left, _), (right, _)| left.name.cmp(&right.name));
+    planned.dedup_by(|(later, _), (first, _)| {
+        let is_twice = later.name == first.name;
+        if is_twice {
+            first.fate = terms::Fate::Hidden {
+                why: "the server lists this name more than once".to_owned(),
+            };
+        }
+        is_twice
+    });
+    let mut patterns = 0;
+    for (plan, _) in &mut planned {
+        if plan.fate == terms::Fate::Listed && write::key(&plan.name, &mut patterns).is_none() {
+            plan.fate = terms::Fate::Hidden {
+                why: "its name cannot be written as a key".to_owned(),
+            };
+        }
+    }
     let plans: Vec<&terms::Plan> = planned.iter().map(|(plan, _)| plan).collect();
     let policy = write::policy(server, &plans);
     let tests = cases::tests(&planned);

@@ -1,6 +1,9 @@
 //! Recommended policies: of all servers of the catalogue, and of definitions that nobody would write.
 #![cfg(test)]
 
+#[path = "recommended/gaps.rs"]
+mod gaps;
+
 use callgate_catalog::recommend::{Answers, Filling, HoleKind, Recommended, ToolFacts, recommend};
 use callgate_catalog::{Class, Definition, Signal, Verdict, classify_list};
 use callgate_core::call::{Caller, ListedTool, Listing, Scene, WallTime};

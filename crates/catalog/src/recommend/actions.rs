@@ -31,10 +31,10 @@ pub(super) fn actions(tool: &Definition, class: Class, argument: &Argument) -> O
         .map(|value| class_of_value(tool, value))
         .collect();
     let base = without(tool, &argument.name);
-    // A description tells of all the values: what it says of losing is said of the value that loses.
-    if base == Class::Destructive
-        && (!classes.contains(&Class::Destructive) || by_name(tool) == Class::Destructive)
-    {
+    // A description tells of all the values: what it says of losing or paying is said of the value that does it.
+    let is_said_of_all =
+        |worst: Class| base == worst && (!classes.contains(&worst) || by_name(tool) == worst);
+    if is_said_of_all(Class::Destructive) || is_said_of_all(Class::Financial) {
         return None;
     }
     // Where the tool is for reading and writing, what writes is what it is there for.

@@ -7,8 +7,8 @@ use callgate_core::path::{Path, Root, Segment};
 
 /// So many arguments of a tool are looked at.
 const ARGUMENTS_MAX: usize = 256;
-/// So many alternatives of a schema are looked at.
-const FORMS_MAX: usize = 32;
+/// So many parts of a schema that stand for the same value are looked at.
+const FORMS_MAX: usize = 64;
 /// So many levels of a schema are looked at.
 const LEVELS_MAX: usize = 3;
 
@@ -43,7 +43,9 @@ pub(super) struct Argument {
     pub(super) choices: Vec<String>,
     /// Whether a call that fits the schema always has it.
     pub(super) is_required: bool,
-    /// The text or flag that the server takes where it is missing.
+    /// Whether the elements of the list that it stands in may lack it.
+    pub(super) may_lack: bool,
+    /// The text, number or flag that the server takes where it is missing.
     pub(super) default: Option<String>,
     /// What the server says of it, in lower case.
     pub(super) description: String,
@@ -85,6 +87,10 @@ impl Kinds {
         self.text || self.is_open()
     }
 
+    pub(super) fn is_text(self) -> bool {
+        self.text && !self.number && !self.flag && !self.list && !self.object
+    }
+
     pub(super) fn is_number(self) -> bool {
         self.number && !self.text && !self.flag && !self.list && !self.object
     }
@@ -106,6 +112,17 @@ impl Kinds {
 }
 
 impl Argument {
+    /// A bound for it, which is never less than what the server takes by itself.
+    pub(super) fn at_most(&self, max: u32) -> u32 {
+        let whole = self
+            .default
+            .as_deref()
+            .and_then(|default| default.split('.').next());
+        whole
+            .and_then(|whole| whole.parse().ok())
+            .map_or(max, |own: u32| own.max(max))
+    }
+
     /// Whether it stands in a list, so that a call may have several of it.
     pub(super) fn in_list(&self) -> bool {
         self.path.segments.contains(&Segment::Each)
@@ -169,8 +186,10 @@ pub(super) fn arguments(tool: &Json<'_>) -> Vec<Argument> {
         let start = Place {
             path: Vec::new(),
             is_certain: true,
+            is_in_each: true,
         };
         walk(schema, schema, &start, 0, &mut found);
+        found.sort_by(|left, right| left.path.cmp(&right.path));
         if looks_around(schema) {
             // Nothing of it is enforced.
             for argument in &mut found {
@@ -194,16 +213,27 @@ pub(super) enum Binds {
 /// The parts of a schema that stand for the same value.
 pub(super) fn parts<'j, 'a>(root: &'j Json<'a>, schema: &'j Json<'a>) -> Vec<(&'j Json<'a>, Binds)> {
     let mut parts = vec![(schema, Binds::Always)];
-    let items = |word| match schema.get(word) {
+    let mut at = 0_usize;
+    // Alternatives refer to others, which have alternatives; a schema may also refer to itself.
+    while let Some((part, binds)) = parts.get(at).copied() {
+        at = at.saturating_add(1);
+        for (form, own) in forms(root, part) {
+            if parts.len() < FORMS_MAX && !parts.iter().any(|(other, _)| std::ptr::eq(*other, form)) {
+                let binds = if binds == Binds::Always { own } else { binds };
+                parts.push((form, binds));
+            }
+        }
+    }
+    parts
+}
+
+/// What one part of a schema leads to directly.
+fn forms<'j, 'a>(root: &'j Json<'a>, part: &'j Json<'a>) -> Vec<(&'j Json<'a>, Binds)> {
+    let items = |word| match part.get(word) {
         Some(Json::Array(items)) => items.as_slice(),
         _ => &[],
     };
-    parts.extend(
-        items("allOf")
-            .iter()
-            .take(FORMS_MAX)
-            .map(|item| (item, Binds::Always)),
-    );
+    let mut forms: Vec<_> = items("allOf").iter().map(|item| (item, Binds::Always)).collect();
     for word in ["anyOf", "oneOf"] {
         let alternatives: Vec<_> = items(word).iter().filter(|item| !is_null(item)).collect();
         let binds = if alternatives.len() == 1 {
@@ -211,17 +241,12 @@ pub(super) fn parts<'j, 'a>(root: &'j Json<'a>, schema: &'j Json<'a>) -> Vec<(&'
         } else {
             Binds::Perhaps
         };
-        parts.extend(alternatives.into_iter().take(FORMS_MAX).map(|item| (item, binds)));
+        forms.extend(alternatives.into_iter().map(|item| (item, binds)));
     }
-    let referred: Vec<_> = parts
-        .iter()
-        .filter_map(|(part, binds)| match part.get("$ref") {
-            Some(Json::String(pointer)) => Some((target(root, pointer)?, *binds)),
-            _ => None,
-        })
-        .collect();
-    parts.extend(referred);
-    parts
+    if let Some(Json::String(pointer)) = part.get("$ref") {
+        forms.extend(target(root, pointer).map(|target| (target, Binds::Always)));
+    }
+    forms
 }
 
 fn is_null(schema: &Json<'_>) -> bool {
@@ -234,15 +259,19 @@ struct Place {
     path: Vec<Segment>,
     /// Whether every call that fits the schema has what stands here.
     is_certain: bool,
+    /// Whether every element of the innermost list around it has it.
+    is_in_each: bool,
 }
 
 impl Place {
     fn below(&self, step: Segment, is_certain: bool) -> Self {
         let mut path = self.path.clone();
+        let is_in_each = step == Segment::Each || self.is_in_each && is_certain;
         path.push(step);
         Self {
             path,
             is_certain: self.is_certain && is_certain,
+            is_in_each,
         }
     }
 }
@@ -251,28 +280,32 @@ fn walk(root: &Json<'_>, schema: &Json<'_>, place: &Place, level: usize, out: &m
     if level >= LEVELS_MAX {
         return;
     }
-    for (part, binds) in parts(root, schema) {
-        let required = strings(part.get("required"));
+    let all = parts(root, schema);
+    // A form may require what another describes.
+    let required: Vec<&str> = all
+        .iter()
+        .filter(|(_, binds)| *binds == Binds::Always)
+        .flat_map(|(part, _)| strings(part.get("required")))
+        .collect();
+    let mut inner = Vec::new();
+    for (part, _) in all {
         for (name, property) in part.get("properties").map(sorted).unwrap_or_default() {
-            let is_required = binds == Binds::Always && required.contains(&name);
-            let here = place.below(Segment::Key(name.into()), is_required);
-            let in_list = place.path.contains(&Segment::Each);
-            // One of several elements may lack it, and what some elements lack, no condition can ask of the others.
-            if out.len() >= ARGUMENTS_MAX || in_list && !is_required {
-                continue;
-            }
+            let here = place.below(Segment::Key(name.into()), required.contains(&name));
             let argument = argument(root, name, property, &here);
-            if out.iter().any(|other| other.path == argument.path) {
+            if out.len() >= ARGUMENTS_MAX || out.iter().any(|other| other.path == argument.path) {
                 continue;
             }
-            let kinds = argument.kinds;
+            inner.push((name, property, here, argument.kinds));
             out.push(argument);
-            if kinds.object {
-                walk(root, property, &here, level.saturating_add(1), out);
-            }
-            if kinds.list && !kinds.text {
-                elements(root, name, property, &here, level, out);
-            }
+        }
+    }
+    // The members come after, so that those of one argument do not take the place of another argument.
+    for (name, property, here, kinds) in inner {
+        if kinds.object {
+            walk(root, property, &here, level.saturating_add(1), out);
+        }
+        if kinds.list && !kinds.text {
+            elements(root, name, property, &here, level, out);
         }
     }
 }
@@ -285,11 +318,16 @@ fn elements(
     level: usize,
     out: &mut Vec<Argument>,
 ) {
-    for (part, _) in parts(root, property) {
-        let Some(items) = part.get("items") else { continue };
+    const ANYTHING: &Json<'static> = &Json::Bool(true);
+    let all = parts(root, property);
+    let mut described: Vec<&Json<'_>> = all.iter().filter_map(|(part, _)| part.get("items")).collect();
+    if described.is_empty() {
+        described.push(ANYTHING);
+    }
+    for items in described {
         let each = here.below(Segment::Each, false);
         let element = argument(root, name, items, &each);
-        if out.iter().any(|other| other.path == element.path) {
+        if out.len() >= ARGUMENTS_MAX || out.iter().any(|other| other.path == element.path) {
             continue;
         }
         let is_object = element.kinds.object;
@@ -354,10 +392,12 @@ fn argument(root: &Json<'_>, name: &str, property: &Json<'_>, place: &Place) -> 
         choices: if is_choice { choices } else { Vec::new() },
         is_choice,
         is_required: place.is_certain,
+        may_lack: !place.is_in_each && place.path.contains(&Segment::Each),
         default: match property.get("default") {
             Some(Json::String(text)) => Some(text.clone().into_owned()),
             Some(Json::Bool(flag)) => Some(flag.to_string()),
-            Some(Json::Null | Json::Number(_) | Json::Array(_) | Json::Object(_)) | None => None,
+            Some(Json::Number(digits)) => Some(digits.clone().into_owned()),
+            Some(Json::Null | Json::Array(_) | Json::Object(_)) | None => None,
         },
         description: match property.get("description") {
             Some(Json::String(text)) => text.chars().take(1_000).collect::<String>().to_lowercase(),

@@ -311,8 +311,10 @@ fn is_text(condition: &Condition, path: &Path) -> bool {
 
 fn free_action(plan: &Plan, entry: &Entry) -> Option<Json<'static>> {
     let free = match &plan.approval {
-        Approval::Unless { free, .. } => free,
-        Approval::None | Approval::Always { .. } => listed_values(&entry.condition)?,
+        Approval::Unless { path, free, .. } if entry.arguments.contains(path) => free,
+        Approval::None | Approval::Always { .. } | Approval::Unless { .. } => {
+            listed_values(&entry.condition)?
+        }
     };
     free.first().map(|value| text(value))
 }
@@ -405,8 +407,13 @@ fn attacks<'p>(
                     add(Json::Object(vec![(Cow::Borrowed("name"), text(odd))]));
                 }
             }
-            RuleKind::Action
-            | RuleKind::Length
+            RuleKind::Action => {
+                let allowed = listed_values(&entry.condition).unwrap_or_default();
+                let choices = argument.map_or(&[][..], |argument| &argument.choices);
+                let left_out = choices.iter().filter(|value| !allowed.contains(value));
+                left_out.for_each(|value| add(text(value)));
+            }
+            RuleKind::Length
             | RuleKind::NoOthers
             | RuleKind::Hidden
             | RuleKind::Schema
@@ -485,11 +492,12 @@ fn of_approval(plan: &Plan, listed: &[Argument], ordinary: &Json<'static>, found
         .find(|entry| entry.kind == RuleKind::Action)
         .and_then(|entry| listed_values(&entry.condition))
         .unwrap_or_default();
-    for value in argument.choices.iter().filter(|value| !free.contains(value)) {
+    let held = |value: &&String| allowed.contains(value) && !free.contains(value);
+    for value in argument.choices.iter().filter(held) {
         found.push(Expected {
             arguments: with(ordinary, &argument.name, text(value)),
             rule: None,
-            reason: allowed.contains(value).then_some("approval_required"),
+            reason: Some("approval_required"),
         });
     }
 }

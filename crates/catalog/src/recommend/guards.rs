@@ -140,7 +140,7 @@ impl Maker<'_> {
                 ])
             };
             let max = if let Role::Count { max } | Role::Time { max } = role {
-                Some(*max)
+                Some(argument.at_most(*max))
             } else if *role == Role::Amount {
                 argument.kinds.is_number().then_some(AMOUNT_MAX)
             } else {
@@ -325,7 +325,7 @@ fn plain_members(argument: &Argument) -> Option<String> {
     let path = format!("args.{}", argument.name);
     is_plain.then(|| {
         format!(
-            "!has({path}) || {path}.all(k, [\" \", \"/\", \"..\", \";\", \"|\", \"&\", \"$\", \"`\", \"<\", \">\", \"(\", \"{{\", \"*\", \
+            "!has({path}) || {path}.all(k, !k.startsWith(\"-\") && [\" \", \"/\", \"..\", \";\", \"|\", \"&\", \"$\", \"`\", \"<\", \">\", \"(\", \"{{\", \"*\", \
              \"?\", \"#\", \"%\", \"'\", \"\\\"\", \"\\\\\", \"\\n\", \"\\r\", \"\\t\"].all(c, !k.contains(c) && (type({path}[k]) in \
              [type(1), type(1.5), type(true)] || type({path}[k]) == type(\"\") && !{path}[k].startsWith(\"-\") && \
              !{path}[k].contains(c))))"

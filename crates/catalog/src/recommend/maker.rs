@@ -51,15 +51,9 @@ pub(super) fn if_there(argument: &Argument, is_needed: bool, condition: Conditio
     if is_needed {
         return condition;
     }
-    let each = argument
-        .path
-        .segments
-        .iter()
-        .position(|step| *step == Segment::Each);
     let mut any = Vec::new();
-    match each {
-        None => any.push(absent(&argument.path)),
-        Some(at) => {
+    for (at, step) in argument.path.segments.iter().enumerate() {
+        if *step == Segment::Each {
             let list = Path {
                 root: argument.path.root,
                 segments: argument.path.segments.iter().take(at).cloned().collect(),
@@ -67,6 +61,14 @@ pub(super) fn if_there(argument: &Argument, is_needed: bool, condition: Conditio
             any.push(absent(&list));
             any.push(Condition::test(&list, "length", Value::Length { min: 0, max: 0 }));
         }
+    }
+    // A condition holds for all elements or for none, so all of them have it or none has.
+    if !argument.in_list() || argument.may_lack {
+        any.push(absent(&argument.path));
+    }
+    // To say what the server takes by itself is to say nothing.
+    if !argument.in_list() && argument.kinds.is_text() && argument.default.as_deref() == Some("") {
+        any.push(Condition::test(&argument.path, "eq", Value::Text(String::new())));
     }
     any.push(condition);
     Condition::Any(any)
@@ -109,8 +111,7 @@ impl Maker<'_> {
         });
     }
 
-    pub(super) fn by_action(&mut self, actions: Option<&Actions>) {
-        let Some(actions) = actions else { return };
+    pub(super) fn by_action(&mut self, actions: &Actions) {
         let mut values = actions.free.clone();
         values.extend(actions.held.iter().cloned());
         let test = Condition::test(
@@ -190,6 +191,11 @@ impl Maker<'_> {
         } else {
             Literals::Texts
         };
+        // Left out, it would be what the server takes by itself.
+        let is_needed = is_needed || self.takes_another(argument, &values);
+        if let Some(hole) = self.holes.get_mut(hole) {
+            hole.is_needed = is_needed;
+        }
         let list = Condition::test(&argument.path, operator, Value::List { values, are });
         let test = match kind {
             HoleKind::Addresses => Condition::All(vec![
@@ -234,6 +240,16 @@ impl Maker<'_> {
             arguments: vec![argument.path.clone()],
             hole: Some(hole),
         });
+    }
+
+    /// Whether a server that is not told takes a value that nobody has listed.
+    fn takes_another(&self, argument: &Argument, values: &[String]) -> bool {
+        self.tool.class != Class::Read
+            && !argument.in_list()
+            && argument
+                .default
+                .as_ref()
+                .is_some_and(|default| !default.is_empty() && !values.contains(default))
     }
 
     pub(super) fn targets(&mut self, roles: &[(&Argument, Role)]) {
@@ -338,7 +354,7 @@ impl Maker<'_> {
     }
 
     /// Denies what the schema does not name, where the schema itself does not.
-    pub(super) fn no_others(&mut self, tool: &Json<'_>) {
+    pub(super) fn no_others(&mut self, listed: &[Argument], tool: &Json<'_>) {
         let Some(schema) = arguments::schema_of(tool) else {
             self.push(
                 RuleKind::NoOthers,
@@ -351,21 +367,18 @@ impl Maker<'_> {
             return;
         };
         let is_closed = schema.get("additionalProperties") == Some(&Json::Bool(false))
+            && schema.get("patternProperties").is_none()
             && !arguments::looks_around(schema);
-        let has_alternatives = ["allOf", "anyOf", "oneOf", "$ref", "patternProperties", "if"]
-            .iter()
-            .any(|word| schema.get(word).is_some());
-        if is_closed || has_alternatives {
+        if is_closed {
             return;
         }
-        let names: Vec<&str> = match schema.get("properties") {
-            Some(Json::Object(members)) => members.iter().map(|(name, _)| &**name).collect(),
-            _ => Vec::new(),
-        };
-        let is_plain = |name: &&str| {
-            name.chars()
-                .all(|c| c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '(' | '[' | '{'))
-        };
+        // What a schema describes in ways that are not looked at, no rule asks about, so it does not pass either.
+        let mut names: Vec<String> = listed
+            .iter()
+            .filter(|argument| argument.path.segments.len() == 1)
+            .map(|argument| in_expression(&argument.name))
+            .collect();
+        names.dedup();
         let signs: usize = names
             .iter()
             .map(|name| {
@@ -374,7 +387,7 @@ impl Maker<'_> {
             })
             .sum();
         let bytes: usize = names.iter().map(|name| name.len().saturating_add(4)).sum();
-        if !names.iter().all(is_plain) || signs > 220 || bytes > 1_900 {
+        if signs > 220 || bytes > 1_900 {
             return;
         }
         let condition = if names.is_empty() {
@@ -428,6 +441,25 @@ impl Maker<'_> {
             hole,
         })
     }
+}
+
+/// A name as it can stand between the quotes of an expression: what means something there, or to whoever counts
+/// brackets, by its number.
+fn in_expression(name: &str) -> String {
+    let mut out = String::new();
+    for c in name.chars() {
+        if c.is_ascii_alphanumeric() || "_-.:/@$#+,;=~!*&|<>^%?".contains(c) {
+            out.push(c);
+        } else {
+            let code = u32::from(c);
+            out.push_str(&if code > 0xffff {
+                format!("\\U{code:08x}")
+            } else {
+                format!("\\u{code:04x}")
+            });
+        }
+    }
+    out
 }
 
 pub(super) fn of<'r>(roles: &[(&'r Argument, Role)], is_so: impl Fn(Role) -> bool) -> Vec<&'r Argument> {

@@ -25,18 +25,18 @@ pub(super) fn plan(facts: &ToolFacts<'_>, answers: &Answers) -> Plan {
         .iter()
         .filter_map(|argument| Some((argument, role(argument, &tool)?)))
         .collect();
-    let by_action = roles
-        .iter()
-        .find(|(_, role)| *role == Role::Action)
-        .and_then(|(argument, _)| actions(&definition, verdict.class, argument));
-    let fate = fate(facts, &definition, by_action.as_ref(), answers);
+    let all_actions = all_actions(&roles, &definition, verdict.class);
+    let by_action = all_actions.first();
+    let fate = fate(facts, &definition, by_action, answers);
     let mut maker = Maker {
         tool: &tool,
         answers,
         entries: Vec::new(),
         holes: Vec::new(),
     };
-    maker.by_action(by_action.as_ref());
+    for actions in &all_actions {
+        maker.by_action(actions);
+    }
     maker.targets(&roles);
     maker.places(&roles);
     maker.switches(&roles);
@@ -47,8 +47,8 @@ pub(super) fn plan(facts: &ToolFacts<'_>, answers: &Answers) -> Plan {
     maker.texts(&roles);
     maker.open(&roles);
     maker.choices(&listed, facts.tool);
-    maker.no_others(facts.tool);
-    let budget = maker.budget(&roles, by_action.as_ref());
+    maker.no_others(&listed, facts.tool);
+    let budget = maker.budget(&roles, by_action);
     let takes_code = roles.iter().any(|(_, role)| *role == Role::Code);
     let (entries, holes) = (maker.entries, maker.holes);
     Plan {
@@ -64,7 +64,7 @@ pub(super) fn plan(facts: &ToolFacts<'_>, answers: &Answers) -> Plan {
             Some(_) => Validation::Schema,
         },
         entries,
-        approval: approval(verdict.class, verdict.severity, takes_code, by_action.as_ref()),
+        approval: approval(verdict.class, verdict.severity, takes_code, by_action),
         budget,
         a_minute: match verdict.class {
             Class::Read => None,
@@ -74,6 +74,21 @@ pub(super) fn plan(facts: &ToolFacts<'_>, answers: &Answers) -> Plan {
         at_once: (matches!(verdict.class, Class::Execute | Class::Destructive)).then_some(2),
         holes,
     }
+}
+
+/// What each argument that says what is done may be; nothing, where one of them makes no value harmless. A person can be
+/// asked about the first of them; what would be held by another is left out.
+fn all_actions(roles: &[(&Argument, Role)], tool: &Definition, class: Class) -> Vec<Actions> {
+    let found: Option<Vec<Actions>> = roles
+        .iter()
+        .filter(|(_, role)| *role == Role::Action)
+        .map(|(argument, _)| actions(tool, class, argument))
+        .collect();
+    let mut found = found.unwrap_or_default();
+    for actions in found.iter_mut().skip(1) {
+        actions.held.clear();
+    }
+    found
 }
 
 fn fate(facts: &ToolFacts<'_>, tool: &Definition, actions: Option<&Actions>, answers: &Answers) -> Fate {

@@ -155,15 +155,21 @@ pub(super) fn role(argument: &Argument, tool: &Tool<'_>) -> Option<Role> {
     if kinds.is_number() {
         return of_number(argument, tool);
     }
+    if is_open_object(argument, tool) {
+        return Some(Role::Open);
+    }
     if kinds.may_be_text() {
         return of_text(argument, tool);
     }
-    if kinds.object && !kinds.list && tool.runs() && argument.path.segments.len() == 1 {
-        return (!argument.has_members
-            && argument.ends("input param parameter arg argument variable payload option data"))
-        .then_some(Role::Open);
-    }
     None
+}
+
+fn is_open_object(argument: &Argument, tool: &Tool<'_>) -> bool {
+    (argument.kinds.object || argument.kinds.is_open())
+        && !argument.has_members
+        && tool.runs()
+        && argument.path.segments.len() == 1
+        && argument.ends("input param parameter arg argument variable payload option data")
 }
 
 fn of_flag(argument: &Argument, tool: &Tool<'_>) -> Option<Role> {

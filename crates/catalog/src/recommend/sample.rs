@@ -92,8 +92,10 @@ impl Sampler<'_, '_> {
         if matches!(schema, Json::Bool(true)) {
             return Some(self.wanted_at(at).unwrap_or_else(|| text("a")));
         }
-        is_understood(schema)?;
         let all = parts(self.root, schema);
+        all.iter()
+            .filter(|(_, binds)| *binds == Binds::Always)
+            .try_for_each(|(part, _)| is_understood(part))?;
         // Of several forms, the first that a value may have.
         let form = all.iter().map(|(part, _)| *part).find(|part| is_whole(part))?;
         if !std::ptr::eq(form, schema) {
@@ -144,7 +146,7 @@ impl Sampler<'_, '_> {
         at.push(Segment::Each);
         let item = match schema.get("items") {
             Some(items) => self.value(items, at),
-            None => Some(text("a")),
+            None => Some(self.wanted_at(at).unwrap_or_else(|| text("a"))),
         };
         at.pop();
         let item = item?;

@@ -67,20 +67,10 @@ pub(super) fn policy(server: &str, plans: &[&Plan]) -> String {
     let mut entries = String::new();
     let mut count = 0_usize;
     for plan in listed {
-        entries.push('\n');
-        match key(&plan.name, &mut patterns) {
-            Some(key) => {
-                tool(&mut entries, plan, &key, &mut shared);
-                count = count.saturating_add(1);
-            }
-            None => comment(
-                &mut entries,
-                2,
-                &format!(
-                    "Left out: this name cannot be written as a key: {}",
-                    one_line(&plan.name)
-                ),
-            ),
+        if let Some(key) = key(&plan.name, &mut patterns) {
+            entries.push('\n');
+            tool(&mut entries, plan, &key, &mut shared);
+            count = count.saturating_add(1);
         }
     }
     out.push_str(if count == 0 { "tools: {}\n" } else { "tools:\n" });
@@ -220,8 +210,8 @@ fn shared(plans: &[&Plan]) -> Shared {
         .collect()
 }
 
-/// A tool's name as a key; `None` where it cannot be one.
-fn key(name: &str, patterns: &mut usize) -> Option<String> {
+/// A tool's name as a key; `None` where it cannot be one. `patterns` counts the names that need to be escaped.
+pub(super) fn key(name: &str, patterns: &mut usize) -> Option<String> {
     if name.is_empty() || name.len() > NAME_BYTES_MAX {
         return None;
     }
