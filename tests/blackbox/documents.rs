@@ -255,6 +255,7 @@ pages! {
     the_examples_of_oauth_work: "docs/oauth.md",
     the_examples_of_the_policy_language_work: "docs/policy.md",
     the_examples_of_packaging_are_listed: "docs/packaging.md",
+    the_examples_of_recommended_rules_work: "docs/recommended.md",
     the_examples_of_running_work: "docs/run.md",
     the_examples_of_serving_work: "docs/serve.md",
     the_examples_of_configurations_work: "docs/serve-config.md",

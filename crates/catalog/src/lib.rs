@@ -28,8 +28,8 @@ mod words;
 
 pub use class::{Class, Confidence, Severity};
 pub use definition::{Definition, Parameter};
-pub use hidden::is_hidden;
 pub use evidence::{Evidence, Part};
+pub use hidden::is_hidden;
 pub use lookalike::{are_near, look_the_same};
 pub use signals::Signal;
 

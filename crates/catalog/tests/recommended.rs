@@ -593,3 +593,25 @@ proptest! {
         prop_assert_eq!(let_through(&tools, &asked), names);
     }
 }
+
+/// A call of such a tool would have a hundred million values.
+#[test]
+fn a_schema_that_names_more_than_can_be_made_has_an_end() {
+    let level = |below: Value| {
+        let names: Vec<String> = (0..40).map(|number| format!("name_{number}")).collect();
+        let properties: serde_json::Map<String, Value> =
+            names.iter().map(|name| (name.clone(), below.clone())).collect();
+        json!({"type": "object", "properties": properties, "required": names})
+    };
+    let mut schema = level(json!({"$ref": "#/$defs/a"}));
+    schema["$defs"] = json!({
+        "a": level(json!({"$ref": "#/$defs/b"})),
+        "b": level(json!({"$ref": "#/$defs/c"})),
+        "c": level(json!({"$ref": "#/$defs/d"})),
+        "d": level(json!({"type": "string"})),
+    });
+    let made = Server::of("s", &[json!({"name": "list_items", "inputSchema": schema})])
+        .recommended(&Answers::default());
+    loaded(&made.policy);
+    assert_eq!(made.tools[0].example, None);
+}

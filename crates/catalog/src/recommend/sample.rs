@@ -4,6 +4,7 @@ use super::arguments::{Binds, parts, schema_of, strings};
 use callgate_core::json::Json;
 use callgate_core::path::{Path, Root, Segment};
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 /// So deep a value is made.
@@ -67,19 +68,25 @@ pub(super) fn call(tool: &Json<'_>, wanted: &Wanted, needed: &[Path]) -> Option<
         root: schema,
         wanted,
         needed,
+        made: Cell::new(0),
     };
     sampler.object(schema, &mut Vec::new())
 }
+
+/// So many values are made for one call: schemas that refer to themselves name more.
+const VALUES_MAX: u32 = 2_000;
 
 struct Sampler<'s, 'a> {
     root: &'s Json<'a>,
     wanted: &'s Wanted,
     needed: &'s [Path],
+    made: Cell<u32>,
 }
 
 impl Sampler<'_, '_> {
     fn value(&self, schema: &Json<'_>, at: &mut Vec<Segment>) -> Option<Json<'static>> {
-        if at.len() > LEVELS_MAX {
+        self.made.set(self.made.get().saturating_add(1));
+        if at.len() > LEVELS_MAX || self.made.get() > VALUES_MAX {
             return None;
         }
         if matches!(schema, Json::Bool(true)) {

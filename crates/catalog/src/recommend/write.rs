@@ -342,6 +342,7 @@ fn require(out: &mut String, plan: &Plan, entry: &Entry, shared: &mut Shared) {
             let mut sharing = String::new();
             let text = match shared.get_mut(&SharedKey::of(hole)) {
                 Some(anchor) if anchor.is_written => {
+                    comment(out, 6, &format!("{} The list is the one above.", hole.question()));
                     format!("*{} ", anchor.name)
                 }
                 Some(anchor) => {
