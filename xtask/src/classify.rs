@@ -404,7 +404,7 @@ mod tests {
     fn the_classifier_is_as_good_as_it_was() {
         for (split, macro_f1, worst_recall, accuracy) in [
             (Split::Development, 0.965, 0.990, 0.975),
-            (Split::Test, 0.799, 0.921, 0.897),
+            (Split::Test, 0.812, 0.960, 0.897),
         ] {
             let matrix = measure(split).unwrap().matrix;
             let name = split.name();

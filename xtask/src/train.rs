@@ -130,7 +130,7 @@ pub(crate) fn weights(examples: &[Example]) -> anyhow::Result<String> {
         }
     }
     let mut out = format!(
-        "# Made by `cargo xtask classify --train` from the development split and primer.txt.\n\
+        "# Made by `cargo xtask classify --train` from the development split, primer.txt and described.tsv.\n\
          # A word of a definition, then its points for {}; {POINTS_PER_DOUBLING} points double how likely a class is.\n",
         Class::ALL.map(Class::name).join(", ")
     );
