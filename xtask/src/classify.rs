@@ -137,10 +137,18 @@ fn measure(split: Split) -> anyhow::Result<Measured> {
     Ok(measured)
 }
 
+/// The tools that nobody scanned.
+fn written_down() -> anyhow::Result<Vec<Example>> {
+    let data = root()?.join(DATA);
+    let mut examples = train::primer(&data)?;
+    examples.extend(train::described(&data)?);
+    Ok(examples)
+}
+
 /// Fits the weights to the development split and the primer, and keeps them.
 fn train() -> anyhow::Result<ExitCode> {
     let mut examples = examples(Split::Development)?;
-    examples.extend(train::primer(&root()?.join(DATA))?);
+    examples.extend(written_down()?);
     let path = train::path()?;
     std::fs::write(&path, train::weights(&examples)?)
         .with_context(|| format!("cannot write {}", path.display()))?;
@@ -151,7 +159,7 @@ fn train() -> anyhow::Result<ExitCode> {
 /// with these servers in sight, so that this is still too good.
 fn cross() -> anyhow::Result<Measured> {
     let examples = examples(Split::Development)?;
-    let primer = train::primer(&root()?.join(DATA))?;
+    let primer = written_down()?;
     let mut measured = Measured::new(
         "split, each server by what the others teach",
         Split::Development,
@@ -396,7 +404,7 @@ mod tests {
     fn the_classifier_is_as_good_as_it_was() {
         for (split, macro_f1, worst_recall, accuracy) in [
             (Split::Development, 0.965, 0.990, 0.975),
-            (Split::Test, 0.799, 0.921, 0.897),
+            (Split::Test, 0.812, 0.960, 0.897),
         ] {
             let matrix = measure(split).unwrap().matrix;
             let name = split.name();

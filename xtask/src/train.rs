@@ -4,7 +4,7 @@
 //! files give the same weights: nothing is drawn by lot.
 
 use crate::classify::{DATA, Example};
-use anyhow::Context;
+use anyhow::{Context, bail};
 use callgate_catalog::learn::{Feature, POINTS_PER_DOUBLING, Place, START, words_to_learn, written};
 use callgate_catalog::{Class, Definition, Parameter};
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,10 +45,8 @@ pub(crate) fn primer(data: &Path) -> anyhow::Result<Vec<Example>> {
         }
         let mut words = line.split_whitespace();
         let Some(letter) = words.next() else { continue };
-        let label = Class::ALL
-            .into_iter()
-            .find(|class| class.name().starts_with(letter))
-            .with_context(|| format!("{}: a line of no class: {letter}", path.display()))?;
+        let label =
+            class_of(letter).with_context(|| format!("{}: a line of no class: {letter}", path.display()))?;
         for word in words {
             examples.push(Example {
                 source: format!("primer: {heading}"),
@@ -58,6 +56,41 @@ pub(crate) fn primer(data: &Path) -> anyhow::Result<Vec<Example>> {
         }
     }
     Ok(examples)
+}
+
+/// More of them, each with the description that a server might give it: a class by its first letter, the name with its
+/// parameters, and the description, divided by tabs, under headings as in the primer.
+pub(crate) fn described(data: &Path) -> anyhow::Result<Vec<Example>> {
+    let path = data.join("described.tsv");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut examples = Vec::new();
+    let mut heading = "";
+    for line in text.lines() {
+        if let Some(domain) = line.strip_prefix("# ") {
+            heading = domain;
+            continue;
+        }
+        let fields: Vec<&str> = line.split('\t').collect();
+        let [letter, name, description] = fields.as_slice() else {
+            bail!("{}: a line has no three fields: {line}", path.display());
+        };
+        examples.push(Example {
+            source: format!("primer: {heading}"),
+            tool: Definition {
+                description: (*description).to_owned(),
+                ..written_down(name)
+            },
+            label: class_of(letter).with_context(|| format!("{}: no class: {line}", path.display()))?,
+        });
+    }
+    Ok(examples)
+}
+
+/// The class whose name begins so.
+fn class_of(letter: &str) -> Option<Class> {
+    Class::ALL
+        .into_iter()
+        .find(|class| class.name().starts_with(letter))
 }
 
 /// A tool of the primer. Its description says what its name does, as those of real tools mostly do.
@@ -97,7 +130,7 @@ pub(crate) fn weights(examples: &[Example]) -> anyhow::Result<String> {
         }
     }
     let mut out = format!(
-        "# Made by `cargo xtask classify --train` from the development split and primer.txt.\n\
+        "# Made by `cargo xtask classify --train` from the development split, primer.txt and described.tsv.\n\
          # A word of a definition, then its points for {}; {POINTS_PER_DOUBLING} points double how likely a class is.\n",
         Class::ALL.map(Class::name).join(", ")
     );

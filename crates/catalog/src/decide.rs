@@ -18,7 +18,7 @@ const LOSS_FROM: u32 = 15;
 /// The same where its annotations say that it destroys.
 const LOSS_FROM_IF_CLAIMED: u32 = 8;
 /// A tool that moves money with this likelihood is Financial.
-const MONEY_FROM: u32 = 30;
+const MONEY_FROM: u32 = 40;
 /// The same for both where the rules know of reading alone.
 const WORST_FROM_IF_READING: u32 = 50;
 /// A tool of which no rule says anything is Read only from this likelihood, and else Execute from that one.
