@@ -12,9 +12,12 @@ const TOOLS_MAX: usize = 8;
 
 /// Markdown as markup. HTML in it is shown, not used.
 fn rendered(markdown: &str) -> Markup {
-    let events = Parser::new(markdown).map(|event| match event {
-        Event::Html(text) | Event::InlineHtml(text) => Event::Text(text),
-        other => other,
+    let events = Parser::new(markdown).map(|event| {
+        if let Event::Html(text) | Event::InlineHtml(text) = event {
+            Event::Text(text)
+        } else {
+            event
+        }
     });
     let mut out = String::new();
     pulldown_cmark::html::push_html(&mut out, events);

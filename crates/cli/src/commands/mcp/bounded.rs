@@ -46,20 +46,24 @@ impl<R: AsyncRead + Unpin> AsyncRead for BoundedLines<R> {
     ) -> Poll<io::Result<()>> {
         let before = into.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(context, into))?;
+        let mut is_exceeded = false;
         for &byte in into.filled().iter().skip(before) {
             self.length = if byte == b'\n' {
                 0
             } else {
                 self.length.saturating_add(1)
             };
-            if self.length > self.bytes_max {
-                self.exceeded.0.store(true, Ordering::Relaxed);
-                let told = format!(
-                    "a message has more than the {} bytes that are read",
-                    self.bytes_max
-                );
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, told)));
-            }
+            is_exceeded |= self.length > self.bytes_max;
+        }
+        if is_exceeded {
+            self.exceeded.0.store(true, Ordering::Relaxed);
+            // With an error come no bytes: so asks the trait.
+            into.set_filled(before);
+            let told = format!(
+                "a message has more than the {} bytes that are read",
+                self.bytes_max
+            );
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, told)));
         }
         Poll::Ready(Ok(()))
     }
