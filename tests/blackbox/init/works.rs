@@ -25,7 +25,7 @@ fn a_wrapped_entry_serves_its_tools_and_denies_what_is_hidden() {
     );
     assert!(
         ran.stderr
-            .contains("where one list denies until you fill it in (FILL IN)"),
+            .contains("where 2 lists deny until you fill them in (FILL IN)"),
         "{}",
         ran.all()
     );

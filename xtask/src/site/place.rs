@@ -65,14 +65,23 @@ impl FileNames {
         if plain == name && !is_device(&lower) && self.0.insert(lower) {
             return plain;
         }
-        let hash: String = Sha256::digest(name.as_bytes())
-            .iter()
-            .take(6)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        let hashed = format!("{plain}-{hash}");
-        self.0.insert(hashed.to_lowercase());
-        hashed
+        // A name can be listed twice, or be what another's became.
+        let mut turn = 0_u32;
+        loop {
+            let hash: String = Sha256::new()
+                .chain_update(name)
+                .chain_update(turn.to_be_bytes())
+                .finalize()
+                .iter()
+                .take(6)
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            let hashed = format!("{plain}-{hash}");
+            if self.0.insert(hashed.to_lowercase()) {
+                return hashed;
+            }
+            turn += 1;
+        }
     }
 }
 
@@ -129,5 +138,31 @@ impl Folder {
     /// How many files there are.
     pub(crate) const fn written(&self) -> usize {
         self.written
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_names_share_a_file_on_any_system() {
+        let mut names = FileNames::default();
+        let hashed = FileNames::default().take("a.b");
+        let files: Vec<String> = ["get", "Get", "get", "a.b", "a/b", &hashed, "CON", "com1", "..", "", "a.b"]
+            .into_iter()
+            .map(|name| names.take(name))
+            .collect();
+        let different: BTreeSet<String> = files.iter().map(|file| file.to_lowercase()).collect();
+        assert_eq!(different.len(), files.len(), "{files:?}");
+        assert_eq!(files[0], "get");
+        for file in &files {
+            assert!(
+                file.chars()
+                    .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')),
+                "{file}"
+            );
+            assert!(!is_device(&file.to_lowercase()), "{file}");
+        }
     }
 }
