@@ -105,6 +105,9 @@ fn a_server_gets_a_policy_that_lists_its_tools_and_denies_the_rest() {
               - {path: args.amount, op: gte, value: 0}
               - {path: args.amount, op: lte, value: 1000000}
             on_deny: amount from 0 to 1000000
+          # The schema lets others through.
+          - name: no other arguments
+            when: 'args.all(name, name in ["amount", "currency", "note\u000a\u0020\u0020x:\u0020y"])'
         # It moves money, or a duty to pay. Denied until an approver can be set up.
         require_approval: true
         limits:

@@ -22,7 +22,7 @@ const MONEY_FROM: u32 = 40;
 /// The same for both where the rules know of reading alone.
 const WORST_FROM_IF_READING: u32 = 50;
 /// A tool of which no rule says anything is Read only from this likelihood, and else Execute from that one.
-const READ_FROM_IF_UNKNOWN: u32 = 75;
+const READ_FROM_IF_UNKNOWN: u32 = 92;
 const EXECUTE_FROM_IF_UNKNOWN: u32 = 15;
 /// A tool of which its annotations say that it changes something is Read only from this likelihood.
 const READ_FROM_IF_DENIED: u32 = 90;
@@ -150,6 +150,10 @@ impl Heard<'_> {
             } else {
                 Class::Write
             };
+        }
+        // What clearly runs something, such as any SQL, is not reading, however alike it sounds.
+        if self.is_ruled(Class::Execute) {
+            return Class::Execute;
         }
         [Class::Read, Class::Write, Class::Execute]
             .into_iter()

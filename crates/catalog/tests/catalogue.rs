@@ -42,7 +42,7 @@ fn what_was_packed_is_there_by_name() {
     assert_eq!(shop.shown_title(), "The shop");
     assert_eq!(shop.about.as_deref(), Some("Helps with shop."));
     assert_eq!((shop.source.as_deref(), &*shop.date), (None, "2026-11-26"));
-    assert_eq!((shop.count(Class::Financial), shop.count(Class::Read)), (2, 1));
+    assert_eq!((shop.count(Class::Financial), shop.count(Class::Read)), (1, 1));
     let risky: Vec<_> = shop.high_risk().iter().map(|tool| &*tool.name).collect();
     assert_eq!(risky, ["cancel_order", "cance1_order"]);
     let definitions = catalogue.definitions(shop).unwrap();
@@ -75,8 +75,8 @@ fn every_word_has_to_be_there_and_a_name_weighs_more_than_a_description() {
         (
             "order",
             &[
-                "shop.cance1_order",
                 "shop.cancel_order",
+                "shop.cance1_order",
                 "shop.list_orders",
                 "flows.get_status",
             ],
@@ -89,9 +89,9 @@ fn every_word_has_to_be_there_and_a_name_weighs_more_than_a_description() {
         (
             "",
             &[
-                "shop.cance1_order",
                 "shop.cancel_order",
                 "flows.run_workflow",
+                "shop.cance1_order",
                 "flows.get_status",
                 "shop.list_orders",
             ],
@@ -117,7 +117,7 @@ fn a_filter_lets_through_what_has_all_that_it_asks_for() {
             severity: Some(Severity::Critical),
             ..Filter::default()
         }),
-        ["shop.cance1_order", "shop.cancel_order"]
+        ["shop.cancel_order"]
     );
     assert_eq!(
         by(Filter {

@@ -149,10 +149,12 @@ mod tests {
     fn no_two_names_share_a_file_on_any_system() {
         let mut names = FileNames::default();
         let hashed = FileNames::default().take("a.b");
-        let files: Vec<String> = ["get", "Get", "get", "a.b", "a/b", &hashed, "CON", "com1", "..", "", "a.b"]
-            .into_iter()
-            .map(|name| names.take(name))
-            .collect();
+        let files: Vec<String> = [
+            "get", "Get", "get", "a.b", "a/b", &hashed, "CON", "com1", "..", "", "a.b",
+        ]
+        .into_iter()
+        .map(|name| names.take(name))
+        .collect();
         let different: BTreeSet<String> = files.iter().map(|file| file.to_lowercase()).collect();
         assert_eq!(different.len(), files.len(), "{files:?}");
         assert_eq!(files[0], "get");

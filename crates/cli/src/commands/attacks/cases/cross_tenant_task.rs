@@ -77,7 +77,7 @@ impl Server for Reports {
     fn tools(&self) -> Vec<Value> {
         vec![tool(
             "export_report",
-            "Exports a report, which takes a while.",
+            "Reads a report, which takes a while.",
             &[("of", "string")],
         )]
     }

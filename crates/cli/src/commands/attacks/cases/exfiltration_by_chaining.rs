@@ -80,8 +80,16 @@ impl Server for Repository {
                 "description": "Stages files.",
                 "inputSchema": { "type": "object", "properties": { "files": files }, "required": ["files"] },
             }),
-            tool("git_commit", "Commits what is staged.", &[("message", "string")]),
-            tool("git_push", "Pushes what is committed.", &[("remote", "string")]),
+            tool(
+                "git_commit",
+                "Records the staged files as a new commit.",
+                &[("message", "string")],
+            ),
+            tool(
+                "git_push",
+                "Sends the commits to the remote.",
+                &[("remote", "string")],
+            ),
         ]
     }
 
