@@ -123,7 +123,7 @@ fn a_server_is_judged_by_name_by_its_list_and_by_both() {
     let mut client = client(&room);
     let verdict = |answer: &Answer| structured(answer)["verdict"].as_str().unwrap().to_owned();
     let known = client.call("check_server", json!({"server": "mistral-mcp"}));
-    assert_eq!(verdict(&known), "go", "{known:?}");
+    assert_eq!(verdict(&known), "ask", "{known:?}");
     assert_eq!(structured(&known)["catalogue"]["version"], "0.8.2");
     let risky = structured(&known)["high_risk"].as_array().unwrap();
     assert!(risky.contains(&json!("workflow_execute")), "{known:?}");
