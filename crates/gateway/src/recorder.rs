@@ -19,7 +19,7 @@ use callgate_ledger::{CallId, Digest, Text, Uint53};
 use callgate_store::{
     Admission, AdmitRequest, Event, Fingerprint, Holder, Refund, Settlement, Store, StoreError,
 };
-use callgate_wire::{Malformed, quoted};
+use callgate_wire::{JsonStyle, Malformed};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::error::Elapsed;
@@ -453,7 +453,12 @@ fn uint(value: usize) -> Uint53 {
 fn recorded_values(paths: &[Path], arguments: Option<&Json<'_>>) -> Option<Box<str>> {
     let members: Vec<(String, String)> = paths
         .iter()
-        .filter_map(|path| Some((path.to_string(), json_text(value_at(path, arguments?)?))))
+        .filter_map(|path| {
+            Some((
+                path.to_string(),
+                JsonStyle::COMPACT.text(value_at(path, arguments?)?),
+            ))
+        })
         .collect();
     let borrowed: Vec<(&str, &str)> = members
         .iter()
@@ -474,28 +479,4 @@ fn value_at<'j, 'a>(path: &Path, arguments: &'j Json<'a>) -> Option<&'j Json<'a>
         };
     }
     Some(value)
-}
-
-fn json_text(value: &Json<'_>) -> String {
-    match value {
-        Json::Null => "null".to_owned(),
-        Json::Bool(value) => value.to_string(),
-        Json::Number(numeral) => numeral.to_string(),
-        Json::String(text) => quoted(text),
-        Json::Array(items) => {
-            let items: Vec<String> = items.iter().map(json_text).collect();
-            format!("[{}]", items.join(","))
-        }
-        Json::Object(members) => {
-            let members: Vec<(&str, String)> = members
-                .iter()
-                .map(|(key, value)| (key.as_ref(), json_text(value)))
-                .collect();
-            let borrowed: Vec<(&str, &str)> = members
-                .iter()
-                .map(|(key, value)| (*key, value.as_str()))
-                .collect();
-            crate::sink::object(&borrowed)
-        }
-    }
 }

@@ -31,6 +31,7 @@ mod scan;
 pub mod splice;
 pub mod sse;
 pub mod trace;
+mod written;
 
 pub use bounds::Bounds;
 pub use callgate_core::json::Json;
@@ -38,3 +39,4 @@ pub use envelope::{Decoded, Kind, Message, Notification, Payload, Request, Respo
 pub use id::{Id, IdKey};
 pub use json::{JsonKind, Object, RawJson, quoted};
 pub use malformed::{Expected, Malformed};
+pub use written::JsonStyle;

@@ -7,6 +7,7 @@ use super::yaml::{quoted, scalar, sentence};
 use super::{HoleKind, RuleKind};
 use callgate_core::json::Json;
 use callgate_core::path::{Path, Segment};
+use callgate_wire::JsonStyle;
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
@@ -27,7 +28,7 @@ pub(super) fn tests(tools: &[(Plan, &Json<'_>)]) -> String {
         let _ = write!(out, "  - {{name: {}", quoted(&plan.name));
         if let Some(schema) = schema_of(tool) {
             out.push_str(", inputSchema: ");
-            json(&mut out, schema);
+            out.push_str(&FLOW.text(schema));
         }
         out.push_str("}\n");
     }
@@ -45,41 +46,7 @@ pub(super) fn example(plan: &Plan, tool: &Json<'_>) -> Option<String> {
         return None;
     }
     let (wanted, needed) = wanted(plan, &arguments(tool));
-    let mut text = String::new();
-    json_text(&mut text, &sample::call(tool, &wanted, &needed)?);
-    Some(text)
-}
-
-fn json_text(out: &mut String, value: &Json<'_>) {
-    let separated = |out: &mut String, index: usize| {
-        if index > 0 {
-            out.push(',');
-        }
-    };
-    match value {
-        Json::Null => out.push_str("null"),
-        Json::Bool(flag) => out.push_str(if *flag { "true" } else { "false" }),
-        Json::Number(digits) => out.push_str(digits),
-        Json::String(text) => out.push_str(&callgate_wire::quoted(text)),
-        Json::Array(items) => {
-            out.push('[');
-            for (index, item) in items.iter().enumerate() {
-                separated(out, index);
-                json_text(out, item);
-            }
-            out.push(']');
-        }
-        Json::Object(members) => {
-            out.push('{');
-            for (index, (key, member)) in members.iter().enumerate() {
-                separated(out, index);
-                out.push_str(&callgate_wire::quoted(key));
-                out.push(':');
-                json_text(out, member);
-            }
-            out.push('}');
-        }
-    }
+    Some(JsonStyle::COMPACT.text(&sample::call(tool, &wanted, &needed)?))
 }
 
 /// One expected call.
@@ -117,7 +84,7 @@ fn of_tool(out: &mut String, plan: &Plan, tool: &Json<'_>) {
     out.push_str("    calls:\n");
     for attack in attacks {
         out.push_str("      - {args: ");
-        json(out, &attack.arguments);
+        out.push_str(&FLOW.text(&attack.arguments));
         out.push_str(", expect: deny");
         // An open list denies before the rule that the attack is on.
         if blocked.is_none() {
@@ -181,7 +148,7 @@ fn first(out: &mut String, plan: &Plan, ordinary: &Json<'static>, blocked: Optio
     };
     case(out, plan, what);
     out.push_str("    args: ");
-    json(out, ordinary);
+    out.push_str(&FLOW.text(ordinary));
     out.push('\n');
     match (blocked, passes) {
         (Some(rule), _) => {
@@ -514,34 +481,8 @@ fn with(json: &Json<'static>, key: &str, value: Json<'static>) -> Json<'static> 
     Json::Object(members)
 }
 
-/// A JSON value in YAML's flow style.
-fn json(out: &mut String, value: &Json<'_>) {
-    match value {
-        Json::Null => out.push_str("null"),
-        Json::Bool(flag) => out.push_str(if *flag { "true" } else { "false" }),
-        Json::Number(digits) => out.push_str(digits),
-        Json::String(text) => out.push_str(&quoted(text)),
-        Json::Array(items) => {
-            out.push('[');
-            for (index, item) in items.iter().enumerate() {
-                if index > 0 {
-                    out.push_str(", ");
-                }
-                json(out, item);
-            }
-            out.push(']');
-        }
-        Json::Object(members) => {
-            out.push('{');
-            for (index, (key, member)) in members.iter().enumerate() {
-                if index > 0 {
-                    out.push_str(", ");
-                }
-                out.push_str(&quoted(key));
-                out.push_str(": ");
-                json(out, member);
-            }
-            out.push('}');
-        }
-    }
-}
+/// JSON values in YAML's flow style.
+const FLOW: JsonStyle = JsonStyle {
+    quoted,
+    ..JsonStyle::SPACED
+};

@@ -4,7 +4,7 @@ use super::story::Subject;
 use callgate_core::call::Listing;
 use callgate_core::json::Json;
 use callgate_policy::tree::{Node, Value};
-use callgate_wire::quoted;
+use callgate_wire::JsonStyle;
 use std::borrow::Cow;
 
 /// So many values of one path are shown.
@@ -15,41 +15,7 @@ const VALUE_CHARS_MAX: usize = 200;
 
 /// A value as JSON text.
 pub(crate) fn json_text(value: &Json<'_>) -> String {
-    let mut out = String::new();
-    write(&mut out, value);
-    out
-}
-
-fn write(out: &mut String, value: &Json<'_>) {
-    match value {
-        Json::Null => out.push_str("null"),
-        Json::Bool(true) => out.push_str("true"),
-        Json::Bool(false) => out.push_str("false"),
-        Json::Number(numeral) => out.push_str(numeral),
-        Json::String(text) => out.push_str(&quoted(text)),
-        Json::Array(items) => {
-            out.push('[');
-            for (index, item) in items.iter().enumerate() {
-                if index > 0 {
-                    out.push_str(", ");
-                }
-                write(out, item);
-            }
-            out.push(']');
-        }
-        Json::Object(members) => {
-            out.push('{');
-            for (index, (key, member)) in members.iter().enumerate() {
-                if index > 0 {
-                    out.push_str(", ");
-                }
-                out.push_str(&quoted(key));
-                out.push_str(": ");
-                write(out, member);
-            }
-            out.push('}');
-        }
-    }
+    JsonStyle::SPACED.text(value)
 }
 
 /// A part of a document as JSON.
