@@ -249,28 +249,17 @@ fn tools(path: &Path) -> anyhow::Result<Vec<Definition>> {
 fn as_text(measured: &Measured) -> anyhow::Result<String> {
     let matrix = &measured.matrix;
     let mut out = format!(
-        "{} {}: {} servers, {} tools\n\n{:>12}",
+        "{} {}: {} servers, {} tools\n\n",
         measured.split.name(),
         measured.title,
         measured.servers,
         matrix.total(),
-        "label"
     );
-    for given in Class::ALL {
-        write!(out, "{:>12}", given.name())?;
-    }
-    out.push_str("   precision    recall        F1\n");
-    for label in Class::ALL {
-        write!(out, "{:>12}", label.name())?;
-        for given in Class::ALL {
-            write!(out, "{:>12}", matrix.count(label, given))?;
+    for row in table(matrix, "") {
+        for cell in row {
+            write!(out, "{cell:>12}")?;
         }
-        let figures = matrix.figures(label);
-        writeln!(
-            out,
-            "{:>12.3}{:>10.3}{:>10.3}",
-            figures.precision, figures.recall, figures.f1
-        )?;
+        out.push('\n');
     }
     writeln!(
         out,
@@ -292,6 +281,24 @@ fn as_text(measured: &Measured) -> anyhow::Result<String> {
     Ok(out)
 }
 
+/// How the tools of each label were classed, under a row of headings; `before` stands before each class that was given.
+fn table(matrix: &Matrix, before: &str) -> Vec<Vec<String>> {
+    let heading = ["label".to_owned()]
+        .into_iter()
+        .chain(Class::ALL.map(|given| format!("{before}{given}")))
+        .chain(["precision", "recall", "F1"].map(str::to_owned))
+        .collect();
+    let row = |label: Class| {
+        let figures = matrix.figures(label);
+        [label.name().to_owned()]
+            .into_iter()
+            .chain(Class::ALL.map(|given| matrix.count(label, given).to_string()))
+            .chain([figures.precision, figures.recall, figures.f1].map(|figure| format!("{figure:.3}")))
+            .collect()
+    };
+    [heading].into_iter().chain(Class::ALL.map(row)).collect()
+}
+
 /// The part of the page on classes that is measured: the matrices, and the mistakes of the development split.
 pub(crate) fn section() -> anyhow::Result<String> {
     let mut out = String::new();
@@ -300,7 +307,7 @@ pub(crate) fn section() -> anyhow::Result<String> {
         write!(
             out,
             "\nThe {} {}: {} tools of {} servers. Macro-F1 {:.3}, recall of Destructive and Financial together {:.3}, \
-             accuracy {:.3}.\n\n| label |",
+             accuracy {:.3}.\n\n",
             measured.split.name(),
             measured.title,
             matrix.total(),
@@ -309,21 +316,11 @@ pub(crate) fn section() -> anyhow::Result<String> {
             matrix.worst_recall(),
             matrix.accuracy(),
         )?;
-        for given in Class::ALL {
-            write!(out, " as {given} |")?;
-        }
-        out.push_str(" precision | recall | F1 |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
-        for label in Class::ALL {
-            write!(out, "| {label} |")?;
-            for given in Class::ALL {
-                write!(out, " {} |", matrix.count(label, given))?;
+        for (at, row) in table(matrix, "as ").iter().enumerate() {
+            writeln!(out, "| {} |", row.join(" | "))?;
+            if at == 0 {
+                writeln!(out, "|{}", " --- |".repeat(row.len()))?;
             }
-            let figures = matrix.figures(label);
-            writeln!(
-                out,
-                " {:.3} | {:.3} | {:.3} |",
-                figures.precision, figures.recall, figures.f1
-            )?;
         }
         if measured.split == Split::Development {
             out.push_str("\nIts mistakes, by label and by what was given:\n\n");
