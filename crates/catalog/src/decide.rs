@@ -155,8 +155,15 @@ impl Heard<'_> {
         if self.is_ruled(Class::Execute) {
             return Class::Execute;
         }
+        // Nor is what clearly changes something.
+        let least = if self.is_ruled(Class::Write) {
+            Class::Write
+        } else {
+            Class::Read
+        };
         [Class::Read, Class::Write, Class::Execute]
             .into_iter()
+            .filter(|class| *class >= least)
             .max_by_key(|class| self.share(*class))
             .unwrap_or(Class::Execute)
     }

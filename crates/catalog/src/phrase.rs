@@ -74,7 +74,7 @@ pub(crate) fn verbs_of_name(words: &[String]) -> Vec<Phrase> {
                 || index
                     .checked_sub(1)
                     .and_then(|before| words.get(before))
-                    .is_some_and(|word| word == "and" || word == "or")
+                    .is_some_and(|word| is_joint(word))
         })
         .map(|&(index, act, _)| Phrase {
             verb: words.get(index).cloned().unwrap_or_default(),
@@ -90,7 +90,12 @@ pub(crate) fn verbs_of_name(words: &[String]) -> Vec<Phrase> {
         .collect()
 }
 
-/// The verbs that a description begins with: one, and those that `and`, `or` or a slash put beside it.
+/// Whether what follows is done as well.
+fn is_joint(word: &str) -> bool {
+    matches!(word, "and" | "or" | "then")
+}
+
+/// The verbs that a description begins with: one, and those that `and`, `or`, `then` or a slash put beside it.
 pub(crate) fn leads(tool: &Definition) -> Vec<Phrase> {
     let mut leads = Vec::new();
     let Some(first) = lead(tool) else { return leads };
@@ -104,7 +109,7 @@ pub(crate) fn leads(tool: &Definition) -> Vec<Phrase> {
         let is_joined = index
             .checked_sub(1)
             .and_then(|before| words.get(before))
-            .is_some_and(|before| *before == "and" || *before == "or");
+            .is_some_and(|before| is_joint(before));
         if *word == "." {
             break;
         }

@@ -220,7 +220,13 @@ pub(crate) fn signals(tool: &Definition, class: Class, is_unclear: bool) -> Vec<
         has_word(words, SECRETS) && !has_word(words, "max min limit page next count continuation usage budget total completion prompt")
             || words.windows(2).any(|pair| matches!(pair, [a, b] if (a == "api" || a == "private" || a == "access" || a == "ssh") && b.starts_with("key")))
     };
+    // A process is often given its secrets so.
+    let is_environment = has_word(&name, "env environ dotenv")
+        || name
+            .windows(2)
+            .any(|pair| matches!(pair, [a, b] if a == "environment" && b.starts_with("variable")));
     if is_secret(&name)
+        || is_environment
         || tool
             .parameters
             .iter()

@@ -109,6 +109,14 @@ fn a_plain_definition_has_the_class_of_its_worst() {
             r#"{"name":"get_payment","description":"Gets a payment."}"#,
             Class::Read,
         ),
+        (
+            r#"{"name":"resolve_ticket","description":"Resolves a ticket"}"#,
+            Class::Write,
+        ),
+        (
+            r#"{"name":"list_then_purge","description":"Lists the queue, then purges it."}"#,
+            Class::Destructive,
+        ),
     ];
     for (tool, class) in table {
         assert_eq!(class_of(tool), class, "{tool}");
@@ -319,6 +327,14 @@ fn signals_of_arguments() {
             "many_parameters"
         ]
     );
+}
+
+#[test]
+fn the_environment_of_a_process_has_secrets_in_it() {
+    let verdict = of(r#"{"name":"get-env","description":"Returns all environment variables."}"#);
+    assert_eq!(codes(&verdict), ["credentials"]);
+    assert_eq!(verdict.severity, Severity::Medium);
+    assert_eq!(codes(&of(r#"{"name":"get_environment","description":"Returns an environment."}"#)), [""; 0]);
 }
 
 #[test]
