@@ -1027,6 +1027,29 @@ tools:
     }
 
     #[test]
+    fn a_configuration_that_is_no_file_is_denied_and_nobody_waits_for_it() {
+        let folder = guarded();
+        let config = folder.path().join(".mcp.json");
+        let pipe = |path: &std::path::Path| {
+            assert!(
+                std::process::Command::new("mkfifo")
+                    .arg(path)
+                    .status()
+                    .unwrap()
+                    .success()
+            );
+        };
+        pipe(&folder.path().join("pipe.yaml"));
+        let servers = json!({"mcpServers": {"notes": {"command": "callgate", "args": ["run", "-c", "pipe.yaml", "--", "x"]}}});
+        std::fs::write(&config, servers.to_string()).unwrap();
+        assert_told(&folder, "mcp__notes__list_notes", &json!({}), &[], "deny");
+        std::fs::remove_file(&config).unwrap();
+        pipe(&config);
+        let reason = assert_told(&folder, "mcp__notes__list_notes", &json!({}), &[], "deny");
+        assert!(reason.contains("is no file"), "{reason}");
+    }
+
+    #[test]
     fn what_cannot_be_judged_is_denied() {
         let folder = guarded();
         let cwd = folder.path().to_str().unwrap();
@@ -1114,6 +1137,15 @@ tools:
             "{reason}"
         );
         std::os::unix::fs::symlink(".mcp.json", folder.path().join("notes.txt")).unwrap();
+        // A link leads to its file before that is there.
+        std::os::unix::fs::symlink(".claude/settings.json", folder.path().join("later.json")).unwrap();
+        assert_told(
+            &folder,
+            "Write",
+            &json!({"file_path": "later.json", "content": "{}"}),
+            &[],
+            "ask",
+        );
         assert_told(
             &folder,
             "Write",

@@ -334,7 +334,12 @@ fn the_environment_of_a_process_has_secrets_in_it() {
     let verdict = of(r#"{"name":"get-env","description":"Returns all environment variables."}"#);
     assert_eq!(codes(&verdict), ["credentials"]);
     assert_eq!(verdict.severity, Severity::Medium);
-    assert_eq!(codes(&of(r#"{"name":"get_environment","description":"Returns an environment."}"#)), [""; 0]);
+    assert_eq!(
+        codes(&of(
+            r#"{"name":"get_environment","description":"Returns an environment."}"#
+        )),
+        [""; 0]
+    );
 }
 
 #[test]

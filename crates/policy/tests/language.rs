@@ -452,18 +452,10 @@ fn the_patterns_of_a_policy_have_a_bound_together() {
 
 #[test]
 fn a_pattern_that_aliases_repeat_is_compiled_once() {
-    // Compiled anew each time, these would take a gigabyte.
+    // Counted each time, these would not fit into the room that a policy's patterns have.
     let repeated = "      - *heavy\n".repeat(1_000);
     let text = format!(
         "version: \"1\"\ndefault: deny\ntools:\n  a:\n    require:\n      - &heavy {{path: args.a, op: regex, value: \"(x{{99}}){{99}}\"}}\n{repeated}"
     );
-    let program = loaded(&text);
-    let held = std::fs::read_to_string("/proc/self/status").unwrap();
-    let peak = held.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    let kilobytes: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
-    assert!(
-        kilobytes < 400_000,
-        "{kilobytes} kB for {} rules",
-        program.summary.rules
-    );
+    loaded(&text);
 }

@@ -44,6 +44,12 @@ pub(super) fn a_hook(desk: &Desk, block: &Block) {
         ("mcp__notes__delete_note", json!({"id": "1"}), "ask"),
         ("mcp__notes__list_notes", json!({}), ""),
         ("Bash", json!({"command": "claude mcp add x -- npx x"}), "ask"),
+        (
+            "PowerShell",
+            json!({"command": "claude mcp add x -- npx x"}),
+            "ask",
+        ),
+        ("Monitor", json!({"command": "claude mcp add x -- npx x"}), "ask"),
         ("Write", json!({"file_path": ".mcp.json", "content": "{}"}), "ask"),
         (
             "Edit",

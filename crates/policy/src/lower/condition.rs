@@ -152,10 +152,9 @@ impl Context<'_> {
             })
             .collect();
         for follows in self.uses.iter_mut().skip(from) {
-            if asked
-                .iter()
-                .any(|path| follows.path.segments.starts_with(&path.segments))
-            {
+            if asked.iter().any(|path| {
+                path.root == follows.path.root && follows.path.segments.starts_with(&path.segments)
+            }) {
                 follows.purpose = Purpose::Presence;
             }
         }

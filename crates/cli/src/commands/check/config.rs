@@ -86,7 +86,11 @@ pub(super) fn at_rest(entry: &Entry, folder: &Path) -> (Looked, Option<Loaded>, 
             // What stands before the server's own command is seen by all as well.
             one.findings.extend(command::check(argv));
             if let Way::Guarded(guard) = &way {
-                one.findings.extend(command::check(inner));
+                for found in command::check(inner) {
+                    if !one.findings.contains(&found) {
+                        one.findings.push(found);
+                    }
+                }
                 if let Some(upstream) = &guard.upstream {
                     one.what = url::named(&upstream.text);
                 }
@@ -96,7 +100,6 @@ pub(super) fn at_rest(entry: &Entry, folder: &Path) -> (Looked, Option<Loaded>, 
             one.findings.extend(written_out(env));
         }
     }
-    one.findings.dedup();
     if way == Way::Bare && entry.kind != Kind::Unknown {
         one.findings
             .push(Finding::of(rules::NOT_BEHIND_CALLGATE).at(entry.place));

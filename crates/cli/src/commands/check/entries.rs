@@ -223,8 +223,9 @@ fn without_comments(text: &str) -> String {
         }
         let length = if rest.starts_with("//") {
             rest.find('\n').unwrap_or(rest.len())
-        } else if rest.starts_with("/*") {
-            rest.find("*/").map_or(rest.len(), |end| end.saturating_add(2))
+        } else if let Some(inside) = rest.strip_prefix("/*") {
+            // One that is not closed is left, and is no JSON then.
+            inside.find("*/").map_or(0, |end| end.saturating_add(4))
         } else {
             0
         };
@@ -348,6 +349,12 @@ mod tests {
         let text = "{ // über \"x\"\n  \"mcpServers\": {/* é */ \"a\": {\"command\": \"//x\", \"args\": [\"/*\", \"\\\"//\",],},\n  },\n}\n";
         assert_eq!(without_comments(text).len(), text.len());
         assert_eq!(shown(text), ["2:27 a //x /* \"//"]);
+        // The sign that opens a comment does not close it, and one that is not closed is none.
+        let text =
+            r#"{/*/ "servers": {"good": {"command": "a"}} }//*/ "servers": {"evil": {"command": "b"}} }"#;
+        assert_eq!(shown(text).len(), 1);
+        assert!(shown(text)[0].ends_with("evil b"), "{:?}", shown(text));
+        assert!(read("{\"mcpServers\": {}} /* }").is_err());
     }
 
     #[test]

@@ -147,8 +147,12 @@ pub(crate) fn policy(guard: &Guard, folder: &Path, found: &mut Vec<Finding>) -> 
         found.push(Finding::of(rules::POLICY_MISSING).quoting("callgate run without -c"));
         return None;
     };
-    let path = expanded(&word.text).map(|path| folder.join(path));
-    let Some(source) = path.and_then(|path| Source::read(&path)).ok() else {
+    // What is no file, such as a pipe, may never end.
+    let path = expanded(&word.text)
+        .ok()
+        .map(|path| folder.join(path))
+        .filter(|path| path.is_file());
+    let Some(source) = path.and_then(|path| Source::read(&path).ok()) else {
         found.push(
             Finding::of(rules::POLICY_MISSING)
                 .quoting(&word.text)

@@ -9,6 +9,10 @@ pub(super) fn known(server: &Server) -> Option<&'static str> {
     let Server::Command(command) = server else {
         return None;
     };
+    // Its folder and its variables can have `npx` and `uvx` start something else.
+    if command.cwd.is_some() || command.env_file.is_some() || !command.env.is_empty() {
+        return None;
+    }
     let (registry, package) = package(&command.program, &command.args)?;
     // A catalogue that cannot be read knows nothing.
     let servers = bundled().ok()?.servers().iter();

@@ -6,7 +6,7 @@ use super::{Answer, Asked, text};
 use crate::commands::check::command::{Word, cut, program};
 use crate::commands::check::entries::{self, Entry, Kind};
 use anyhow::Context;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Signs that end a command or lead its output elsewhere.
 const SIGNS: &[char] = &[';', '|', '&', '<', '>', '(', ')', '`', '\n'];
@@ -87,8 +87,12 @@ pub(super) fn judge(asked: &Asked, policy: Option<&Path>) -> anyhow::Result<Answ
         )));
     }
     let policies = edit::policies(policy, asked)?;
+    let folders = folders(&all, &asked.cwd);
     for word in paths().take(PATHS_MAX) {
-        let leads = edit::paths(&at_home(word), &asked.cwd);
+        let leads: Vec<PathBuf> = folders
+            .iter()
+            .flat_map(|folder| edit::paths(&at_home(word), folder))
+            .collect();
         if leads.iter().any(|path| is_config(path)) {
             return Ok(Answer::Ask(format!(
                 "the command may change {word}, which names MCP servers or hooks"
@@ -115,7 +119,9 @@ fn commands(command: &str) -> Vec<Vec<String>> {
                 let behind = words
                     .iter()
                     .skip_while(|word| !SHELLS.contains(&program(word).as_str()));
-                behind.filter(|word| word.contains(char::is_whitespace))
+                behind
+                    .filter(|word| word.contains(char::is_whitespace))
+                    .chain(words.iter().filter(|word| substitutes(word)))
             })
             .map(|script| cut(script, SIGNS))
             .collect();
@@ -154,7 +160,26 @@ fn only_reads(words: &[String]) -> bool {
         }
         first = word == "|";
     }
-    !writes
+    !writes && !words.iter().any(|word| substitutes(word))
+}
+
+/// Whether a word, in quotes perhaps, has a command in it whose output takes its place.
+fn substitutes(word: &str) -> bool {
+    word.contains("$(") || word.contains('`')
+}
+
+/// The folder of the call, and those that the command goes into.
+fn folders(all: &[Vec<String>], cwd: &Path) -> Vec<PathBuf> {
+    let mut folders = vec![cwd.to_owned()];
+    for pair in all.iter().flat_map(|words| words.windows(2)) {
+        if let [go, to] = pair
+            && matches!(go.as_str(), "cd" | "pushd")
+        {
+            let here = folders.last().map_or(cwd, PathBuf::as_path).join(at_home(to));
+            folders.push(here);
+        }
+    }
+    folders
 }
 
 /// The answer to a command that adds a server to a client.
@@ -302,6 +327,12 @@ mod tests {
                 "may change .claude/settings.json",
             ),
             ("cat x | tee .mcp.json", "may change .mcp.json"),
+            ("cat \"$(echo {} > .mcp.json)\"", "may change"),
+            ("ls \"$(claude mcp add x -- npx x)\"", "x runs npx x (ask"),
+            (
+                "mkdir .claude; cd .claude && echo {} > settings.json",
+                "may change settings.json",
+            ),
             ("python3 -c 'open(\".mcp.json\",\"w\")'", "may change .mcp.json"),
             ("callgate init --undo", "takes Callgate away"),
             (

@@ -61,8 +61,17 @@ pub(super) fn paths(text: &str, cwd: &Path) -> Vec<PathBuf> {
         }
     }
     // A link may lead to a file of another name.
-    let real = whole.canonicalize().ok();
+    let real = whole.canonicalize().ok().or_else(|| leads(&whole));
     std::iter::once(plain).chain(real).collect()
+}
+
+/// Where a path leads whose file is not there yet: by the link that it is, or by its folder.
+fn leads(path: &Path) -> Option<PathBuf> {
+    let folder = path.parent()?.canonicalize().ok()?;
+    Some(match path.read_link() {
+        Ok(to) => folder.join(to),
+        Err(_) => folder.join(path.file_name()?),
+    })
 }
 
 /// The policies that guard servers, each with the server's name.

@@ -85,8 +85,10 @@ fn add(known: &mut Vec<Known>, text: &str, folder: &Path) -> anyhow::Result<()> 
 
 /// The text of a file; `None` where there is none.
 pub(super) fn read(path: &Path) -> anyhow::Result<Option<String>> {
-    let file = match std::fs::File::open(path) {
-        Ok(file) => file,
+    match std::fs::metadata(path) {
+        // Whoever opens a pipe waits for its other end, and a hook that gives no answer lets the call go on.
+        Ok(meta) if !meta.is_file() => bail!("{} is no file", path.display()),
+        Ok(_) => {}
         Err(error)
             if matches!(
                 error.kind(),
@@ -96,7 +98,8 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Option<String>> {
             return Ok(None);
         }
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
-    };
+    }
+    let file = std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut text = String::new();
     file.take(CONFIG_BYTES_MAX.saturating_add(1))
         .read_to_string(&mut text)
