@@ -1,10 +1,12 @@
 //! Invariant: seen is callable. `tools/list` shows the tools that the caller's policy could allow, and those it
 //! denies with a reason meant to be read; everything else of the list stays as the server sent it.
 
+use crate::support::deps::tests_dir;
 use crate::support::{OPEN, before, before_echo};
 use callgate_testkit::tools::ListKind;
 use callgate_testkit::{Answer, Room, Stdio, StdioServer};
 use serde_json::{Value, json};
+use std::ffi::OsString;
 
 /// What a server answers when nothing stands before it.
 fn direct(server: impl Fn(&Room) -> StdioServer, params: Value) -> Answer {
@@ -49,6 +51,24 @@ fn what_is_shown_of_a_filtered_list_stays_as_the_server_sent_it() {
         shown.contains(r#""deep":[1e2,1.50,-0,1E+2,123456789012345678901234567890]"#),
         "{shown}"
     );
+}
+
+#[test]
+fn none_of_two_tools_of_one_name_is_seen_or_callable() {
+    let notes = |room: &Room| {
+        let program = tests_dir().join("servers/notes.py");
+        StdioServer::command(
+            room,
+            [OsString::from("python3"), program.into(), "--twice".into()],
+        )
+    };
+    let (_room, _server, gate) = before(OPEN, notes);
+    let mut client = gate.stdio();
+    client.initialize("2025-06-18");
+    assert_eq!(client.tools(), ["list_notes", "delete_notes"]);
+    let denied = client.call("send_note", json!({"to": "ana", "text": "hi"}));
+    assert_eq!(denied.reason(), Some("tool_not_available"), "{}", denied.raw);
+    assert!(!client.call("list_notes", json!({"folder": "a"})).is_tool_error());
 }
 
 #[test]

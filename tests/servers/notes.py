@@ -1,7 +1,7 @@
 """The server with notes that the documents speak of: `list_notes`, `send_note`, `delete_notes`, over stdio.
 
 With `--hold` it answers calls only when it is told that the client's roots have changed: so a test says which
-records of the ledger come before the outcomes.
+records of the ledger come before the outcomes. With `--twice` it lists `send_note` twice, with two meanings.
 """
 
 import json
@@ -23,7 +23,8 @@ def result(method, params):
             "serverInfo": {"name": "notes", "version": "1.0.0"},
         }
     if method == "tools/list":
-        return {"tools": [listed(name) for name in TOOLS]}
+        again = [{**listed("send_note"), "inputSchema": {"type": "object"}}] if "--twice" in sys.argv[1:] else []
+        return {"tools": [listed(name) for name in TOOLS] + again}
     if method == "tools/call":
         return {"content": [{"type": "text", "text": f"{params['name']} is done"}]}
     return {}

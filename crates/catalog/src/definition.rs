@@ -26,6 +26,8 @@ pub struct Definition {
     pub claims_read_only: Option<bool>,
     /// `destructiveHint`, where it is given.
     pub claims_destructive: Option<bool>,
+    /// Every text in it, keys included: a model reads those of schemas and annotations too.
+    pub said: Vec<String>,
 }
 
 /// One parameter.
@@ -86,7 +88,26 @@ impl Definition {
             outer,
             claims_read_only: flag(annotations, "readOnlyHint"),
             claims_destructive: flag(annotations, "destructiveHint"),
+            said: {
+                let mut said = Vec::new();
+                gather_texts(tool, &mut said);
+                said
+            },
         }
+    }
+}
+
+fn gather_texts(json: &Json<'_>, out: &mut Vec<String>) {
+    match json {
+        Json::String(text) => out.push(text.clone().into_owned()),
+        Json::Array(items) => items.iter().for_each(|item| gather_texts(item, out)),
+        Json::Object(_) => {
+            for (key, value) in sorted(json) {
+                out.push(key.to_owned());
+                gather_texts(value, out);
+            }
+        }
+        Json::Null | Json::Bool(_) | Json::Number(_) => {}
     }
 }
 

@@ -52,28 +52,35 @@ pub fn is_hidden(c: char) -> bool {
         || c.is_control() && !matches!(c, '\n' | '\t' | '\r')
 }
 
-/// All texts of a definition that a model reads.
-fn texts(tool: &Definition) -> impl Iterator<Item = &str> {
-    [&*tool.name, &*tool.title, &*tool.description]
-        .into_iter()
-        .chain(tool.parameters.iter().flat_map(|parameter| {
-            [&*parameter.name, &*parameter.description]
-                .into_iter()
-                .chain(parameter.choices.iter().map(|choice| &**choice))
-        }))
+/// A variation selector: nobody sees it, unless it follows a sign that it gives another look.
+const fn is_selector(c: char) -> bool {
+    matches!(c, '\u{fe00}'..='\u{fe0f}')
+}
+
+/// A character that may stand between the letters of a word and does not show.
+pub(crate) fn is_unseen(c: char) -> bool {
+    is_hidden(c) || is_selector(c)
+}
+
+/// Whether an unseen character is part of how a pictograph, or a keycap, is written.
+fn belongs(c: char, before: Option<&char>, after: Option<&char>) -> bool {
+    let follows_sign = before.is_some_and(|before| {
+        let is_sign =
+            !before.is_ascii() && !is_unseen(*before) && (is_selector(c) || !before.is_alphanumeric());
+        is_sign || c == '\u{200d}' && is_selector(*before)
+    });
+    (c == '\u{200d}' || is_selector(c)) && follows_sign || is_selector(c) && after == Some(&'\u{20e3}')
 }
 
 /// The hidden characters of a definition, each once, as `U+200B`.
 pub(crate) fn hidden(tool: &Definition) -> Vec<String> {
     let mut found = Vec::new();
-    for text in texts(tool) {
+    for text in &tool.said {
         let letters: Vec<char> = text.chars().collect();
         for (index, &c) in letters.iter().enumerate() {
             let before = index.checked_sub(1).and_then(|before| letters.get(before));
-            // A joiner between the parts of one pictograph is how these are written.
-            let joins = c == '\u{200d}'
-                && before.is_some_and(|before| !before.is_alphanumeric() && !before.is_ascii());
-            if is_hidden(c) && !joins {
+            let after = letters.get(index.saturating_add(1));
+            if is_unseen(c) && !belongs(c, before, after) {
                 found.push(format!("U+{:04X}", u32::from(c)));
             }
         }
@@ -85,11 +92,11 @@ pub(crate) fn hidden(tool: &Definition) -> Vec<String> {
 
 /// Where a definition speaks to the model as an instruction would.
 pub(crate) fn instruction(tool: &Definition) -> Option<String> {
-    texts(tool).find_map(|text| {
+    tool.said.iter().find_map(|text| {
         // What is hidden between the letters does not hide the words, nor do letters that only look right.
         let seen: String = text
             .chars()
-            .filter(|c| !is_hidden(*c))
+            .filter(|c| !is_unseen(*c))
             .flat_map(crate::lookalike::plain)
             .flat_map(char::to_lowercase)
             .collect();

@@ -75,7 +75,7 @@ pub(crate) fn plain(letter: char) -> Option<char> {
 /// A name as it looks to somebody who reads it fast: `l`, `I` and `1` are one, and so are `o` and `0`.
 fn seen(name: &str) -> String {
     name.chars()
-        .filter(|c| !crate::hidden::is_hidden(*c))
+        .filter(|c| !crate::hidden::is_unseen(*c))
         .filter_map(plain)
         .flat_map(char::to_lowercase)
         .filter_map(|letter| match letter {

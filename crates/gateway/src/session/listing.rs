@@ -15,7 +15,7 @@ use callgate_wire::headers::{HeaderParam, params_of_schema};
 use callgate_wire::list::{Tool, ToolList, result_of};
 use callgate_wire::mcp::{Era, META_PROTOCOL_VERSION, method};
 use callgate_wire::{Decoded, IdKey, JsonKind, Kind, RawJson, decode, quoted};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use tokio::sync::{Mutex, oneshot};
@@ -27,6 +27,8 @@ pub(super) struct Tools {
     by_name: BTreeMap<ToolName, Arc<ListedTool>>,
     /// The arguments that headers repeat, for those tools that have such.
     repeated: BTreeMap<ToolName, Arc<[HeaderParam]>>,
+    /// Names that stand more than once: none of their tools is listed.
+    twice: BTreeSet<ToolName>,
 }
 
 impl Tools {
@@ -197,7 +199,7 @@ impl Session {
         for _ in 0..self.gate.settings.list_pages_max {
             let response = self.ask_for_page(cursor.as_deref(), meta).await?;
             let next = self.read_page(&response, &mut tools)?;
-            if tools.by_name.len() > self.gate.settings.list_tools_max {
+            if tools.by_name.len().saturating_add(tools.twice.len()) > self.gate.settings.list_tools_max {
                 return Err(ListFailure::TooLong);
             }
             match next {
@@ -280,9 +282,14 @@ impl Session {
         let page = ToolList::read(result).map_err(|_| ListFailure::Unreadable)?;
         for tool in page.tools() {
             if let Some(listed) = self.listed(tool) {
-                // Two tools of one name cannot be told apart: the first definition stands, as for the server
-                // there is only one of that name to call.
-                if tools.by_name.contains_key(&listed.name) {
+                // Two tools of one name cannot be told apart: which of them a call means, and by which schema it is
+                // judged, nobody knows.
+                if tools.twice.contains(&listed.name) {
+                    continue;
+                }
+                if tools.by_name.remove(&listed.name).is_some() {
+                    tools.repeated.remove(&listed.name);
+                    tools.twice.insert(listed.name);
                     continue;
                 }
                 let repeated = tool

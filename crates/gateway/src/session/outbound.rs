@@ -246,9 +246,13 @@ impl Session {
         let list = ToolList::read(result).map_err(|_| UNREADABLE)?;
         let program = self.gate.program();
         let scene = self.gate.scene(self.id.as_ref());
+        // As the gate lists them for itself: none of two of one name.
+        let twice = list.duplicate_names();
         let filtered = list.filtered(message, |tool| {
-            self.listed(tool)
-                .is_some_and(|listed| callgate_core::decide::visible(&program, scene, &listed))
+            !twice.contains(&&*tool.name)
+                && self
+                    .listed(tool)
+                    .is_some_and(|listed| callgate_core::decide::visible(&program, scene, &listed))
         });
         match filtered.ok_or(UNREADABLE)? {
             std::borrow::Cow::Borrowed(_) => Ok(unit.slice_ref(message.raw())),

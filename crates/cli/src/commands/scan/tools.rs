@@ -171,14 +171,14 @@ pub(crate) fn read_whole(text: &str) -> anyhow::Result<List> {
 fn of_page(result: RawJson<'_>) -> anyhow::Result<List> {
     let page = ToolList::read(result)?;
     let mut left_out = page.unjudgeable();
+    let twice = page.duplicate_names();
     let mut tools: Vec<Described> = Vec::new();
     let mut definitions = Vec::new();
     for tool in page.tools() {
         let definition = Definition::read(&tool.raw.parse());
+        // As the gate has it, none of two of one name is listed.
         if let Some(described) = described(tool, &definition)
-            && !tools
-                .iter()
-                .any(|other| other.listed.name == described.listed.name)
+            && !twice.contains(&described.listed.name.as_str())
         {
             tools.push(described);
             definitions.push(definition);
