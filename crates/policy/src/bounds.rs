@@ -75,6 +75,10 @@ pub const SCHEMA_PATTERN_COMPILED_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The most bytes that the compiled patterns of one input schema may take together: 16 MiB.
 pub const SCHEMA_PATTERNS_COMPILED_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// The most bytes that the compiled patterns of all input schemas that a policy keeps may take together: 128 MiB. Where
+/// another does not fit, all are let go.
+pub const SCHEMAS_PATTERNS_COMPILED_BYTES_MAX: usize = 128 * 1024 * 1024;
+
 /// The longest window of a limit, in seconds: 366 days.
 pub const WINDOW_SECONDS_MAX: u64 = 366 * 86_400;
 

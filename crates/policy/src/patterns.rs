@@ -10,6 +10,7 @@ const STEPS: [usize; 5] = [4 * 1024, 32 * 1024, 256 * 1024, 1024 * 1024, 4 * 102
 #[derive(Debug)]
 pub(crate) struct Room {
     each_max: usize,
+    bytes_max: usize,
     bytes_left: usize,
 }
 
@@ -27,6 +28,7 @@ impl Room {
     pub(crate) const fn of(each_max: usize, bytes: usize) -> Self {
         Self {
             each_max,
+            bytes_max: bytes,
             bytes_left: bytes,
         }
     }
@@ -51,6 +53,11 @@ impl Room {
         }
         self.bytes_left = self.bytes_left.saturating_sub(self.each_max);
         Err(refused.map_or(Refused::Full, Refused::Pattern))
+    }
+
+    /// What is taken so far.
+    pub(crate) const fn taken(&self) -> usize {
+        self.bytes_max.saturating_sub(self.bytes_left)
     }
 
     /// Takes room for a pattern that another library compiles; whether there was room.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 #[test]
-fn a_name_of_more_than_64_characters_is_cut_and_found_again_and_two_that_meet_are_hidden() {
+fn a_name_of_more_than_64_characters_is_cut_and_found_again_and_two_that_meet_or_are_alike_are_hidden() {
     let long = "x".repeat(70);
     let met = format!("{}_met", "y".repeat(66));
     let cut = |own: &str| {
@@ -29,7 +29,7 @@ fn a_name_of_more_than_64_characters_is_cut_and_found_again_and_two_that_meet_ar
     let exact_name = format!("s__{exact}");
     assert_eq!(exact_name.len(), 64);
     let listed = client.request("tools/list", json!({})).tool_names();
-    assert_eq!(listed, [cut(&long), exact_name.clone(), "s__short".to_owned()]);
+    assert_eq!(listed, [cut(&long), exact_name.clone()]);
     let _ = team.process.stderr_line("two names are one at /mcp");
     assert_eq!(client.call(&exact_name, json!({})).text(), exact);
     let before = received(&stage.room, "s").len();
@@ -38,6 +38,8 @@ fn a_name_of_more_than_64_characters_is_cut_and_found_again_and_two_that_meet_ar
         format!("s__{decoy}"),
         format!("s__{long}"),
         format!("s__{met}"),
+        // The server lists it twice.
+        "s__short".to_owned(),
     ] {
         let denied = client.call(&hidden, json!({}));
         assert_eq!(

@@ -111,8 +111,11 @@ impl Kinds {
     }
 }
 
+/// A server's own default is believed up to here.
+const DEFAULT_MAX: u32 = 10_000_000;
+
 impl Argument {
-    /// A bound for it, which is never less than what the server takes by itself.
+    /// A bound for it, which is not less than what the server takes by itself, unless that is out of all measure.
     pub(super) fn at_most(&self, max: u32) -> u32 {
         let whole = self
             .default
@@ -120,7 +123,7 @@ impl Argument {
             .and_then(|default| default.split('.').next());
         whole
             .and_then(|whole| whole.parse().ok())
-            .map_or(max, |own: u32| own.max(max))
+            .map_or(max, |own: u32| own.min(DEFAULT_MAX).max(max))
     }
 
     /// Whether it stands in a list, so that a call may have several of it.

