@@ -5,7 +5,9 @@
 
 use crate::classify::{DATA, Example};
 use anyhow::{Context, bail};
-use callgate_catalog::learn::{Feature, POINTS_PER_DOUBLING, Place, START, words_to_learn, written};
+use callgate_catalog::learn::{
+    Feature, POINTS_PER_DOUBLING, Place, START, WHOLE, parts, words_to_learn, written,
+};
 use callgate_catalog::{Class, Definition, Parameter};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -13,10 +15,12 @@ use std::path::Path;
 
 /// A word has to stand in so many servers or parts of the primer, so that no weight is one server's own.
 const SOURCES_MIN: usize = 2;
+/// The same for pairs of words and for what is said of parameters, of which there are so many more.
+const SOURCES_MIN_OF_MANY: usize = 4;
 /// From so many tools on, a server's tools count less each.
 const TOOLS_WHOLE: f64 = 30.0;
 /// How closely the tools are followed, against small weights.
-const CLOSENESS: f64 = 0.3;
+const CLOSENESS: f64 = 3.0;
 /// So often all weights are moved.
 const STEPS: usize = 300;
 /// Words whose weights are all smaller, in points, are left out.
@@ -24,8 +28,8 @@ const POINTS_MIN: i32 = 5;
 
 /// A labelled tool as the fit sees it.
 struct Sample {
-    /// Places of its words in the vocabulary; those of rules last.
-    words: Vec<usize>,
+    /// Places of its words in the vocabulary, and what each counts; those of rules last.
+    words: Vec<(usize, f64)>,
     /// How many of them are no rules.
     plain: usize,
     label: usize,
@@ -162,7 +166,13 @@ fn vocabulary(examples: &[Example], words: &[Vec<Feature>]) -> BTreeMap<Feature,
     }
     sources
         .into_iter()
-        .filter(|(_, sources)| sources.len() >= SOURCES_MIN)
+        .filter(|((place, _), sources)| {
+            let least = match place {
+                Place::Phrase | Place::Said => SOURCES_MIN_OF_MANY,
+                _ => SOURCES_MIN,
+            };
+            sources.len() >= least
+        })
         .enumerate()
         .map(|(at, (word, _))| (word.clone(), at))
         .collect()
@@ -181,13 +191,17 @@ fn samples(
         .iter()
         .zip(words)
         .map(|(example, words)| {
+            let parts = parts(words);
             let known = |rules: bool| {
                 words
                     .iter()
                     .filter(move |(place, _)| (*place == Place::Rule) == rules)
-                    .filter_map(|word| vocabulary.get(word).copied())
+                    .filter_map(|word| {
+                        let part = parts.get(&word.0).copied().unwrap_or(WHOLE);
+                        Some((*vocabulary.get(word)?, f64::from(part) / f64::from(WHOLE)))
+                    })
             };
-            let mut places: Vec<usize> = known(false).collect();
+            let mut places: Vec<(usize, f64)> = known(false).collect();
             let plain = places.len();
             places.extend(known(true));
             let count = counts.get(example.source.as_str()).copied().unwrap_or(1.0);
@@ -214,11 +228,12 @@ fn fit(samples: &[Sample], size: usize) -> (Vec<Row>, Row) {
     let mut steepest = vec![1.0; size];
     let mut steepest_start = 1e-9;
     for (sample, length) in halves(samples) {
-        #[expect(clippy::cast_precision_loss, reason = "a tool has few words")]
-        let bend = CLOSENESS * 0.25 * sample.weight * (length as f64 + 1.0);
-        for word in sample.words.iter().take(length) {
+        let words = sample.words.iter().take(length);
+        let sum: f64 = words.clone().map(|(_, part)| part).sum();
+        let bend = CLOSENESS * 0.25 * sample.weight * (sum + 1.0);
+        for (word, part) in words {
             if let Some(steep) = steepest.get_mut(*word) {
-                *steep += bend;
+                *steep += bend * part;
             }
         }
         steepest_start += bend;
@@ -263,14 +278,10 @@ fn slopes(samples: &[Sample], weights: &[Row], start: &Row) -> (Vec<Row>, Row) {
     let mut slope_start = [0.0; 5];
     for (sample, length) in halves(samples) {
         let mut sums = *start;
-        for row in sample
-            .words
-            .iter()
-            .take(length)
-            .filter_map(|word| weights.get(*word))
-        {
+        for (word, part) in sample.words.iter().take(length) {
+            let row = weights.get(*word).into_iter().flatten();
             for (sum, weight) in sums.iter_mut().zip(row) {
-                *sum += weight;
+                *sum += weight * part;
             }
         }
         let most = sums.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -284,9 +295,9 @@ fn slopes(samples: &[Sample], weights: &[Row], start: &Row) -> (Vec<Row>, Row) {
         for (slope, missed) in slope_start.iter_mut().zip(missed) {
             *slope += missed;
         }
-        for word in sample.words.iter().take(length) {
+        for (word, part) in sample.words.iter().take(length) {
             for (slope, missed) in slopes.get_mut(*word).into_iter().flatten().zip(missed) {
-                *slope += missed;
+                *slope += missed * part;
             }
         }
     }

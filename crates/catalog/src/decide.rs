@@ -21,8 +21,10 @@ const LOSS_FROM_IF_CLAIMED: u32 = 8;
 const MONEY_FROM: u32 = 40;
 /// The same for both where the rules know of reading alone.
 const WORST_FROM_IF_READING: u32 = 50;
+/// And for Write and Execute.
+const MORE_FROM_IF_READING: u32 = 75;
 /// A tool of which no rule says anything is Read only from this likelihood, and else Execute from that one.
-const READ_FROM_IF_UNKNOWN: u32 = 92;
+const READ_FROM_IF_UNKNOWN: u32 = 98;
 const EXECUTE_FROM_IF_UNKNOWN: u32 = 15;
 /// A tool of which its annotations say that it changes something is Read only from this likelihood.
 const READ_FROM_IF_DENIED: u32 = 90;
@@ -161,11 +163,16 @@ impl Heard<'_> {
         } else {
             Class::Read
         };
-        [Class::Read, Class::Write, Class::Execute]
+        let likeliest = [Class::Read, Class::Write, Class::Execute]
             .into_iter()
             .filter(|class| *class >= least)
             .max_by_key(|class| self.share(*class))
-            .unwrap_or(Class::Execute)
+            .unwrap_or(Class::Execute);
+        if self.only_reads_by_rule() && self.share(likeliest) < MORE_FROM_IF_READING {
+            Class::Read
+        } else {
+            likeliest
+        }
     }
 
     /// Whether the rules are clear of reading, and know of nothing else.

@@ -12,6 +12,9 @@ use std::sync::LazyLock;
 const TEXT_WORDS_MAX: usize = 200;
 /// So many words of a name or of a choice are looked at.
 const NAME_WORDS_MAX: usize = 12;
+/// So many words of what is said of one parameter, and of all of them, are looked at.
+const SAID_WORDS_MAX: usize = 60;
+const SAID_WORDS_MAX_IN_ALL: usize = 1000;
 
 /// A word, and where in a definition it stands: `name:delete`, `lead:remove`, `param:amount`.
 pub type Feature = (Place, String);
@@ -41,8 +44,12 @@ pub enum Place {
     Opening,
     /// Anywhere in the description.
     Text,
+    /// Two words of the description, one after the other.
+    Phrase,
     /// In the name of a parameter.
     Parameter,
+    /// In what is said of a parameter.
+    Said,
     /// In what a parameter can be.
     Choice,
     /// The group of a word of the name.
@@ -63,7 +70,7 @@ pub enum Place {
 
 impl Place {
     /// All places.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::Name,
         Self::Pair,
         Self::First,
@@ -75,7 +82,9 @@ impl Place {
         Self::LeadWith,
         Self::Opening,
         Self::Text,
+        Self::Phrase,
         Self::Parameter,
+        Self::Said,
         Self::Choice,
         Self::Group,
         Self::ActOn,
@@ -101,7 +110,9 @@ impl Place {
             Self::LeadWith => "leadwith",
             Self::Opening => "opening",
             Self::Text => "text",
+            Self::Phrase => "phrase",
             Self::Parameter => "parameter",
+            Self::Said => "said",
             Self::Choice => "choice",
             Self::Group => "group",
             Self::ActOn => "acton",
@@ -111,6 +122,22 @@ impl Place {
             Self::Shape => "shape",
             Self::Rule => "rule",
         }
+    }
+
+    /// Whether a definition that talks much has many words here, each of which then says less.
+    #[must_use]
+    pub const fn is_wordy(self) -> bool {
+        matches!(
+            self,
+            Self::Opening
+                | Self::Text
+                | Self::Phrase
+                | Self::Speaks
+                | Self::Parameter
+                | Self::Said
+                | Self::Takes
+                | Self::Choice
+        )
     }
 }
 
@@ -201,14 +228,19 @@ fn of_text(tool: &Definition, found: &mut BTreeSet<Feature>) {
     let mut opens = true;
     let mut has_opened = false;
     let mut is_turned = 0_u8;
+    let mut before: Option<String> = None;
     for word in text.split_whitespace().take(TEXT_WORDS_MAX) {
         if word == "." {
             opens = opens && !has_opened;
             is_turned = 0;
+            before = None;
             continue;
         }
         found.extend(groups(word).map(|group| (Place::Speaks, group.to_owned())));
         let mut word = plain(word);
+        if let Some(before) = before.replace(word.clone()) {
+            found.insert((Place::Phrase, format!("{before} {word}")));
+        }
         if is_turned > 0 {
             word = format!("not {word}");
         }
@@ -232,7 +264,17 @@ fn of_parameters(tool: &Definition, found: &mut BTreeSet<Feature>) {
     if tool.description.trim().is_empty() {
         found.insert((Place::Shape, "untold".to_owned()));
     }
+    let mut said_max = SAID_WORDS_MAX_IN_ALL;
     for parameter in &tool.parameters {
+        let said = flat(&parameter.description);
+        let said_words = said
+            .split_whitespace()
+            .take(SAID_WORDS_MAX.min(said_max))
+            .filter(|word| word.len() > 2);
+        for word in said_words {
+            found.insert((Place::Said, plain(word)));
+            said_max = said_max.saturating_sub(1);
+        }
         let words = words_of_name(&parameter.name);
         if words.len() > 1 {
             found.insert((Place::Parameter, words.concat()));

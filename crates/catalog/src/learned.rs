@@ -31,17 +31,17 @@ pub(crate) fn evidence(
     class: Class,
     model: &Model<'_>,
 ) -> Vec<Evidence> {
-    let mut found: Vec<Evidence> = words
-        .iter()
-        .filter_map(|feature| {
-            let weights = model.weights(feature)?;
+    let mut found: Vec<Evidence> = model
+        .weighed(words)
+        .into_iter()
+        .filter_map(|(feature, weights)| {
             let own = Class::ALL
                 .iter()
                 .zip(weights)
                 .find(|(other, _)| **other == class)?
                 .1;
             let (part, quote) = quote(tool, feature)?;
-            (*own >= LEAST).then(|| Evidence {
+            (own >= LEAST).then(|| Evidence {
                 part,
                 quote,
                 class,
@@ -79,6 +79,25 @@ fn quote(tool: &Definition, (place, word): &Feature) -> Option<(Part, String)> {
             let bare = word.strip_prefix("not ").unwrap_or(word);
             in_text(&|other| plain(other) == bare)
         }
+        Place::Phrase => {
+            let (first, second) = word.split_once(' ')?;
+            sentence_with_both(&tool.description, first, second)
+        }
+        Place::Said => tool
+            .parameters
+            .iter()
+            .find(|parameter| {
+                flat(&parameter.description)
+                    .split_whitespace()
+                    .any(|other| plain(other) == *word)
+            })
+            .map(|parameter| {
+                let quote = beginning(
+                    &format!("{}: {}", parameter.name, parameter.description),
+                    QUOTE_CHARS_MAX,
+                );
+                (Part::Parameter, quote)
+            }),
         Place::LeadWith => {
             let last = word.split(' ').next_back().unwrap_or_default();
             in_text(&|other| plain(other) == last || singular(other) == last)
@@ -111,6 +130,17 @@ fn parameter(tool: &Definition, is_it: impl Fn(&[String]) -> bool) -> Option<(Pa
         .iter()
         .find(|parameter| is_it(&words_of_name(&parameter.name)))
         .map(|parameter| (Part::Parameter, beginning(&parameter.name, QUOTE_CHARS_MAX)))
+}
+
+/// The first sentence that has two words, one after the other.
+fn sentence_with_both(description: &str, first: &str, second: &str) -> Option<(Part, String)> {
+    description
+        .split_inclusive(['.', '!', '?', '\n', ';'])
+        .find(|sentence| {
+            let words: Vec<String> = flat(sentence).split_whitespace().map(plain).collect();
+            words.windows(2).any(|pair| pair == [first, second])
+        })
+        .map(|sentence| (Part::Description, beginning(sentence.trim(), QUOTE_CHARS_MAX)))
 }
 
 /// The first sentence that has such a word.

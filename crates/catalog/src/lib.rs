@@ -37,7 +37,7 @@ pub use signals::Signal;
 pub mod learn {
     pub use crate::decide::words_to_learn;
     pub use crate::features::{Feature, Place};
-    pub use crate::model::{Model, POINTS_PER_DOUBLING, START, written};
+    pub use crate::model::{Model, POINTS_PER_DOUBLING, START, WHOLE, parts, written};
 }
 
 /// What the classifier says of a tool.

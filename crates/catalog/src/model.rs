@@ -4,6 +4,7 @@
 
 use crate::class::Class;
 use crate::features::{Feature, Place};
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 /// Sixty-four points of weight double how likely a class is.
@@ -51,7 +52,7 @@ impl<'a> Model<'a> {
     }
 
     /// The weights of a word, if it has some.
-    pub(crate) fn weights(&self, feature: &Feature) -> Option<&Weights> {
+    fn weights(&self, feature: &Feature) -> Option<&Weights> {
         let word = written(feature);
         let at = self
             .rows
@@ -60,17 +61,26 @@ impl<'a> Model<'a> {
         self.rows.get(at).map(|(_, weights)| weights)
     }
 
+    /// The words of a definition that have weights, with what each comes to: one among many of its place says less.
+    pub(crate) fn weighed<'f>(&self, features: &'f [Feature]) -> Vec<(&'f Feature, Weights)> {
+        let parts = parts(features);
+        features
+            .iter()
+            .filter_map(|feature| {
+                let weights = self.weights(feature)?;
+                let part = parts.get(&feature.0).copied().unwrap_or(WHOLE);
+                Some((feature, weights.map(|weight| weight.saturating_mul(part) / WHOLE)))
+            })
+            .collect()
+    }
+
     /// How likely each class is, by the words of a definition.
     pub(crate) fn shares(&self, features: &[Feature]) -> Shares {
-        let mut sums = [0_i32; 5];
         let start = (Place::Shape, START.to_owned());
-        for weights in features
-            .iter()
-            .chain([&start])
-            .filter_map(|word| self.weights(word))
-        {
+        let mut sums = self.weights(&start).copied().unwrap_or_default();
+        for (_, weights) in self.weighed(features) {
             for (sum, weight) in sums.iter_mut().zip(weights) {
-                *sum = sum.saturating_add(*weight);
+                *sum = sum.saturating_add(weight);
             }
         }
         let most = sums.into_iter().max().unwrap_or(0);
@@ -78,6 +88,30 @@ impl<'a> Model<'a> {
         let whole: u64 = parts.iter().sum::<u64>().max(1);
         Shares(parts.map(|part| u32::try_from(part.saturating_mul(100) / whole).unwrap_or(100)))
     }
+}
+
+/// Of so many words of a wordy place each counts whole.
+const WORDS_WHOLE: usize = 8;
+/// What a word counts that counts whole.
+pub const WHOLE: i32 = 256;
+
+/// What a word of each place counts, in parts of [`WHOLE`]: where there are four times as many words, half.
+#[must_use]
+pub fn parts(features: &[Feature]) -> BTreeMap<Place, i32> {
+    let mut counts: BTreeMap<Place, usize> = BTreeMap::new();
+    for (place, _) in features.iter().filter(|(place, _)| place.is_wordy()) {
+        let count = counts.entry(*place).or_default();
+        *count = count.saturating_add(1);
+    }
+    let whole = usize::try_from(WHOLE).unwrap_or_default();
+    counts
+        .into_iter()
+        .map(|(place, count)| {
+            let square = WORDS_WHOLE.saturating_mul(whole * whole) / count.max(1);
+            let part = i32::try_from(square.isqrt()).unwrap_or(WHOLE);
+            (place, part.min(WHOLE))
+        })
+        .collect()
 }
 
 /// A word as the file of weights has it.

@@ -115,6 +115,8 @@ pub(crate) fn leads(tool: &Definition) -> Vec<Phrase> {
         }
         if let Some((verb, act)) = verb_of(word)
             && is_joined
+            // "Balances and buying power" buys nothing.
+            && !word.ends_with("ing")
             && !is_in(&verb, words::OFTEN_NOUNS)
         {
             leads.push(Phrase {

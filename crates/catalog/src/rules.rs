@@ -101,6 +101,15 @@ pub(crate) fn chooses(parameter: &Parameter) -> bool {
         .is_some_and(|word| is_in(word, words::CHOOSES))
 }
 
+/// What a verb counts that stands among others: what sets something going is a hint there, for these verbs are nouns
+/// as often.
+const fn said_percent(act: Act, percent: i32) -> i32 {
+    match act {
+        Act::Run | Act::Stop | Act::Drive => 45,
+        _ => percent,
+    }
+}
+
 /// What a parameter that chooses what is done can be.
 pub(crate) fn by_choices(
     tool: &Definition,
@@ -139,7 +148,14 @@ pub(crate) fn by_choices(
             }
             for mut phrase in verbs_of_name(&parts) {
                 phrase.objects.extend(name.iter().map(|word| singular(word)));
-                by_rules(&phrase, around, 75, Part::Parameter, &quote, out);
+                by_rules(
+                    &phrase,
+                    around,
+                    said_percent(phrase.act, 75),
+                    Part::Parameter,
+                    &quote,
+                    out,
+                );
             }
         }
     }
@@ -179,11 +195,33 @@ pub(crate) fn by_all_verbs(tool: &Definition, around: &Around, text: &str, out: 
         by_rules(
             &phrase,
             around,
-            70,
+            said_percent(phrase.act, 70),
             Part::Description,
             &sentence_with(&tool.description, word),
             out,
         );
+    }
+}
+
+/// Switches that turn a call into one that takes something away.
+pub(crate) fn by_switches(tool: &Definition, looks: bool, out: &mut Vec<Evidence>) {
+    if looks {
+        return;
+    }
+    let is_switch = |parameter: &&Parameter| {
+        parameter.kinds.iter().any(|kind| kind == "boolean")
+            && words_of_name(&parameter.name)
+                .first()
+                .is_some_and(|word| is_in(word, words::LOSES))
+    };
+    if let Some(parameter) = tool.parameters.iter().find(is_switch) {
+        out.push(Evidence {
+            part: Part::Parameter,
+            quote: parameter.name.clone(),
+            class: Class::Destructive,
+            points: 55,
+            meaning: "can be told to take something away",
+        });
     }
 }
 
@@ -236,7 +274,7 @@ pub(crate) fn by_softening(verb: Option<&Phrase>, around: &Around, text: &str, o
         });
     };
     if has(text, words::CAN_BE_BROUGHT_BACK) && !has(text, words::IS_LOST) {
-        push(Class::Destructive, -120, "");
+        push(Class::Destructive, -170, "");
         push(Class::Write, 60, "can be taken back");
     }
     if has(text, words::DRAFT_ONLY) {

@@ -3,8 +3,10 @@
 use crate::class::Class;
 use crate::definition::Definition;
 use crate::evidence::{Evidence, Part};
-use crate::phrase::{OBJECT_WORDS_MAX, Phrase, leads, verbs_of_name};
-use crate::rules::{Around, by_all_verbs, by_choices, by_code, by_phrases, by_rules, by_softening, chooses};
+use crate::phrase::{OBJECT_WORDS_MAX, Phrase, leads, verb_of, verbs_of_name};
+use crate::rules::{
+    Around, by_all_verbs, by_choices, by_code, by_phrases, by_rules, by_softening, by_switches, chooses,
+};
 use crate::seek::QUOTE_CHARS_MAX;
 use crate::text::{beginning, flat, words_of_name};
 use crate::words::{self, Act, is_in};
@@ -12,6 +14,16 @@ use crate::words::{self, Act, is_in};
 /// The verbs of the name, with what the description says of them.
 fn named(name_words: &[String], lead: Option<&Phrase>) -> Vec<Phrase> {
     let mut named = verbs_of_name(name_words);
+    // A product that is called by a verb: `protect_list_cameras` lists.
+    if let (Some(lead), [product, rest @ ..], [only]) = (lead, name_words, named.as_slice())
+        && only.verb == *product
+        && lead.verb != *product
+        && rest
+            .first()
+            .is_some_and(|word| verb_of(word).is_some_and(|(verb, _)| verb == lead.verb))
+    {
+        named = verbs_of_name(rest);
+    }
     if let [only] = named.as_slice()
         && is_in(&only.verb, words::OFTEN_NOUNS)
         && (lead.is_some_and(|lead| lead.act == Act::Look)
@@ -87,6 +99,7 @@ pub(crate) fn weigh(tool: &Definition) -> Vec<Evidence> {
     {
         by_all_verbs(tool, &around, &text, &mut evidence);
     }
+    by_switches(tool, looks, &mut evidence);
     by_code(tool, named.first(), &text, &mut evidence);
     by_softening(named.first(), &around, &text, &mut evidence);
     evidence

@@ -100,6 +100,9 @@ pub(crate) const NOT: &str = "not never without non no cannot don't doesn't won'
 
 /// Parameters whose values say what is done.
 pub(crate) const CHOOSES: &str = "action operation op method verb act subcommand actions operations";
+/// First words of switches that take something away.
+pub(crate) const LOSES: &str =
+    "delete wipe discard purge prune kill drop truncate overwrite destroy erase terminate";
 /// HTTP's methods that change something.
 pub(crate) const HTTP_CHANGES: &str = "post put patch delete";
 

@@ -14,7 +14,11 @@ LABELS = pathlib.Path(__file__).resolve().parent
 SERVERS = LABELS.parent / "servers"
 CLASSES = ["Financial", "Destructive", "Execute", "Write", "Read"]
 # What was read twice, and by whom the second time.
-READINGS = {"readings.tsv": "read twice by the first reader", "second-reader.tsv": "read by a second reader"}
+READINGS = {
+    "readings.tsv": "read twice by the first reader",
+    "second-reader.tsv": "read by a second reader",
+    "more-readers.tsv": "read by two of the later readers",
+}
 
 
 def split(server: str) -> str:

@@ -240,7 +240,7 @@ fn of_text(argument: &Argument, tool: &Tool<'_>) -> Option<Role> {
             () => (!argument.is_bounded).then_some(Role::Text { max: 20_000 }),
         };
     }
-    if argument.has("html") && !argument.ends("id type format mode") {
+    if argument.has("html") && !argument.ends("id type format mode url uri link path file") {
         return (!tool.reads()).then_some(Role::Html);
     }
     if is_url(argument, tool) {

@@ -56,7 +56,7 @@ pub(crate) const VERBS: &[(Act, &str)] = &[
         Act::Make,
         "create add insert new make register upload import append attach define draft compose open init \
          initialize initialise scaffold provision clone fork copy duplicate store remember log upsert \
-         allocate reserve enroll provide post touch mkdir index ingest checkpoint mock zip unzip onboard",
+         allocate reserve enroll provide prepare post touch mkdir index ingest checkpoint mock zip unzip onboard",
     ),
     (
         Act::Change,
@@ -72,7 +72,7 @@ pub(crate) const VERBS: &[(Act, &str)] = &[
          place renew revert flag tune go declare rotate sign wrap unwrap vote logout logoff signout detach \
          unset dismiss disassociate dissociate regenerate categorize categorise whitelist blacklist organize organise chmod \
          chown hset lpush rpush sadd zadd setex expire unsuspend taint emulate crop trim upscale concatenate flatten \
-         grade rebase fix mask combine",
+         grade rebase fix mask combine amend decrease increase alter",
     ),
     (
         Act::Shelve,
