@@ -222,6 +222,24 @@ fn an_address_that_others_can_reach_needs_a_token() {
 }
 
 #[test]
+fn what_is_no_url_is_told_by_the_flag_that_named_it_and_not_shown() {
+    let room = Room::new();
+    let policy = room.write("policy.yaml", OPEN);
+    for (flags, flag) in [
+        (["--upstream", "hunter2"], "--upstream: "),
+        (["--upstream-env", "WHERE"], "--upstream-env: "),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_callgate"));
+        command.args(["run", "-c"]).arg(&policy).arg("--state-dir");
+        command.arg(room.at("state")).args(flags).env("WHERE", "hunter2");
+        let output = command.output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.contains(flag) && !told.contains("hunter2"), "{told}");
+    }
+}
+
+#[test]
 fn a_policy_that_others_can_write_is_warned_of() {
     let (_room, _server, gate) = before_echo(OPEN);
     std::fs::set_permissions(gate.policy_path(), std::fs::Permissions::from_mode(0o666)).unwrap();

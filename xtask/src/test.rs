@@ -21,8 +21,9 @@ pub(crate) enum Scope {
 }
 
 /// Debian's packages of the programs that tests run.
-const PROGRAMS: [(&str, &[&str]); 7] = [
+const PROGRAMS: [(&str, &[&str]); 8] = [
     ("cc", &["gcc", "libc6-dev"]),
+    ("git", &["git"]),
     ("python3", &["python3", "python3-venv"]),
     ("node", &["nodejs"]),
     ("npm", &["npm"]),

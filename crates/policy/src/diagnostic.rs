@@ -125,7 +125,7 @@ codes! {
     DuplicateCounter = "duplicate-counter",
     /// A limit that never counts anything.
     LimitNeverCounts = "limit-never-counts",
-    /// A list that nobody has filled in, so that no call passes.
+    /// A list that nobody has filled in, so that no call meets its condition.
     Unfilled = "unfilled",
     /// A condition that can never be true.
     NeverMatches = "never-matches",

@@ -2,9 +2,9 @@
 
 use regex::{Regex, RegexBuilder};
 
-/// Bounds that are tried one after the other. The library does not tell what a pattern takes once it is compiled: the
-/// first bound that is enough says it.
-const STEPS: [usize; 5] = [4 * 1024, 32 * 1024, 256 * 1024, 1024 * 1024, 4 * 1024 * 1024];
+/// Bounds that are tried one after the other, and then that of each pattern. The library does not tell what a pattern
+/// takes once it is compiled: the first bound that is enough says it.
+const STEPS: [usize; 4] = [4 * 1024, 32 * 1024, 256 * 1024, 1024 * 1024];
 
 /// What patterns may still take.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(crate) enum Refused {
 }
 
 impl Room {
-    /// Room for patterns of at most `each_max` bytes, which is one of the steps, and of `bytes` together.
+    /// Room for patterns of at most `each_max` bytes each, and of `bytes` together.
     pub(crate) const fn of(each_max: usize, bytes: usize) -> Self {
         Self {
             each_max,
@@ -37,7 +37,8 @@ impl Room {
     /// takes room as well.
     pub(crate) fn compile(&mut self, pattern: &str) -> Result<Regex, Refused> {
         let mut refused = None;
-        for bytes in STEPS.into_iter().filter(|bytes| *bytes <= self.each_max) {
+        let steps = STEPS.into_iter().filter(|bytes| *bytes < self.each_max);
+        for bytes in steps.chain([self.each_max]) {
             if bytes > self.bytes_left {
                 self.bytes_left = 0;
                 return Err(Refused::Full);
@@ -84,5 +85,12 @@ mod tests {
         assert!(matches!(room.compile("\\w{900}"), Err(Refused::Full)));
         assert!(matches!(room.compile("^a$"), Err(Refused::Full)));
         assert!(!room.take(1));
+    }
+
+    #[test]
+    fn what_a_pattern_may_take_at_most_need_not_be_a_step() {
+        let mut room = Room::of(8 * 1024, 32 * 1024);
+        assert!(room.compile("a{150}").is_ok());
+        assert_eq!(room.taken(), 8 * 1024);
     }
 }

@@ -1110,7 +1110,7 @@ error[conflict]: a condition has one form, and this is a second
   |                                           ^^^
   = help: put each into an item of its own
 
-warning[unfilled]: this list is empty, so no call passes
+warning[unfilled]: this list is empty, so no call meets this condition
  --> policy.yaml:9:40
   |
 9 |       - { path: args.a, op: in, value: [] }

@@ -8,10 +8,14 @@ use super::answer::Answer;
 use super::{call, handshake, modern};
 use crate::PATIENCE;
 use crate::protocol::MODERN;
+use rustix::net::sockopt::set_socket_recv_buffer_size;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::Write;
 use std::net::TcpStream;
+
+/// What the system may keep for a client that takes little.
+const NARROW_BYTES: usize = 64 * 1024;
 
 /// The client. It keeps the session id that it was given, and counts ids up from 1.
 #[derive(Debug, Clone)]
@@ -22,6 +26,16 @@ pub struct Http {
     session: Option<String>,
     version: Option<String>,
     last_id: u64,
+    receives: Receives,
+}
+
+/// How much the system keeps of what a client has not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Receives {
+    /// As much as it likes.
+    Freely,
+    /// Little.
+    Narrowly,
 }
 
 /// An answer of HTTP, complete.
@@ -91,7 +105,15 @@ impl Http {
             session: None,
             version: None,
             last_id: 0,
+            receives: Receives::Freely,
         }
+    }
+
+    /// Has the system keep little of what it has not read, whatever the machine is set to.
+    #[must_use]
+    pub const fn narrow(mut self) -> Self {
+        self.receives = Receives::Narrowly;
+        self
     }
 
     /// One more header on each request; one of the same name that the client would send gives way.
@@ -240,6 +262,9 @@ impl Http {
             .set_nodelay(true)
             .and_then(|()| socket.set_read_timeout(Some(PATIENCE)))
             .expect("a socket");
+        if self.receives == Receives::Narrowly {
+            set_socket_recv_buffer_size(&socket, NARROW_BYTES).expect("a socket");
+        }
         // One that refuses early may close before it has read everything; its answer tells.
         let _ = socket.write_all(&[head.as_bytes(), body].concat());
         Stream::of(socket)

@@ -147,6 +147,36 @@ fn what_waits_keeps_its_order_and_the_server_can_ask_meanwhile() {
 }
 
 #[test]
+fn what_waits_is_bounded_by_its_bytes() {
+    let room = Room::new();
+    let (path, log) = (room.write("asks_first.py", ASKS_FIRST), room.at("asks_first.log"));
+    let words = [
+        "python3".into(),
+        path.into_os_string(),
+        log.clone().into_os_string(),
+    ];
+    let (server, log) = (StdioServer::command(&room, words), ServerLog::at(log));
+    let mut client = gate(&room, OPEN).before(&server).stdio();
+    let long = |id: &str| {
+        let padding = "x".repeat(6 << 20);
+        json!({"jsonrpc": "2.0", "id": id, "method": "ping/x", "params": {"padding": padding}})
+    };
+    at_once(&mut client, &[initialize("i", LEGACY)]);
+    let ping = client.message("ping");
+    at_once(&mut client, &[long("first"), long("second"), long("third")]);
+    let told = client.answer("third");
+    assert_eq!(told.reason(), Some("upstream_unreachable"), "{}", told.raw);
+    client.reply(&ping, json!({}));
+    assert!(client.answer("i").json["result"].is_object());
+    until("the others have come", || {
+        let came = log.of_method("ping/x");
+        (came.len() == 2).then_some(())
+    });
+    assert_eq!(client.call("echo", json!({"text": "hi"})).text(), "hi");
+    assert_eq!(log.of_method("ping/x").len(), 2);
+}
+
+#[test]
 fn what_waits_ends_with_a_server_that_ends_instead_of_answering() {
     let room = Room::new();
     let words = ["sh", "-c", "read line; exit 3"];

@@ -2,11 +2,12 @@
 
 use super::YES;
 use super::house::House;
-use crate::support::deps::node_program;
+use crate::support::deps::{node_program, python};
 use callgate_testkit::PATIENCE;
 use serde_json::json;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
+use std::process::Command;
 
 #[test]
 fn a_wrapped_entry_serves_its_tools_and_denies_what_is_hidden() {
@@ -195,6 +196,70 @@ fn a_real_server_of_npm_works_behind_what_was_written() {
     client.initialize("2025-06-18");
     let answer = client.call("echo", json!({"message": "hi"}));
     assert!(answer.text().contains("hi"), "{}", answer.raw);
+    client.close_stdin();
+    assert!(client.ended_within(PATIENCE).is_some());
+}
+
+#[test]
+fn a_real_server_of_pypi_is_shown_by_risk_and_works_behind_what_was_written() {
+    let house = House::new();
+    let config = json!({"mcpServers": {"git": {"command": python(), "args": ["-m", "mcp_server_git"]}}});
+    house.write(".cursor/mcp.json", &config.to_string());
+    let ran = house.callgate(&["init", "--yes"]);
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    assert!(ran.stdout.contains("git: 12 tools"), "{}", ran.all());
+    assert!(ran.stdout.contains("denied     1  git_reset\n"), "{}", ran.all());
+
+    let python = python();
+    let words = [
+        "scan",
+        "--json",
+        "--",
+        python.to_str().unwrap(),
+        "-m",
+        "mcp_server_git",
+    ];
+    let found = house.callgate(&words).json();
+    let tools = found["tools"].as_array().unwrap();
+    let mut listed: Vec<(&str, &str)> = tools
+        .iter()
+        .filter(|tool| tool["listed"] == true)
+        .map(|tool| (tool["name"].as_str().unwrap(), tool["class"].as_str().unwrap()))
+        .collect();
+    listed.sort_unstable();
+    // All but the one that says of itself that it destroys.
+    assert_eq!(
+        listed,
+        [
+            ("git_add", "Write"),
+            ("git_branch", "Read"),
+            ("git_checkout", "Write"),
+            ("git_commit", "Write"),
+            ("git_create_branch", "Write"),
+            ("git_diff", "Read"),
+            ("git_diff_staged", "Read"),
+            ("git_diff_unstaged", "Read"),
+            ("git_log", "Read"),
+            ("git_show", "Read"),
+            ("git_status", "Read"),
+        ]
+    );
+
+    let repository = house.write("desk/note", "ours");
+    let repository = repository.parent().unwrap();
+    let made = Command::new("git").args(["init", "-q"]).arg(repository).status();
+    assert!(made.unwrap().success());
+    let mut client = house.start(&house.entry(".cursor/mcp.json", "/mcpServers/git"));
+    client.initialize("2025-06-18");
+    assert_eq!(client.tools().len(), 11, "{:?}", client.tools());
+    // Its working folder is `/`.
+    let inside = repository.strip_prefix("/").unwrap();
+    let status = client.call("git_status", json!({"repo_path": inside}));
+    assert!(status.text().contains("note"), "{}", status.raw);
+    let outside = client.call("git_status", json!({"repo_path": repository}));
+    assert_eq!(outside.reason(), Some("condition_failed"), "{}", outside.raw);
+    let reset = client.call("git_reset", json!({"repo_path": inside}));
+    assert_eq!(reset.reason(), Some("tool_not_available"), "{}", reset.raw);
     client.close_stdin();
     assert!(client.ended_within(PATIENCE).is_some());
 }

@@ -34,6 +34,7 @@ pub(crate) fn python() -> PathBuf {
             "install",
             "--quiet",
             "--disable-pip-version-check",
+            "--require-hashes",
             "-r",
         ]);
         install.arg(tests_dir().join("requirements.txt"));

@@ -161,6 +161,15 @@ fn url(args: &RunArgs) -> anyhow::Result<Option<String>> {
     }
 }
 
+/// The flag that named the URL.
+const fn url_flag(args: &RunArgs) -> &'static str {
+    if args.upstream_env.is_some() {
+        "--upstream-env"
+    } else {
+        "--upstream"
+    }
+}
+
 fn upstream(args: &RunArgs, url: Option<&str>) -> anyhow::Result<Upstream> {
     match url {
         None => {
@@ -173,7 +182,7 @@ fn upstream(args: &RunArgs, url: Option<&str>) -> anyhow::Result<Upstream> {
         Some(url) => {
             let mut headers = headers::read(&args.header, &args.header_file)?;
             headers::of_variables(&args.header_env, &mut headers)?;
-            let endpoint = Endpoint::new(url, headers).context("--upstream")?;
+            let endpoint = Endpoint::new(url, headers).context(url_flag(args))?;
             Ok(Upstream::Url(Box::new(endpoint)))
         }
     }
@@ -213,7 +222,7 @@ fn server_name(args: &RunArgs, url: Option<&str>, dir: &Path) -> anyhow::Result<
     let digest = match url {
         Some(url) => {
             // The query may hold a key, and is no part of what the server is.
-            let mut url = url::Url::parse(url).context("--upstream")?;
+            let mut url = url::Url::parse(url).context(url_flag(args))?;
             url.set_query(None);
             url.set_fragment(None);
             keyed_hash(dir, "server-url", &[url.as_str().as_bytes()])?

@@ -3,7 +3,9 @@
 
 use super::Course;
 use crate::link::{Passage, PassageKind, Style};
+use crate::recorder::Peer;
 use crate::session::{Departure, Session};
+use bytes::Bytes;
 use callgate_wire::IdKey;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,13 +13,51 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Messages that are held back at once: more than the requests that may be in flight.
 const HELD_MAX: usize = 2_048;
+/// Bytes of them; one alone may have more.
+const HELD_BYTES_MAX: usize = 16 << 20;
 
 /// What waits.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     /// Whether anything has to wait; changed under the lock alone.
     is_on: AtomicBool,
-    waiting: Mutex<VecDeque<Passage>>,
+    waiting: Mutex<Waiting>,
+}
+
+/// Messages in their order, and how long they are together.
+#[derive(Debug, Default)]
+struct Waiting {
+    passages: VecDeque<Passage>,
+    bytes: usize,
+}
+
+impl Waiting {
+    /// Adds a message; gives it back where there is no room for it.
+    fn add(&mut self, mut passage: Passage) -> Result<(), Passage> {
+        let bytes = self.bytes.saturating_add(length(&passage));
+        let count = self.passages.len();
+        if count >= HELD_MAX || (count > 0 && bytes > HELD_BYTES_MAX) {
+            return Err(passage);
+        }
+        // It may be a small part of a large body, which would be kept with it.
+        passage.bytes = Bytes::copy_from_slice(&passage.bytes);
+        self.bytes = bytes;
+        self.passages.push_back(passage);
+        Ok(())
+    }
+
+    fn next(&mut self) -> Option<Passage> {
+        let next = self.passages.pop_front()?;
+        self.bytes = self.bytes.saturating_sub(length(&next));
+        Some(next)
+    }
+}
+
+/// What a message takes: its own bytes, and the headers that came with it.
+fn length(passage: &Passage) -> usize {
+    let headers = passage.mirrored.iter().flatten();
+    let headers = headers.map(|(name, value)| name.len().saturating_add(value.len()));
+    headers.fold(passage.bytes.len(), usize::saturating_add)
 }
 
 /// What becomes of a message.
@@ -26,7 +66,7 @@ enum Place {
     Free(Passage),
     /// It waits.
     Taken,
-    /// Too many wait.
+    /// Too many wait, or they are too long together.
     None(Passage),
 }
 
@@ -50,24 +90,20 @@ impl Held {
         if !self.is_on() {
             return Place::Free(passage);
         }
-        if waiting.len() >= HELD_MAX {
-            return Place::None(passage);
-        }
-        waiting.push_back(passage);
-        Place::Taken
+        waiting.add(passage).map_or_else(Place::None, |()| Place::Taken)
     }
 
     /// The message whose turn it is; after the last, nothing has to wait any more.
     fn next(&self) -> Option<Passage> {
         let mut waiting = self.lock();
-        let next = waiting.pop_front();
+        let next = waiting.next();
         if next.is_none() {
             self.is_on.store(false, Ordering::Release);
         }
         next
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Passage>> {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -105,10 +141,10 @@ impl Session {
             Place::Taken => {}
             Place::None(passage) => match (passage.kind, &passage.key) {
                 (PassageKind::Request, Some(key)) => {
-                    let text = "too many messages wait for the server's answer to `initialize`, so this one was not sent";
+                    let text = "too much waits for the server's answer to `initialize`, so this request was not sent";
                     self.fail_unsent(key, text).await;
                 }
-                (_, _) => self.drop_of_client(passage.bytes.len()),
+                (_, _) => self.record_drop(Peer::Client, passage.bytes.len()),
             },
         }
     }
@@ -128,7 +164,6 @@ fn waits(passage: &Passage) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::Bytes;
 
     fn passage(count: usize) -> Passage {
         Passage::notification(Bytes::from(count.to_string()), false)
@@ -154,5 +189,52 @@ mod tests {
         }
         assert!(held.next().is_none() && !held.is_on());
         assert!(matches!(held.take(passage(0)), Place::Free(_)));
+    }
+
+    #[test]
+    fn what_waits_has_a_maximum_of_bytes_and_gives_them_back() {
+        let long = |length: usize| Passage::notification(Bytes::from(vec![b'x'; length]), false);
+        let headed = |length: usize| Passage {
+            mirrored: Some(vec![("a".to_owned(), "x".repeat(length - 1))]),
+            ..long(0)
+        };
+        let held = Held::default();
+        held.begin();
+        assert!(
+            matches!(held.take(long(HELD_BYTES_MAX + 1)), Place::Taken),
+            "one alone"
+        );
+        assert!(matches!(held.take(long(0)), Place::None(_)));
+        held.next().unwrap();
+        assert!(matches!(held.take(long(HELD_BYTES_MAX - 9)), Place::Taken));
+        assert!(matches!(held.take(headed(10)), Place::None(_)));
+        assert!(matches!(held.take(headed(9)), Place::Taken));
+        assert!(matches!(held.take(long(1)), Place::None(_)));
+        held.next().unwrap();
+        assert!(matches!(held.take(long(HELD_BYTES_MAX - 9)), Place::Taken));
+        assert!(matches!(held.take(long(1)), Place::None(_)));
+    }
+
+    #[test]
+    fn a_small_part_that_waits_does_not_keep_the_whole_that_it_came_in() {
+        struct Whole {
+            _alive: Arc<()>,
+        }
+        impl AsRef<[u8]> for Whole {
+            fn as_ref(&self) -> &[u8] {
+                b"[1,2]"
+            }
+        }
+        let alive = Arc::new(());
+        let whole = Bytes::from_owner(Whole {
+            _alive: Arc::clone(&alive),
+        });
+        let held = Held::default();
+        held.begin();
+        let part = Passage::notification(whole.slice(1..2), false);
+        assert!(matches!(held.take(part), Place::Taken));
+        drop(whole);
+        assert_eq!(Arc::strong_count(&alive), 1, "the whole is kept");
+        assert_eq!(held.next().unwrap().bytes, "1");
     }
 }

@@ -32,7 +32,7 @@ impl Session {
             .malformed(&self.gate, self.id.as_ref(), peer, cause, length);
     }
 
-    pub(super) fn record_drop(&self, peer: Peer, length: usize) {
+    pub(crate) fn record_drop(&self, peer: Peer, length: usize) {
         self.gate
             .recorder()
             .dropped(&self.gate, self.id.as_ref(), peer, length);

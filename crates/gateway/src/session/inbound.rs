@@ -339,10 +339,10 @@ impl Session {
         }
         if purpose == Purpose::Initialize {
             let Some(hello) = hello(message) else {
+                let cause = hello_too_large(message.raw().len());
                 if let Some(trace) = &trace {
-                    trace.unfit("too_large");
+                    trace.unfit(cause.code());
                 }
-                let cause = hello_too_large(message);
                 self.record_malformed(Peer::Client, &cause, message.raw().len());
                 let bytes = answer::error(request.id.raw(), -32_600, HELLO_TOO_LARGE);
                 intake.answer_with(sink, bytes, 413);
@@ -607,9 +607,9 @@ pub(crate) fn hello(message: &Message<'_>) -> Option<Bytes> {
 }
 
 /// The cause that is recorded then.
-pub(crate) fn hello_too_large(message: &Message<'_>) -> Malformed {
+pub(crate) const fn hello_too_large(bytes: usize) -> Malformed {
     Malformed::TooLarge {
-        bytes: message.raw().len(),
+        bytes,
         bytes_max: HELLO_BYTES_MAX,
     }
 }

@@ -6,7 +6,7 @@ use super::inbound::refusal;
 use super::pending::{Clock, Departure, Holding, OwnAnswer, Pending, Purpose, Target, Voice};
 use crate::answer;
 use crate::link::{Passage, Style};
-use crate::recorder::{Peer, Refused, Sent};
+use crate::recorder::{Refused, Sent};
 use bytes::Bytes;
 use callgate_core::refusal::{Reason, Refusal};
 use callgate_ledger::record::Status;
@@ -217,11 +217,6 @@ impl Session {
         let (holding, over) = Holding::new();
         pending.holding = Some(holding);
         Some(over)
-    }
-
-    /// A message of the client's that is told to nobody.
-    pub(crate) fn drop_of_client(&self, length: usize) {
-        self.record_drop(Peer::Client, length);
     }
 
     /// The client's `initialize`, as it came.

@@ -68,8 +68,8 @@ fn unfilled(name: &str) -> Option<Operator> {
 impl Context<'_> {
     /// An operator with its value, or findings.
     ///
-    /// An empty list is one that a person has yet to fill in: where it must hold, no call passes, and it is only
-    /// told. Where it selects, it would let every call pass, and is refused.
+    /// An empty list is one that a person has yet to fill in: where its condition must hold, no call meets it, and
+    /// it is only told. Where it selects what is denied, it would let every call pass, and is refused.
     pub(crate) fn operator(
         &mut self,
         name: &str,
@@ -88,7 +88,7 @@ impl Context<'_> {
                     Code::Unfilled,
                     value.span,
                     &spot,
-                    "this list is empty, so no call passes",
+                    "this list is empty, so no call meets this condition",
                 )
                 .hint("fill it in");
             return Some(unfilled);

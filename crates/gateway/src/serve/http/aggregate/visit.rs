@@ -108,7 +108,7 @@ impl AllVisit<'_> {
     async fn begin(&self, decoded: Option<Decoded<'_>>) -> Response<Body> {
         let hello = match Hello::of(decoded.as_ref()) {
             Ok(hello) => hello,
-            Err(NoHello::TooLarge(cause)) => return self.too_large(&cause),
+            Err(NoHello::TooLarge { bytes }) => return self.too_large(bytes),
             Err(NoHello::Other) => {
                 return plain(
                     StatusCode::BAD_REQUEST,
@@ -199,7 +199,7 @@ impl AllVisit<'_> {
             Found::Named(sender) => {
                 let hello = match Hello::of(decoded.as_ref().ok()) {
                     Ok(hello) => hello,
-                    Err(NoHello::TooLarge(cause)) => return self.too_large(&cause),
+                    Err(NoHello::TooLarge { bytes }) => return self.too_large(bytes),
                     Err(NoHello::Other) => return self.too_early(decoded.err(), body.len()),
                 };
                 let Some(whole) = self.all.begin_stream(&id, hello.raw, hello.version) else {
@@ -223,11 +223,10 @@ impl AllVisit<'_> {
     }
 
     /// An `initialize` that is larger than one may be.
-    fn too_large(&self, cause: &Malformed) -> Response<Body> {
+    fn too_large(&self, bytes: usize) -> Response<Body> {
         let house = &self.all.house;
-        if let Malformed::TooLarge { bytes, .. } = cause {
-            house.recorder.stray_malformed(house.sender(None), cause, *bytes);
-        }
+        let cause = hello_too_large(bytes);
+        house.recorder.stray_malformed(house.sender(None), &cause, bytes);
         plain(StatusCode::PAYLOAD_TOO_LARGE, HELLO_TOO_LARGE)
     }
 
@@ -253,7 +252,8 @@ impl AllVisit<'_> {
 
 /// Why a body begins no session.
 enum NoHello {
-    TooLarge(Malformed),
+    /// It is one that is larger than one may be.
+    TooLarge { bytes: usize },
     /// It is no `initialize`.
     Other,
 }
@@ -280,7 +280,9 @@ impl Hello {
             return Err(NoHello::Other);
         }
         Ok(Self {
-            raw: hello(message).ok_or_else(|| NoHello::TooLarge(hello_too_large(message)))?,
+            raw: hello(message).ok_or(NoHello::TooLarge {
+                bytes: message.raw().len(),
+            })?,
             id: request.id.raw().into(),
             version: version_for(request),
         })
