@@ -1,8 +1,8 @@
 //! Secrets in configurations: what may be one is shown as [`MASK`], whoever is to read it.
 
 use super::entry::edit::replace;
-use super::tree::{self, Format, Kind, Node};
 use crate::commands::scan::comment::is_shown;
+use crate::commands::tree::{self, Format, Kind, Node};
 use serde_json::Value;
 use std::ops::Range;
 

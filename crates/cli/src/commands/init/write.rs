@@ -7,7 +7,7 @@ use super::files::{self, Held, digest};
 use super::found::{Found, Item, Job, Status};
 use super::record::{Changed, Layer, Record};
 use super::secrets::shown_value;
-use super::tree::{self, Node};
+use crate::commands::tree::{self, Node};
 use std::path::PathBuf;
 
 /// What was changed in a file, or would be.

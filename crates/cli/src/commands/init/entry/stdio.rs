@@ -3,7 +3,7 @@
 use super::edit::{At, Edit, Placed, before_first, separator};
 use super::{Gate, Site, texts};
 use crate::commands::init::clients::Client;
-use crate::commands::init::tree::{Kind, Node, Shape, bare_key, between, literal};
+use crate::commands::tree::{Kind, Node, Shape, bare_key, between, literal};
 
 /// A command, as a client starts it.
 #[derive(Debug, Clone, PartialEq, Eq)]
