@@ -80,6 +80,10 @@ impl Command {
             if let Some(policy) = word.strip_prefix("--config=") {
                 return Some(policy);
             }
+            // `-cFILE` and `-c=FILE`.
+            if let Some(policy) = word.strip_prefix("-c") {
+                return Some(policy.strip_prefix('=').unwrap_or(policy));
+            }
         }
         None
     }
