@@ -493,6 +493,74 @@ fn a_policy_that_a_person_has_written_stays() {
 }
 
 #[test]
+fn a_server_that_is_guarded_in_one_file_and_left_in_another_is_told_as_both() {
+    let house = House::new();
+    let text = "{\"mcpServers\": {\"a\": {\"command\": \"npx\"}}}";
+    let locked = house.write(".claude.json", text);
+    std::fs::set_permissions(&locked, PermissionsExt::from_mode(0o444)).unwrap();
+    let open = house.write(".cursor/mcp.json", text);
+    let ran = house.callgate(&YES);
+    assert_eq!(ran.code, 2, "{}", ran.all());
+    assert!(
+        house.read(".cursor/mcp.json").contains("--server"),
+        "{}",
+        ran.all()
+    );
+    assert_eq!(house.read(".claude.json"), text);
+    let behind = format!(
+        "callgate: a is behind Callgate in {}; its policy is {}",
+        open.display(),
+        house.policies().join("a.yaml").display()
+    );
+    let left = format!(
+        "callgate: a was left as it is elsewhere: {}: it is read-only",
+        locked.display()
+    );
+    assert!(
+        ran.stderr.contains(&behind) && ran.stderr.contains(&left),
+        "{}",
+        ran.all()
+    );
+    assert_eq!(house.callgate(&["init", "--undo"]).code, 0);
+    let ran = house.callgate(&["init", "--yes", "--json"]);
+    let server = &ran.json()["servers"][0];
+    assert_eq!(server["status"], "failed", "{}", ran.all());
+    assert_eq!(server["changed"], serde_json::json!([open]), "{}", ran.all());
+}
+
+#[test]
+fn an_entry_that_is_behind_callgate_in_any_spelling_is_left_as_it_is() {
+    let policy = "/home/ana/p.yaml";
+    for flags in [
+        vec!["-c".to_owned(), policy.to_owned()],
+        vec![format!("-c{policy}")],
+        vec![format!("-c={policy}")],
+        vec![format!("--config={policy}")],
+    ] {
+        let house = House::new();
+        let args = [
+            vec!["run".to_owned()],
+            flags,
+            vec!["--".to_owned(), "npx".to_owned()],
+        ]
+        .concat();
+        let entry = serde_json::json!({"command": env!("CARGO_BIN_EXE_callgate"), "args": args});
+        let text = serde_json::json!({"mcpServers": {"a": entry}}).to_string();
+        house.write(".cursor/mcp.json", &text);
+        let ran = house.callgate(&YES);
+        assert_eq!(ran.code, 0, "{args:?}: {}", ran.all());
+        assert!(
+            ran.stderr
+                .contains(&format!("a: behind Callgate, under {policy}\n")),
+            "{args:?}: {}",
+            ran.all()
+        );
+        assert_eq!(house.read(".cursor/mcp.json"), text);
+        assert!(house.started().is_empty());
+    }
+}
+
+#[test]
 fn modes_links_and_owners_are_kept() {
     let house = House::new();
     let text = "{\"mcpServers\": {\"a\": {\"command\": \"npx\"}}}";
@@ -582,6 +650,74 @@ fn on_a_terminal_each_server_is_shown_and_asked_for() {
     let screen = house.on_terminal(&["init"], "a\nn\n");
     assert!(screen.contains("Put Callgate in front of 1 server?"), "{screen}");
     assert!(!house.read(".cursor/mcp.json").contains("--server"), "{screen}");
+}
+
+#[test]
+fn a_scan_shows_a_bar_on_a_terminal_and_lines_elsewhere() {
+    let text = "{\"mcpServers\": {\"a\": {\"command\": \"npx\"}, \"b\": {\"command\": \"uvx\"}}}";
+    let house = House::new();
+    house.write(".cursor/mcp.json", text);
+    let ran = house.callgate(&YES);
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    for name in ["a", "b"] {
+        let place = |line: String| ran.stderr.find(&line);
+        let asking = place(format!("callgate: asking {name} for its tools …\n"));
+        let done = place(format!("callgate: {name} is done\n"));
+        assert!(asking.is_some() && asking < done, "{}", ran.all());
+    }
+    assert!(!ran.stderr.contains(['\r', '\u{1b}']), "{:?}", ran.stderr);
+    let house = House::new();
+    house.write(".cursor/mcp.json", text);
+    let screen = house.on_terminal(&["init"], "y\ny\ny\n");
+    let bar = regex::Regex::new(r"\[[#-]{30}\] [012]/2 ").unwrap();
+    assert!(bar.is_match(&screen), "{screen:?}");
+    assert!(
+        !screen.contains("asking a for its tools") && !screen.contains("a is done"),
+        "{screen}"
+    );
+    assert!(screen.contains("RISK      POLICY   TOOLS"), "{screen}");
+}
+
+#[test]
+fn the_tools_of_each_server_are_shown_by_risk() {
+    let house = House::new();
+    house.write(
+        ".cursor/mcp.json",
+        "{\"mcpServers\": {\"a\": {\"command\": \"npx\"}}}",
+    );
+    let ran = house.callgate(&YES);
+    let mut lines = ran.stdout.lines().skip_while(|line| line.is_empty());
+    assert_eq!(lines.next(), Some("a: 3 tools"), "{}", ran.all());
+    assert_eq!(lines.next(), Some("  RISK      POLICY   TOOLS"), "{}", ran.all());
+    let mut names = Vec::new();
+    let mut risks = Vec::new();
+    for line in lines {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [risk, policy, count, tools @ ..] = words.as_slice() else {
+            panic!("{line}");
+        };
+        risks.push(
+            ["Critical", "High", "Medium", "Low"]
+                .iter()
+                .position(|known| known == risk)
+                .unwrap_or_else(|| panic!("{line}")),
+        );
+        assert!(
+            ["denied", "held", "limited", "allowed"].contains(policy),
+            "{line}"
+        );
+        assert_eq!(count.parse(), Ok(tools.len()), "{line}");
+        names.extend(tools.iter().map(|tool| tool.trim_end_matches(',')));
+    }
+    assert!(risks.is_sorted(), "the worst come first: {}", ran.stdout);
+    assert!(risks.first() < risks.last(), "{}", ran.stdout);
+    names.sort_unstable();
+    assert_eq!(
+        names,
+        ["delete_notes", "list_notes", "send_note"],
+        "{}",
+        ran.stdout
+    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! The gateway leaves a notice in the folder: where it listens, and a number of its own. The token of the command
 //! line is the number's hash under the folder's key, so it is nowhere, and whoever may use the folder has it.
 
+use crate::words::hex;
 use anyhow::Context;
 use callgate_console::{Client, ClientError, Place};
 use callgate_core::limit::StoreTime;
@@ -105,10 +106,6 @@ fn absolute(address: &Address) -> anyhow::Result<String> {
 
 fn own_token(dir: &Path, nonce: &str) -> anyhow::Result<String> {
     Ok(hex(&keyed_hash(dir, DOMAIN, &[nonce.as_bytes()])?))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The gateway that was named, or the one that runs on the state folder; `None` where none does.

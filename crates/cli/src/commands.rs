@@ -16,6 +16,7 @@ pub(crate) mod scan;
 pub(crate) mod schema;
 pub(crate) mod status;
 pub(crate) mod test;
+mod tree;
 pub(crate) mod validate;
 
 use crate::args::{Cli, Command};

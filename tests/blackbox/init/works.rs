@@ -103,6 +103,96 @@ fn a_wrapped_url_gets_its_headers_and_no_process_shows_them() {
     house.assert_no_secret(&client.stderr());
 }
 
+/// The ids of what `check` finds of each server, and the number of its tools.
+fn checked(house: &House, arguments: &[&str]) -> Vec<(String, Vec<String>, Option<u64>)> {
+    let ran = house.callgate(&[&["check", "--json", "--config"], arguments].concat());
+    house.assert_no_secret(&ran.all());
+    let servers = ran.json()["servers"].as_array().unwrap().clone();
+    let one = |server: &serde_json::Value| {
+        let found = server["findings"].as_array().unwrap().iter();
+        let ids = found.map(|found| found["rule"].as_str().unwrap().to_owned());
+        (
+            server["name"].as_str().unwrap().to_owned(),
+            ids.collect(),
+            server["tools"].as_u64(),
+        )
+    };
+    servers.iter().map(one).collect()
+}
+
+#[test]
+fn what_was_put_behind_callgate_is_known_as_guarded_and_its_tools_are_listed() {
+    let house = House::new();
+    let text = house.filled(
+        r#"{"mcpServers": {
+            "header": {"type": "http", "url": "REMOTE", "headers": {"Authorization": "Bearer canary-header"}},
+            "query": {"type": "http", "url": "REMOTE?key=canary-url", "headers": {"X-Api-Key": "canary-key"}}
+        }}"#,
+    );
+    let path = house.write("shop/.mcp.json", &text);
+    let path = path.to_str().unwrap();
+    assert_eq!(house.callgate(&YES).code, 0);
+    let secret = || vec!["credentials-in-file".to_owned()];
+    let both = || vec!["credentials-in-file".to_owned(), "credentials-in-file".to_owned()];
+    assert_eq!(
+        checked(&house, &[path]),
+        [
+            ("header".to_owned(), secret(), None),
+            ("query".to_owned(), both(), None)
+        ]
+    );
+    let before = house.server().log().notes().len();
+    let tools = checked(&house, &[path, "--start"]);
+    assert!(
+        tools
+            .iter()
+            .all(|(_, found, tools)| !found.contains(&"no-answer".to_owned()) && *tools > Some(0)),
+        "{tools:?}"
+    );
+    let notes = house.server().log().notes()[before..].join("\n");
+    for sent in ["Bearer canary-header", "canary-key"] {
+        assert!(notes.contains(sent), "{sent}: {notes}");
+    }
+}
+
+#[test]
+fn the_configuration_of_codex_is_checked_before_and_after() {
+    let house = House::new();
+    let path = house.write(".codex/config.toml", &house.filled(include_str!("codex.toml")));
+    let path = path.to_str().unwrap();
+    let names = |checked: &[(String, Vec<String>, Option<u64>)], rule: &str| -> Vec<String> {
+        let with = checked
+            .iter()
+            .filter(|(_, found, _)| found.iter().any(|id| id == rule));
+        with.map(|(name, ..)| name.clone()).collect()
+    };
+    let before = checked(&house, &[path]);
+    assert_eq!(
+        names(&before, "not-behind-callgate"),
+        ["context7", "with env", "figma"]
+    );
+    assert_eq!(names(&before, "unpinned-package"), ["context7"]);
+    assert_eq!(house.callgate(&YES).code, 0);
+    let after = checked(&house, &[path]);
+    assert_eq!(names(&after, "not-behind-callgate"), [""; 0]);
+    let sent = house.server().log().notes().len();
+    let after = checked(&house, &[path, "--start"]);
+    assert_eq!(names(&after, "no-answer"), [""; 0]);
+    let notes = house.server().log().notes()[sent..].join("\n");
+    for header in ["Bearer canary-codex-variable", "canary-codex-header"] {
+        assert!(notes.contains(header), "{header}: {notes}");
+    }
+    // What is no TOML is said with its place.
+    let path = house.write("broken.toml", "[mcp_servers.a]\ncommand =\n");
+    let ran = house.callgate(&["check", "--config", path.to_str().unwrap()]);
+    assert_eq!(ran.code, 1, "{}", ran.all());
+    assert!(
+        ran.stderr.contains("broken.toml:2:10: this is not valid TOML"),
+        "{}",
+        ran.all()
+    );
+}
+
 #[test]
 fn codex_passes_a_token_on_by_its_variable() {
     let house = House::new();

@@ -10,15 +10,15 @@ pub(crate) mod known;
 mod report;
 pub(crate) mod rules;
 mod sarif;
-mod secrets;
+pub(crate) mod secrets;
 pub(crate) mod tools;
 mod url;
 
 use super::catalog::{find, read as input};
 use super::scan::client::{self, ServerArgs};
 use super::scan::tools::read_whole;
-use super::validate::load::Source;
-use crate::words::{COLOURED, say};
+use super::validate::load::{Source, style_of_stdout};
+use crate::words::say;
 use anyhow::{Context, bail};
 use callgate_catalog::Severity;
 use callgate_catalog::catalogue::Registry;
@@ -28,7 +28,7 @@ use clap::{Args, ValueEnum};
 use command::Word;
 use finding::{Finding, Looked};
 use rules::Verdict;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -311,13 +311,7 @@ fn write(args: &CheckArgs, looked: &[Looked]) -> anyhow::Result<()> {
     let mut text = if args.json {
         format!("{}\n", serde_json::to_string_pretty(&report::json(looked))?)
     } else {
-        let is_wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        let style = if is_wanted && std::io::stdout().is_terminal() {
-            COLOURED
-        } else {
-            Style::PLAIN
-        };
-        report::words(looked, &style)
+        report::words(looked, &style_of_stdout())
     };
     if let Some(path) = &args.sarif {
         let sarif = format!("{}\n", serde_json::to_string_pretty(&sarif::log(looked))?);

@@ -12,7 +12,6 @@ mod probe;
 mod record;
 mod report;
 mod secrets;
-mod tree;
 mod undo;
 mod write;
 

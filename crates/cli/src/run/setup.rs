@@ -6,7 +6,7 @@ use crate::args::{self, RunArgs, Transport};
 use crate::log;
 use crate::reference;
 use crate::traces::Traces;
-use crate::words::warn;
+use crate::words::{hex, warn};
 use anyhow::{Context, bail};
 use callgate_core::call::Caller;
 use callgate_core::json::Json;
@@ -273,8 +273,4 @@ fn warn_of_the_agent(policy: &Path, state: &Path) {
             ));
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -4,6 +4,7 @@ use super::grants::Slots;
 use super::reload::Asked;
 use crate::admin::{self, Notice};
 use crate::commands::grants::shown;
+use crate::words::hex;
 use arc_swap::ArcSwap;
 use callgate_console::{Fault, Gateway, Refused, Whole, converse, view};
 use callgate_core::limit::StoreTime;
@@ -147,12 +148,7 @@ impl Gateway for Admin {
         let slots = self.slots.load();
         let policy = |(name, slot): (&PolicyName, &Arc<callgate_gateway::gate::PolicySlot>)| view::Policy {
             policy: name.to_string(),
-            digest: slot
-                .program()
-                .digest
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
+            digest: hex(&slot.program().digest),
         };
         slots.iter().map(policy).collect()
     }

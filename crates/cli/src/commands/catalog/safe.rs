@@ -32,7 +32,7 @@ pub(crate) fn shown(text: &str) -> String {
 }
 
 /// A line with its spaces as they are, and what nobody would see as `\u{200b}`.
-pub(super) fn spelt_out(line: &str) -> String {
+pub(crate) fn spelt_out(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
     for character in line.chars() {
         if is_shown(character) {

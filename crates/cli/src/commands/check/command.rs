@@ -8,6 +8,7 @@ pub(crate) use shell::{cut, pipes_to_shell, split};
 use super::finding::{Finding, Place};
 use super::rules;
 use super::secrets;
+use crate::reference::is_variable;
 use callgate_catalog::catalogue::Registry;
 
 /// So many times a command may stand within another.
@@ -62,15 +63,10 @@ pub(crate) fn check(argv: &[Word]) -> Vec<Finding> {
         );
     }
     credentials(argv, &mut found);
-    for word in argv {
-        if let Some(host) = super::url::plain_host(&word.text) {
-            found.push(
-                Finding::of(rules::PLAIN_HTTP)
-                    .quoting(&format!("http://{host}"))
-                    .at(word.place),
-            );
-        }
-    }
+    found.extend(
+        argv.iter()
+            .filter_map(|word| super::url::plain(&word.text, word.place)),
+    );
     runs(argv, 0, &mut found);
     found
 }
@@ -224,7 +220,9 @@ fn written_out(text: &str, flag: Option<&str>) -> Option<String> {
     }
     let pair = text.split_once('=').or_else(|| {
         let (name, value) = text.split_once(':')?;
-        (!value.starts_with("//")).then_some((name, value))
+        // `--header-env` of Callgate takes the name of a variable.
+        let is_named = flag == Some("--header-env") && is_variable(value.trim());
+        (!value.starts_with("//") && !is_named).then_some((name, value))
     });
     if let Some((name, value)) = pair
         && !name.contains(char::is_whitespace)
@@ -363,6 +361,15 @@ mod tests {
                 &["credentials-in-arguments"],
             ),
             ("server --header 'Authorization: Bearer ${T}'", &[]),
+            ("callgate run --header-env 'Authorization: TOKEN' --", &[]),
+            (
+                "callgate run --header-env 'Authorization: Bearer s3cret' --",
+                &["credentials-in-arguments"],
+            ),
+            (
+                "callgate run --header-env 'Authorization: ghp_s3cret0123456789' --",
+                &["credentials-in-arguments"],
+            ),
             ("server postgres://me:s3cret@host/db", &["credentials-in-url"]),
             (
                 "server --db=postgres://me:s3cret@host/db",

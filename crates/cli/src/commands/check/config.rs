@@ -9,11 +9,11 @@ use super::{ask, known, list, secrets, url};
 use crate::commands::catalog::read::text as read_text;
 use crate::commands::scan::client::{Launch, StderrOf, Target};
 use crate::commands::scan::comment::one_line;
-use crate::words::say;
+use crate::commands::tree::Format;
 use anyhow::{Context, bail};
 use callgate_catalog::look_the_same;
 use callgate_catalog_data::bundled;
-use callgate_policy::{Loaded, Style};
+use callgate_policy::Loaded;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::path::Path;
 use std::time::Duration;
@@ -30,14 +30,9 @@ pub(super) enum Start {
 pub(super) fn check(path: &Path, policy: Option<&Loaded>, start: Start) -> anyhow::Result<Vec<Looked>> {
     let text = read_text(path)?;
     let name = path.display().to_string();
-    let entries = match entries::read(&text) {
+    let entries = match entries::read(Format::of(path), &text) {
         Ok(entries) => entries,
-        Err(found) => {
-            for found in &found.0 {
-                say(&found.render(&name, &text, &Style::PLAIN));
-            }
-            bail!("{name} cannot be read, so its servers cannot be checked");
-        }
+        Err(unread) => bail!("{name}:{unread}\nits servers cannot be checked"),
     };
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut looked = Vec::new();
@@ -86,13 +81,15 @@ pub(super) fn at_rest(entry: &Entry, folder: &Path) -> (Looked, Option<Loaded>, 
             // What stands before the server's own command is seen by all as well.
             one.findings.extend(command::check(argv));
             if let Way::Guarded(guard) = &way {
-                for found in command::check(inner) {
+                let mut behind = command::check(inner);
+                if let Some(upstream) = &guard.upstream {
+                    one.what = url::named(&upstream.text);
+                    behind.extend(url::plain(&upstream.text, upstream.place));
+                }
+                for found in behind {
                     if !one.findings.contains(&found) {
                         one.findings.push(found);
                     }
-                }
-                if let Some(upstream) = &guard.upstream {
-                    one.what = url::named(&upstream.text);
                 }
                 let folder = folder.join(dir.as_deref().unwrap_or_default());
                 own = gate::policy(guard, &folder, &mut one.findings);
@@ -190,9 +187,11 @@ fn target(entry: &Entry, way: &Way, folder: &Path, timeout: Duration) -> anyhow:
         (
             Kind::Command { .. },
             Way::Guarded(gate::Guard {
-                upstream: Some(url), ..
+                upstream: Some(url),
+                headers,
+                ..
             }),
-        ) => reached(url, &[]),
+        ) => reached(url, headers),
         (Kind::Command { argv, env, dir }, way) => {
             let argv = match way {
                 Way::Guarded(guard) => &guard.inner,

@@ -1,11 +1,14 @@
-//! The servers that a client's configuration names: JSON, with comments where the client lets them stand.
+//! The servers that a client's configuration names.
 
 use super::command::{Word, split};
 use super::finding::Place;
+use crate::commands::tree::{self, Fault, Format, Kind as Shape, Member, Node, Places};
 use anyhow::bail;
-use callgate_policy::document::Genre;
-use callgate_policy::tree::{Entry as Member, Node, Value};
-use callgate_policy::{Diagnostics, read_document};
+use std::fmt;
+use std::ops::Range;
+
+/// 4 MiB: a configuration of servers is small, and a client that keeps much beside it is not checked in time.
+const TEXT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// A server as a client's configuration has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,35 +43,59 @@ pub(crate) struct Pair {
     pub(crate) place: Option<Place>,
 }
 
-const CONFIGURATION: Genre = Genre {
-    called: "configuration",
-    begin: "begin with `{\"mcpServers\": {`",
-    split: "check the part with the servers by itself",
-    repeat: "write each server out",
-};
-
-/// The servers of a configuration, those of all its projects too.
-pub(crate) fn read(text: &str) -> Result<Vec<Entry>, Diagnostics> {
-    let document = read_document(&without_comments(text), &CONFIGURATION)?;
-    Ok(of(&document.root))
+/// Why a configuration has no single meaning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Unread {
+    /// It is larger than is read.
+    TooLarge,
+    /// It is not of its format.
+    Format(Fault),
+    /// A key stands twice, where two readers could take different values.
+    Twice(Place),
 }
 
-fn of(root: &Node) -> Vec<Entry> {
-    let mut maps: Vec<&Node> = ["mcpServers", "servers", "context_servers"]
-        .iter()
-        .filter_map(|key| root.get(key))
-        .collect();
-    maps.extend(root.get("mcp").and_then(|mcp| mcp.get("servers")));
-    let projects = root.get("projects").map(Node::entries).unwrap_or_default();
-    maps.extend(
-        projects
-            .iter()
-            .filter_map(|project| project.value.get("mcpServers")),
-    );
-    if maps.is_empty() && !root.entries().is_empty() && root.entries().iter().all(is_server) {
-        maps.push(root);
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge => write!(
+                f,
+                "1:1: it has more than the {TEXT_BYTES_MAX} bytes that are read"
+            ),
+            Self::Format(fault) => write!(f, "{}:{}: {}", fault.line, fault.column, fault.what),
+            Self::Twice(place) => write!(
+                f,
+                "{}:{}: this key stands here for the second time, and clients may take either",
+                place.line, place.column
+            ),
+        }
     }
-    maps.iter().flat_map(|map| map.entries()).map(entry).collect()
+}
+
+/// The servers of a configuration, those of all its projects too.
+pub(crate) fn read(format: Format, text: &str) -> Result<Vec<Entry>, Unread> {
+    let root = whole(format, text)?;
+    Ok(File::of(text).entries(&root))
+}
+
+/// A server that stands by itself, such as what `claude mcp add-json` takes.
+pub(crate) fn single(name: &str, text: &str) -> Option<Entry> {
+    let root = whole(Format::Json, text).ok()?;
+    Some(Entry {
+        name: name.to_owned(),
+        place: None,
+        kind: File::of(text).kind(&root),
+    })
+}
+
+fn whole(format: Format, text: &str) -> Result<Node, Unread> {
+    if text.len() > TEXT_BYTES_MAX {
+        return Err(Unread::TooLarge);
+    }
+    let root = tree::read(format, text).map_err(Unread::Format)?;
+    match root.twice_below() {
+        Some(member) => Err(Unread::Twice(File::of(text).place(&member.key))),
+        None => Ok(root),
+    }
 }
 
 /// Whether a member is a server by itself, in files that are nothing but servers.
@@ -78,103 +105,155 @@ fn is_server(member: &Member) -> bool {
         .any(|key| member.value.get(key).is_some())
 }
 
-/// A server from what stands behind its name.
-pub(crate) fn entry(member: &Member) -> Entry {
-    Entry {
-        name: member.key.to_string(),
-        place: Some(member.key_span.into()),
-        kind: kind(&member.value),
-    }
+/// A configuration's text, of which entries are made.
+struct File<'t> {
+    text: &'t str,
+    places: Places<'t>,
 }
 
-/// A server that stands by itself, such as what `claude mcp add-json` takes.
-pub(crate) fn single(name: &str, text: &str) -> Option<Entry> {
-    let document = read_document(text, &CONFIGURATION).ok()?;
-    Some(Entry {
-        name: name.to_owned(),
-        place: None,
-        kind: kind(&document.root),
-    })
-}
-
-fn kind(server: &Node) -> Kind {
-    let url = ["url", "serverUrl", "httpUrl"]
-        .iter()
-        .find_map(|key| server.get(key));
-    if let Some(command) = server.get("command") {
-        // Which of the two is meant depends on the client.
-        return match url {
-            Some(_) => Kind::Unknown,
-            None => command_of(server, command),
-        };
-    }
-    match url.and_then(|url| Some((url, url.text()?))) {
-        Some((url, text)) => Kind::Url {
-            url: Word {
-                text: text.to_owned(),
-                place: Some(url.span.into()),
-            },
-            headers: pairs(server.get("headers")),
-        },
-        None => Kind::Unknown,
-    }
-}
-
-fn command_of(server: &Node, command: &Node) -> Kind {
-    // Zed has the program and its arguments below `command`.
-    let (program, outer) = match command.get("path") {
-        Some(path) => (path, command),
-        None => (command, server),
-    };
-    let arguments = outer.get("args").map(Node::items).unwrap_or_default();
-    let mut argv = Vec::new();
-    for node in std::iter::once(program).chain(program.items()).chain(arguments) {
-        match &node.value {
-            Value::String(text) => argv.push(Word {
-                text: text.to_string(),
-                place: Some(node.span.into()),
-            }),
-            Value::Number(text) => argv.push(Word {
-                text: text.to_string(),
-                place: Some(node.span.into()),
-            }),
-            Value::List(_) => {}
-            Value::Null | Value::Bool(_) | Value::Map(_) => return Kind::Unknown,
+impl<'t> File<'t> {
+    fn of(text: &'t str) -> Self {
+        Self {
+            text,
+            places: Places::of(text),
         }
     }
-    // A whole line in place of a program: some clients cut it.
-    if let [line] = argv.as_slice()
-        && line.text.contains(' ')
-        && !line.text.contains(['/', '\\'])
-    {
-        let place = line.place;
-        argv = split(&line.text)
-            .into_iter()
-            .map(|text| Word { text, place })
-            .collect();
-    }
-    if argv.is_empty() {
-        return Kind::Unknown;
-    }
-    Kind::Command {
-        argv,
-        env: pairs(outer.get("env").or_else(|| server.get("environment"))),
-        dir: server.get("cwd").and_then(Node::text).map(str::to_owned),
-    }
-}
 
-fn pairs(map: Option<&Node>) -> Vec<Pair> {
-    map.map(Node::entries)
-        .unwrap_or_default()
-        .iter()
-        .filter_map(|member| {
-            Some(Pair {
-                name: member.key.to_string(),
-                value: member.value.text()?.to_owned(),
-                place: Some(member.value.span.into()),
-            })
+    fn place(&self, span: &Range<usize>) -> Place {
+        let (line, column) = self.places.at(span.start);
+        Place { line, column }
+    }
+
+    fn entries(&self, root: &Node) -> Vec<Entry> {
+        let mut maps: Vec<&Node> = ["mcpServers", "servers", "context_servers", "mcp_servers"]
+            .iter()
+            .filter_map(|key| root.get(key))
+            .collect();
+        maps.extend(root.get("mcp").and_then(|mcp| mcp.get("servers")));
+        let projects = root.get("projects").map(Node::members).unwrap_or_default();
+        maps.extend(
+            projects
+                .iter()
+                .filter_map(|project| project.value.get("mcpServers")),
+        );
+        if maps.is_empty() && !root.members().is_empty() && root.members().iter().all(is_server) {
+            maps.push(root);
+        }
+        let members = maps.iter().flat_map(|map| map.members());
+        members.map(|member| self.entry(member)).collect()
+    }
+
+    /// A server from what stands behind its name.
+    fn entry(&self, member: &Member) -> Entry {
+        Entry {
+            name: member.name.clone(),
+            place: Some(self.place(&member.key)),
+            kind: self.kind(&member.value),
+        }
+    }
+
+    fn kind(&self, server: &Node) -> Kind {
+        let url = ["url", "serverUrl", "httpUrl"]
+            .iter()
+            .find_map(|key| server.get(key));
+        if let Some(command) = server.get("command") {
+            // Which of the two is meant depends on the client.
+            return match url {
+                Some(_) => Kind::Unknown,
+                None => self.command(server, command),
+            };
+        }
+        match url.and_then(|url| self.word(url).filter(|_| url.text().is_some())) {
+            Some(url) => Kind::Url {
+                url,
+                headers: self.headers(server),
+            },
+            None => Kind::Unknown,
+        }
+    }
+
+    fn command(&self, server: &Node, command: &Node) -> Kind {
+        // Zed has the program and its arguments below `command`.
+        let (program, outer) = match command.get("path") {
+            Some(path) => (path, command),
+            None => (command, server),
+        };
+        let arguments = outer.get("args").map(Node::items).unwrap_or_default();
+        let mut argv = Vec::new();
+        for node in std::iter::once(program).chain(program.items()).chain(arguments) {
+            match self.word(node) {
+                Some(word) => argv.push(word),
+                None if matches!(node.kind, Shape::List(_)) => {}
+                None => return Kind::Unknown,
+            }
+        }
+        // A whole line in place of a program: some clients cut it.
+        if let [line] = argv.as_slice()
+            && line.text.contains(' ')
+            && !line.text.contains(['/', '\\'])
+        {
+            let place = line.place;
+            argv = split(&line.text)
+                .into_iter()
+                .map(|text| Word { text, place })
+                .collect();
+        }
+        if argv.is_empty() {
+            return Kind::Unknown;
+        }
+        Kind::Command {
+            argv,
+            env: self.pairs(outer.get("env").or_else(|| server.get("environment"))),
+            dir: server.get("cwd").and_then(Node::text).map(str::to_owned),
+        }
+    }
+
+    /// A text, or a number as it is written, which clients take for one.
+    fn word(&self, node: &Node) -> Option<Word> {
+        let written = self.text.get(node.span.clone()).unwrap_or_default();
+        let is_number = node.kind == Shape::Other
+            && written.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+'));
+        let text = node.text().or_else(|| is_number.then_some(written))?;
+        Some(Word {
+            text: text.to_owned(),
+            place: Some(self.place(&node.span)),
         })
-        .collect()
+    }
+
+    /// The headers that a client sends, in Codex's three ways too.
+    fn headers(&self, server: &Node) -> Vec<Pair> {
+        let mut headers = self.pairs(server.get("headers").or_else(|| server.get("http_headers")));
+        for pair in self.pairs(server.get("env_http_headers")) {
+            headers.push(Pair {
+                value: format!("${{{}}}", pair.value),
+                ..pair
+            });
+        }
+        if let Some(bearer) = server
+            .get("bearer_token_env_var")
+            .and_then(|node| self.word(node))
+        {
+            headers.push(Pair {
+                name: "Authorization".to_owned(),
+                value: format!("Bearer ${{{}}}", bearer.text),
+                place: bearer.place,
+            });
+        }
+        headers
+    }
+
+    fn pairs(&self, map: Option<&Node>) -> Vec<Pair> {
+        let members = map.map(Node::members).unwrap_or_default().iter();
+        members
+            .filter_map(|member| {
+                Some(Pair {
+                    name: member.name.clone(),
+                    value: member.value.text()?.to_owned(),
+                    place: Some(self.place(&member.value.span)),
+                })
+            })
+            .collect()
+    }
 }
 
 /// A text with `${NAME}` and `${NAME:-otherwise}` filled in from the environment, as clients do.
@@ -202,74 +281,12 @@ pub(super) fn expanded(text: &str) -> anyhow::Result<String> {
     Ok(out)
 }
 
-/// The same text with blanks for comments and for commas before a closing bracket, so that places stay as they are.
-fn without_comments(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut letters = text.char_indices().peekable();
-    let mut in_string = false;
-    // Where the last comma stands in `out`, while nothing but space and comments came after it.
-    let mut comma: Option<usize> = None;
-    while let Some((at, c)) = letters.next() {
-        let rest = text.get(at..).unwrap_or_default();
-        if in_string {
-            out.push(c);
-            if c == '\\'
-                && let Some((_, next)) = letters.next()
-            {
-                out.push(next);
-            }
-            in_string = c != '"';
-            continue;
-        }
-        let length = if rest.starts_with("//") {
-            rest.find('\n').unwrap_or(rest.len())
-        } else if let Some(inside) = rest.strip_prefix("/*") {
-            // One that is not closed is left, and is no JSON then.
-            inside.find("*/").map_or(0, |end| end.saturating_add(4))
-        } else {
-            0
-        };
-        if length > 0 {
-            let end = at.saturating_add(length);
-            blank(&mut out, c);
-            while let Some((_, c)) = letters.next_if(|(at, _)| *at < end) {
-                blank(&mut out, c);
-            }
-            continue;
-        }
-        match c {
-            '"' => {
-                in_string = true;
-                comma = None;
-            }
-            ',' => comma = Some(out.len()),
-            '}' | ']' => {
-                if let Some(comma) = comma.take() {
-                    out.replace_range(comma..comma.saturating_add(1), " ");
-                }
-            }
-            c if c.is_whitespace() => {}
-            _ => comma = None,
-        }
-        out.push(c);
-    }
-    out
-}
-
-/// So many bytes of space as a character has; lines stay lines.
-fn blank(out: &mut String, c: char) {
-    match c {
-        '\n' | '\r' => out.push(c),
-        c => (0..c.len_utf8()).for_each(|_| out.push(' ')),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn shown(text: &str) -> Vec<String> {
-        read(text)
+        read(Format::Json, text)
             .unwrap()
             .iter()
             .map(|entry| {
@@ -345,21 +362,64 @@ mod tests {
     }
 
     #[test]
+    fn codex_names_its_servers_in_toml() {
+        let text = "model = \"m\"\n[mcp_servers.a]\ncommand = 'npx'\nargs = [\"-y\", 1, \"é\"]\ncwd = \"/d\"\n[mcp_servers.a.env]\nK = \"v\"\n[mcp_servers.b]\nurl = \"https://h/\"\nbearer_token_env_var = \"T\"\nhttp_headers = { X-A = \"1\" }\nenv_http_headers = { X-B = \"B\" }\n";
+        let entries = read(Format::Toml, text).unwrap();
+        let [a, b] = entries.as_slice() else {
+            panic!("{entries:?}");
+        };
+        let place = |line, column| Some(Place { line, column });
+        assert_eq!((a.name.as_str(), a.place), ("a", place(2, 14)));
+        let Kind::Command { argv, env, dir } = &a.kind else {
+            panic!("{a:?}");
+        };
+        let words: Vec<(&str, Option<Place>)> =
+            argv.iter().map(|word| (word.text.as_str(), word.place)).collect();
+        assert_eq!(
+            words,
+            [
+                ("npx", place(3, 11)),
+                ("-y", place(4, 9)),
+                ("1", place(4, 15)),
+                ("é", place(4, 18))
+            ]
+        );
+        assert_eq!((env[0].name.as_str(), env[0].value.as_str()), ("K", "v"));
+        assert_eq!(dir.as_deref(), Some("/d"));
+        let Kind::Url { url, headers } = &b.kind else {
+            panic!("{b:?}");
+        };
+        assert_eq!(url.text, "https://h/");
+        let headers: Vec<(&str, &str)> = headers
+            .iter()
+            .map(|pair| (pair.name.as_str(), pair.value.as_str()))
+            .collect();
+        assert_eq!(
+            headers,
+            [("X-A", "1"), ("X-B", "${B}"), ("Authorization", "Bearer ${T}")]
+        );
+    }
+
+    #[test]
     fn comments_and_last_commas_are_passed_over_and_places_stay() {
         let text = "{ // über \"x\"\n  \"mcpServers\": {/* é */ \"a\": {\"command\": \"//x\", \"args\": [\"/*\", \"\\\"//\",],},\n  },\n}\n";
-        assert_eq!(without_comments(text).len(), text.len());
-        assert_eq!(shown(text), ["2:27 a //x /* \"//"]);
+        assert_eq!(shown(text), ["2:26 a //x /* \"//"]);
         // The sign that opens a comment does not close it, and one that is not closed is none.
         let text =
             r#"{/*/ "servers": {"good": {"command": "a"}} }//*/ "servers": {"evil": {"command": "b"}} }"#;
         assert_eq!(shown(text).len(), 1);
         assert!(shown(text)[0].ends_with("evil b"), "{:?}", shown(text));
-        assert!(read("{\"mcpServers\": {}} /* }").is_err());
+        assert!(read(Format::Json, "{\"mcpServers\": {}} /* }").is_err());
     }
 
     #[test]
     fn a_key_that_stands_twice_has_no_single_meaning() {
-        assert!(read(r#"{"mcpServers": {"a": {"command": "x"}, "a": {"command": "y"}}}"#).is_err());
-        assert!(read("{\"mcpServers\": {").is_err());
+        let twice = r#"{"mcpServers": {"a": {"command": "x"},
+ "a": {"command": "y"}}}"#;
+        assert_eq!(
+            read(Format::Json, twice).unwrap_err().to_string(),
+            "2:2: this key stands here for the second time, and clients may take either"
+        );
+        assert!(read(Format::Json, "{\"mcpServers\": {").is_err());
     }
 }

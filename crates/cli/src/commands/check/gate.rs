@@ -1,10 +1,11 @@
 //! Whether a server stands behind Callgate, and under which policy.
 
 use super::command::{Word, program};
-use super::entries::{Kind, expanded};
+use super::entries::{Kind, Pair, expanded};
 use super::finding::{Finding, Place};
 use super::rules;
 use crate::commands::validate::load::Source;
+use crate::reference::{Part, parts};
 use callgate_policy::Loaded;
 use std::path::{Path, PathBuf};
 
@@ -26,8 +27,10 @@ pub(crate) struct Guard {
     pub(crate) policy: Option<Word>,
     /// The server's own command.
     pub(crate) inner: Vec<Word>,
-    /// The server's URL.
+    /// The server's URL. A variable of the entry is its value, any other is left as a reference.
     pub(crate) upstream: Option<Word>,
+    /// The headers that it is sent, but for those of files; variables as in the URL.
+    pub(crate) headers: Vec<Pair>,
 }
 
 /// Flags of `run` that take no value.
@@ -52,14 +55,14 @@ pub(crate) fn of(kind: &Kind) -> Way {
             let misleads = env
                 .iter()
                 .any(|pair| MISLEADING.contains(&pair.name.to_lowercase().as_str()));
-            if misleads { Way::Bare } else { way(argv) }
+            if misleads { Way::Bare } else { way(argv, env) }
         }
         Kind::Url { .. } | Kind::Unknown => Way::Bare,
     }
 }
 
-/// What a command line says.
-fn way(argv: &[Word]) -> Way {
+/// What a command line says, with the variables that it is started with.
+fn way(argv: &[Word], env: &[Pair]) -> Way {
     let Some((_, rest)) = argv.split_first().filter(|(first, _)| is_callgate(&first.text)) else {
         return Way::Bare;
     };
@@ -75,6 +78,7 @@ fn way(argv: &[Word]) -> Way {
         policy: None,
         inner: Vec::new(),
         upstream: None,
+        headers: Vec::new(),
     };
     let mut words = rest.iter();
     while let Some(word) = words.next() {
@@ -104,10 +108,63 @@ fn way(argv: &[Word]) -> Way {
         match flag {
             "-c" | "--config" => guard.policy = value,
             "--upstream" => guard.upstream = value,
+            "--upstream-env" => guard.upstream = value.map(|name| variable(&name, env)),
+            "--header" => guard.headers.extend(value.and_then(|line| header(&line, env))),
+            "--header-env" => guard
+                .headers
+                .extend(value.and_then(|line| header_of_variable(&line, env))),
             _ => {}
         }
     }
     Way::Guarded(guard)
+}
+
+/// What a variable holds: its value where the entry sets it, else a reference to it.
+fn variable(name: &Word, env: &[Pair]) -> Word {
+    match env.iter().find(|pair| pair.name == name.text) {
+        Some(pair) => Word {
+            text: pair.value.clone(),
+            place: pair.place,
+        },
+        None => Word {
+            text: format!("${{env:{}}}", name.text),
+            place: name.place,
+        },
+    }
+}
+
+/// A header as `--header` has it.
+fn header(line: &Word, env: &[Pair]) -> Option<Pair> {
+    let (name, value) = line.text.split_once(':')?;
+    let value = value.trim();
+    let pieces = parts(value).into_iter().map(|(part, span)| match part {
+        Part::Env(name) => variable(&Word::new(name), env).text,
+        Part::Text(_) | Part::File(_) | Part::Unclosed | Part::Unknown(_) => {
+            value.get(span).unwrap_or_default().to_owned()
+        }
+    });
+    Some(Pair {
+        name: name.trim().to_owned(),
+        value: pieces.collect(),
+        place: line.place,
+    })
+}
+
+/// A header as `--header-env` has it.
+fn header_of_variable(line: &Word, env: &[Pair]) -> Option<Pair> {
+    let (name, of) = line.text.split_once(':')?;
+    let value = variable(
+        &Word {
+            text: of.trim().to_owned(),
+            place: line.place,
+        },
+        env,
+    );
+    Some(Pair {
+        name: name.trim().to_owned(),
+        value: value.text,
+        place: value.place,
+    })
 }
 
 /// Whether a program is Callgate: by its name alone where the client looks for it, else at a place where it is
@@ -192,14 +249,24 @@ mod tests {
 
     fn told(line: &str) -> String {
         let argv: Vec<Word> = split(line).into_iter().map(Word::new).collect();
-        match way(&argv) {
+        let own = |name: &str, value: &str| Pair {
+            name: name.to_owned(),
+            value: value.to_owned(),
+            place: None,
+        };
+        match way(&argv, &[own("U", "https://h/?k=1"), own("T", "s3cret")]) {
             Way::Bare => "bare".to_owned(),
             Way::Own => "own".to_owned(),
             Way::Guarded(guard) => {
                 let text = |word: Option<Word>| word.map(|word| word.text).unwrap_or_default();
                 let inner: Vec<String> = guard.inner.into_iter().map(|word| word.text).collect();
+                let headers: String = guard
+                    .headers
+                    .iter()
+                    .map(|pair| format!("|{}={}", pair.name, pair.value))
+                    .collect();
                 format!(
-                    "{}|{}|{}",
+                    "{}|{}|{}{headers}",
                     text(guard.policy),
                     inner.join(" "),
                     text(guard.upstream)
@@ -219,6 +286,14 @@ mod tests {
             (
                 "callgate run -c p.yaml --upstream https://h/",
                 "p.yaml||https://h/",
+            ),
+            (
+                "callgate run -c p.yaml --upstream-env U --header-env 'X-A: T' --header-env=X-B:V",
+                "p.yaml||https://h/?k=1|X-A=s3cret|X-B=${env:V}",
+            ),
+            (
+                "callgate run -c p.yaml --upstream-env=V --header 'X-A: Bearer ${env:T}${env:V}${file:f}'",
+                "p.yaml||${env:V}|X-A=Bearer s3cret${env:V}${file:f}",
             ),
             ("/usr/local/bin/callgate run -c p.yaml -- x", "p.yaml|x|"),
             ("callgate run -- x -c p.yaml", "|x -c p.yaml|"),

@@ -2,6 +2,7 @@
 
 use super::finding::{Finding, Looked};
 use super::rules::{self, Rule, Verdict};
+use crate::words::hex;
 use callgate_catalog::Severity;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -204,10 +205,7 @@ fn fingerprint(one: &Looked, found: &Finding) -> String {
         hash.update(part.as_bytes());
     }
     let digest = hash.finalize();
-    digest.iter().take(16).fold(String::new(), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
+    hex(digest.get(..16).unwrap_or(&digest))
 }
 
 /// A path as a reference: relative ones stay so.

@@ -139,13 +139,25 @@ pub(crate) fn token_in(text: &str) -> Option<&'static str> {
         text.match_indices(prefix).any(|(at, _)| {
             let before = text.get(..at).and_then(|before| before.chars().next_back());
             let rest = text.get(at.saturating_add(prefix.len())..).unwrap_or_default();
-            let length = rest
-                .chars()
-                .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
-                .count();
-            !before.is_some_and(|c| c.is_ascii_alphanumeric()) && length >= TOKEN_CHARS_MIN
+            !before.is_some_and(|c| c.is_ascii_alphanumeric()) && is_long_enough(rest)
         })
     })
+}
+
+/// Whether a text begins as the tokens of a known issuer do.
+pub(crate) fn begins_token(text: &str) -> bool {
+    PREFIXES
+        .iter()
+        .any(|prefix| text.strip_prefix(prefix).is_some_and(is_long_enough))
+}
+
+/// Whether what stands behind a beginning makes a token of it.
+fn is_long_enough(rest: &str) -> bool {
+    let length = rest
+        .chars()
+        .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
+        .count();
+    length >= TOKEN_CHARS_MIN
 }
 
 /// Where in a URL a credential is written out, in words.

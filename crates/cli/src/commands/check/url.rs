@@ -17,7 +17,7 @@ pub(crate) fn named(text: &str) -> Option<String> {
 }
 
 /// The host, where a text holds an address by which others can read what is said.
-pub(crate) fn plain_host(text: &str) -> Option<String> {
+fn plain_host(text: &str) -> Option<String> {
     let at = text.to_ascii_lowercase().find("http://")?;
     let url = Url::parse(text.get(at..)?.split_whitespace().next()?).ok()?;
     let is_here = match url.host()? {
@@ -28,19 +28,23 @@ pub(crate) fn plain_host(text: &str) -> Option<String> {
     (!is_here).then(|| url.host_str().unwrap_or_default().to_owned())
 }
 
+/// The finding of such an address.
+pub(crate) fn plain(text: &str, place: Option<Place>) -> Option<Finding> {
+    let host = plain_host(text)?;
+    Some(
+        Finding::of(rules::PLAIN_HTTP)
+            .quoting(&format!("http://{host}"))
+            .at(place),
+    )
+}
+
 /// All that is found in a URL.
 pub(crate) fn check(text: &str, place: Option<Place>) -> Vec<Finding> {
     let mut found = Vec::new();
     if let Some(seen) = secrets::in_url(text) {
         found.push(Finding::of(rules::CREDENTIALS_IN_URL).quoting(&seen).at(place));
     }
-    if let Some(host) = plain_host(text) {
-        found.push(
-            Finding::of(rules::PLAIN_HTTP)
-                .quoting(&format!("http://{host}"))
-                .at(place),
-        );
-    }
+    found.extend(plain(text, place));
     found
 }
 

@@ -5,7 +5,7 @@
 //! (Cursor), "MCP configuration reference" (VS Code), "Cascade MCP Integration" (Windsurf), "Model Context Protocol"
 //! (Zed), "Model Context Protocol" and "Configuration Reference" (Codex), "MCP servers with Gemini CLI" (Gemini CLI).
 
-use super::tree::{Format, Kind, Node};
+use crate::commands::tree::{Format, Kind, Node};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -232,11 +232,7 @@ pub(super) fn named(path: &Path, known: &[Place]) -> Place {
 
 impl Place {
     pub(super) fn format(&self) -> Format {
-        if self.path.extension().is_some_and(|extension| extension == "toml") {
-            Format::Toml
-        } else {
-            Format::Json
-        }
+        Format::of(&self.path)
     }
 
     /// The paths of the tables of servers in a file.

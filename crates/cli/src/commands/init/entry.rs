@@ -7,7 +7,7 @@ mod stdio;
 mod tests;
 
 use super::clients::Client;
-use super::tree::{Format, Kind, Node};
+use crate::commands::tree::{Format, Kind, Member, Node};
 use edit::Placed;
 use std::path::Path;
 
@@ -174,7 +174,7 @@ impl Server {
 /// The texts of a table of texts, such as `env`. Numbers and switches, which some clients take, have no text here.
 fn texts(node: Option<&Node>) -> Result<Vec<(String, String)>, String> {
     let members = node.map(Node::members).unwrap_or_default();
-    let text = |member: &super::tree::Member| match member.value.text() {
+    let text = |member: &Member| match member.value.text() {
         Some(text) => Ok((member.name.clone(), text.to_owned())),
         None => Err(format!(
             "the value of `{}` is no text",

@@ -1,12 +1,13 @@
 //! Reading configurations, and writing them so that nobody ever sees half of one.
 
+use crate::words::hex;
 use anyhow::{Context, bail};
 use sha2::{Digest, Sha256};
-use std::fmt::Write as _;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
 
 /// The most bytes of a configuration: 64 MiB. Claude Code keeps its history in the same file.
 const CONFIG_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -105,38 +106,40 @@ pub(super) fn replace(held: &Held, text: &str) -> anyhow::Result<()> {
 
 /// Writes a file of Callgate's own that only its owner may read, in place of the one that is there.
 pub(super) fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
-    let folder = path.parent().context("it has no folder")?;
-    let unwritten = || format!("cannot write {}", path.display());
-    let mut file = tempfile::Builder::new()
-        .permissions(PermissionsExt::from_mode(PRIVATE))
-        .tempfile_in(folder)
-        .with_context(unwritten)?;
-    file.write_all(text.as_bytes()).with_context(unwritten)?;
-    file.as_file().sync_all().with_context(unwritten)?;
-    file.persist(path).with_context(unwritten)?;
-    sync_folder(folder);
+    let file = private(path, text)?;
+    file.persist(path).with_context(|| unwritten(path))?;
+    path.parent().map(sync_folder);
     Ok(())
 }
 
 /// Writes a new file that only its owner may read; `false` where there is one of that name.
 pub(super) fn write_new(path: &Path, text: &str) -> anyhow::Result<bool> {
-    let folder = path.parent().context("it has no folder")?;
-    make_folder(folder)?;
-    let unwritten = || format!("cannot write {}", path.display());
-    let mut file = tempfile::Builder::new()
-        .permissions(PermissionsExt::from_mode(PRIVATE))
-        .tempfile_in(folder)
-        .with_context(unwritten)?;
-    file.write_all(text.as_bytes()).with_context(unwritten)?;
-    file.as_file().sync_all().with_context(unwritten)?;
-    match file.persist_noclobber(path) {
+    make_folder(path.parent().context("it has no folder")?)?;
+    match private(path, text)?.persist_noclobber(path) {
         Ok(_) => {
-            sync_folder(folder);
+            path.parent().map(sync_folder);
             Ok(true)
         }
         Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(error.error).with_context(unwritten),
+        Err(error) => Err(error.error).with_context(|| unwritten(path)),
     }
+}
+
+/// A file beside `path` with all of its text, for its owner alone.
+fn private(path: &Path, text: &str) -> anyhow::Result<NamedTempFile> {
+    let folder = path.parent().context("it has no folder")?;
+    let mut file = tempfile::Builder::new()
+        .permissions(PermissionsExt::from_mode(PRIVATE))
+        .tempfile_in(folder)
+        .with_context(|| unwritten(path))?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.as_file().sync_all())
+        .with_context(|| unwritten(path))?;
+    Ok(file)
+}
+
+fn unwritten(path: &Path) -> String {
+    format!("cannot write {}", path.display())
 }
 
 fn sync_folder(folder: &Path) {
@@ -178,12 +181,7 @@ impl Lock {
 
 /// The SHA-256 of a text, in hexadecimal digits.
 pub(super) fn digest(text: &str) -> String {
-    let mut out = String::new();
-    for byte in Sha256::digest(text.as_bytes()) {
-        // Writing to a `String` cannot fail.
-        let _ = write!(out, "{byte:02x}");
-    }
-    out
+    hex(&Sha256::digest(text.as_bytes()))
 }
 
 #[cfg(test)]

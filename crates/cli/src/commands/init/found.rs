@@ -5,8 +5,8 @@ use super::entry::{self, Entry, Server};
 use super::files::{self, Held};
 use super::record::Record;
 use super::secrets::shown;
-use super::tree::{self, Node};
 use crate::commands::scan::tools::Described;
+use crate::commands::tree::{self, Node};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 

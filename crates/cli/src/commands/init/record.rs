@@ -4,7 +4,7 @@
 use super::clients::Client;
 use super::entry::edit::Edit;
 use super::files::{self, digest, make_folder, write_private};
-use super::tree::{Format, Node, literal};
+use crate::commands::tree::{Format, Node, literal};
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};

@@ -145,7 +145,7 @@ pub(super) fn end(
     changes: &[Change],
 ) -> anyhow::Result<ExitCode> {
     if args.json {
-        let report = report(args, found, jobs);
+        let report = report(args, found, jobs, changes);
         print(&format!("{}\n", serde_json::to_string_pretty(&report)?))?;
     } else if args.dry_run {
         print(&diff(found, changes))?;
@@ -167,19 +167,25 @@ fn outcome(found: &[Found], jobs: &[Job], changes: &[Change]) {
             ));
         }
     }
-    for job in jobs {
+    for (index, job) in jobs.iter().enumerate() {
         let name = shown(&job.name);
         match &job.status {
-            Status::Guarded => say(&format!(
-                "callgate: {name} is behind Callgate; its policy is {}{}",
-                job.policy.display(),
-                match job.open_lists {
-                    0 => String::new(),
-                    1 => ", where one list denies until you fill it in (FILL IN)".to_owned(),
-                    count => format!(", where {count} lists deny until you fill them in (FILL IN)"),
+            Status::Guarded => say(&format!("callgate: {name} is behind Callgate; {}", policy(job))),
+            Status::Failed(reason) => {
+                let changed: Vec<String> = touched(changes, index)
+                    .filter_map(|file| Some(shown(&found.get(file)?.place.path.display().to_string())))
+                    .collect();
+                if changed.is_empty() {
+                    say(&format!("callgate: {name} was left as it is: {reason}"));
+                } else {
+                    say(&format!(
+                        "callgate: {name} is behind Callgate in {}; {}",
+                        changed.join(", "),
+                        policy(job)
+                    ));
+                    say(&format!("callgate: {name} was left as it is elsewhere: {reason}"));
                 }
-            )),
-            Status::Failed(reason) => say(&format!("callgate: {name} was left as it is: {reason}")),
+            }
             Status::Declined => say(&format!("callgate: {name} was left as it is")),
             Status::Unasked => say(&format!(
                 "callgate: {name} was not started, as nobody was asked{}",
@@ -197,6 +203,22 @@ fn outcome(found: &[Found], jobs: &[Job], changes: &[Change]) {
     } else if jobs.is_empty() && found.iter().any(|file| !file.items().is_empty()) {
         say("callgate: nothing to do");
     }
+}
+
+/// Where a server's policy is, and what a person has to do in it.
+fn policy(job: &Job) -> String {
+    let lists = match job.open_lists {
+        0 => String::new(),
+        1 => ", where one list denies until you fill it in (FILL IN)".to_owned(),
+        count => format!(", where {count} lists deny until you fill them in (FILL IN)"),
+    };
+    format!("its policy is {}{lists}", job.policy.display())
+}
+
+/// The indices of the files in which a server was changed, or would be.
+fn touched(changes: &[Change], job: usize) -> impl Iterator<Item = usize> {
+    let changes = changes.iter().filter(move |change| change.jobs.contains(&job));
+    changes.map(|change| change.file)
 }
 
 /// What would be changed, entry by entry, without secrets.
@@ -261,6 +283,8 @@ struct ServerReport<'r> {
     /// What it is called in limits and ledger.
     server: &'r str,
     files: Vec<&'r Path>,
+    /// Those of them that were changed, or would be.
+    changed: Vec<&'r Path>,
     policy: &'r Path,
     #[serde(flatten)]
     status: &'r Status,
@@ -269,7 +293,7 @@ struct ServerReport<'r> {
     tools: Vec<Summary<'r>>,
 }
 
-fn report<'r>(args: &InitArgs, found: &'r [Found], jobs: &'r [Job]) -> Report<'r> {
+fn report<'r>(args: &InitArgs, found: &'r [Found], jobs: &'r [Job], changes: &[Change]) -> Report<'r> {
     let file = |file: &'r Found| FileReport {
         client: file.place.client,
         scope: file.place.scope,
@@ -298,11 +322,13 @@ fn report<'r>(args: &InitArgs, found: &'r [Found], jobs: &'r [Job]) -> Report<'r
             })
             .collect(),
     };
-    let server = |job: &'r Job| ServerReport {
+    let path = |file: usize| Some(found.get(file)?.place.path.as_path());
+    let server = |(index, job): (usize, &'r Job)| ServerReport {
         name: &job.name,
         runs: job.server.shown(),
         server: &job.stem,
         files: job.places(found).map(|file| file.place.path.as_path()).collect(),
+        changed: touched(changes, index).filter_map(path).collect(),
         policy: &job.policy,
         status: &job.status,
         open_lists: job.open_lists,
@@ -311,7 +337,7 @@ fn report<'r>(args: &InitArgs, found: &'r [Found], jobs: &'r [Job]) -> Report<'r
     Report {
         dry_run: args.dry_run,
         files: found.iter().map(file).collect(),
-        servers: jobs.iter().map(server).collect(),
+        servers: jobs.iter().enumerate().map(server).collect(),
     }
 }
 

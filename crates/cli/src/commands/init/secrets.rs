@@ -1,8 +1,10 @@
 //! Secrets in configurations: what may be one is shown as [`MASK`], whoever is to read it.
 
 use super::entry::edit::replace;
-use super::tree::{self, Format, Kind, Node};
-use crate::commands::scan::comment::is_shown;
+/// A text of a configuration on one line, each character seen as itself: nobody may hide what is to be started.
+pub(super) use crate::commands::catalog::safe::spelt_out as shown;
+use crate::commands::check::secrets::begins_token;
+use crate::commands::tree::{self, Format, Kind, Node};
 use serde_json::Value;
 use std::ops::Range;
 
@@ -29,21 +31,8 @@ const HINTS: [&str; 16] = [
     "jwt",
 ];
 
-/// With what well-known tokens begin.
-const BEGINNINGS: [&str; 12] = [
-    "sk-",
-    "pk-",
-    "ghp_",
-    "gho_",
-    "ghs_",
-    "github_pat_",
-    "glpat-",
-    "xox",
-    "AKIA",
-    "eyJ",
-    "AIza",
-    "hf_",
-];
+/// With what tokens may begin, beside those that [`begins_token`] knows for sure.
+const BEGINNINGS: [&str; 4] = ["sk-", "pk-", "xox", "eyJ"];
 
 /// Tables whose values are secrets all.
 const TABLES: [&str; 5] = ["env", "headers", "http_headers", "settings", "oauth"];
@@ -63,7 +52,8 @@ pub(super) fn is_hint(name: &str) -> bool {
 /// Whether a text by itself looks like a token: long, of letters and digits mixed, and no path or package.
 pub(super) fn looks_secret(text: &str) -> bool {
     let text = text.strip_prefix("Bearer ").unwrap_or(text);
-    if text.len() >= 8 && BEGINNINGS.iter().any(|beginning| text.starts_with(beginning)) {
+    let may_be_one = text.len() >= 8 && BEGINNINGS.iter().any(|beginning| text.starts_with(beginning));
+    if may_be_one || begins_token(text) {
         return true;
     }
     let is_of_tokens = |c: char| c.is_ascii_alphanumeric() || "_-+=.~".contains(c);
@@ -243,19 +233,6 @@ fn mask_piece(piece: &str) -> String {
     masked + end
 }
 
-/// A text of a configuration on one line, each character seen as itself: nobody may hide what is to be started.
-pub(super) fn shown(text: &str) -> String {
-    let mut out = String::new();
-    for c in text.chars() {
-        if is_shown(c) {
-            out.push(c);
-        } else {
-            out.extend(c.escape_unicode());
-        }
-    }
-    out
-}
-
 /// A command line as a person reads it.
 pub(super) fn shown_command(words: &[String]) -> String {
     let words = mask_words(words).into_iter().map(|word| {
@@ -421,6 +398,8 @@ mod tests {
                 "docker -e GH_TOKEN -e GH_TOKEN=•••",
             ),
             (&["x", "ghp_0123456789abcdef"], "x •••"),
+            (&["x", "--at=npm_abcdefghijkl"], "x --at=•••"),
+            (&["npx", "-y", "npm_abc"], "npx -y npm_abc"),
             (
                 &["mcp-remote", "https://u:p@h/mcp?key=abc&x=1"],
                 "mcp-remote 'https://•••@h/mcp?key=•••&x=•••'",

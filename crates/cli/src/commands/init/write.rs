@@ -7,7 +7,7 @@ use super::files::{self, Held, digest};
 use super::found::{Found, Item, Job, Status};
 use super::record::{Changed, Layer, Record};
 use super::secrets::shown_value;
-use super::tree::{self, Node};
+use crate::commands::tree::{self, Node};
 use std::path::PathBuf;
 
 /// What was changed in a file, or would be.
@@ -15,6 +15,8 @@ use std::path::PathBuf;
 pub(super) struct Change {
     /// The index of the file among those found.
     pub(super) file: usize,
+    /// The indices of the servers whose entries are changed.
+    pub(super) jobs: Vec<usize>,
     /// Each entry with its members before and after, secrets masked.
     pub(super) entries: Vec<(String, Vec<Line>)>,
 }
@@ -99,24 +101,20 @@ fn drafts(
         if sites.is_empty() {
             continue;
         }
-        match draft(machine, index, file, jobs, &sites) {
-            Ok((draft, refused)) => {
-                for (job, reason) in refused {
-                    if let Some(job) = jobs.get_mut(job) {
-                        job.settle(Status::Failed(reason));
-                    }
-                }
-                drafts.extend(draft);
-            }
-            Err(reason) => {
+        let (draft, refused) = match draft(machine, index, file, jobs, &sites) {
+            Ok(drafted) => drafted,
+            Err(reason) => (
+                None,
+                sites.iter().map(|(job, _)| (*job, reason.clone())).collect(),
+            ),
+        };
+        for (job, reason) in refused {
+            if let Some(job) = jobs.get_mut(job) {
                 let reason = format!("{}: {reason}", file.place.path.display());
-                for (job, _) in sites {
-                    if let Some(job) = jobs.get_mut(job) {
-                        job.settle(Status::Failed(reason.clone()));
-                    }
-                }
+                job.settle(Status::Failed(reason));
             }
         }
+        drafts.extend(draft);
     }
     drafts
 }
@@ -138,6 +136,7 @@ fn draft(
     let root = tree::read(format, &held.text).map_err(|fault| fault.to_string())?;
     let mut placed: Vec<Placed> = Vec::new();
     let mut entries = Vec::new();
+    let mut changed = Vec::new();
     let mut refused = Vec::new();
     for (job_index, item) in sites {
         let Some(job) = jobs.get(*job_index) else { continue };
@@ -149,6 +148,7 @@ fn draft(
                     says: String::new(),
                 });
                 placed.extend(edits);
+                changed.push(*job_index);
             }
             Err(reason) => refused.push((*job_index, reason)),
         }
@@ -173,6 +173,7 @@ fn draft(
     });
     let change = Change {
         file: index,
+        jobs: changed,
         entries: shown.collect(),
     };
     let draft = Draft {

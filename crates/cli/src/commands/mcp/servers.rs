@@ -390,9 +390,7 @@ fn read(given: &[Value]) -> anyhow::Result<Vec<Described>> {
 }
 
 fn described(server: &Server) -> anyhow::Result<Vec<Described>> {
-    let definitions = bundled()?.definitions(server)?;
-    let raw: Vec<&str> = definitions.tools.iter().map(|tool| tool.raw.as_str()).collect();
-    tools::read(&format!("{{\"tools\":[{}]}}", raw.join(",")))
+    tools::read(&check::known::list(bundled()?, server)?)
 }
 
 /// What is said of a tool.

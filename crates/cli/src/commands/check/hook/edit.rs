@@ -5,6 +5,7 @@ use super::{Answer, Asked, text};
 use crate::commands::check::config::at_rest;
 use crate::commands::check::entries::{self, Entry, Kind};
 use crate::commands::check::rules::Verdict;
+use crate::commands::tree::Format;
 use callgate_core::json::Json;
 use std::path::{Component, Path, PathBuf};
 
@@ -134,8 +135,9 @@ fn result(asked: &Asked, now: Option<&str>) -> Option<String> {
 }
 
 fn told(path: &str, now: Option<&str>, then: Option<&str>, folder: &Path) -> Answer {
-    let before = now.and_then(|text| entries::read(text).ok()).unwrap_or_default();
-    let Some(Ok(after)) = then.map(entries::read) else {
+    let read = |text| entries::read(Format::of(Path::new(path)), text);
+    let before = now.and_then(|text| read(text).ok()).unwrap_or_default();
+    let Some(Ok(after)) = then.map(read) else {
         return Answer::Ask(format!(
             "{path} names MCP servers or hooks, and what it would come to cannot be read"
         ));

@@ -2,6 +2,7 @@
 
 use crate::commands::check::entries::{self, Entry, Kind, expanded};
 use crate::commands::check::gate::{self, Way};
+use crate::commands::tree::Format;
 use anyhow::{Context, bail};
 use serde_json::Value;
 use std::io::Read;
@@ -73,7 +74,7 @@ pub(super) fn servers(cwd: &Path) -> anyhow::Result<Vec<Known>> {
 }
 
 fn add(known: &mut Vec<Known>, text: &str, folder: &Path) -> anyhow::Result<()> {
-    match entries::read(text) {
+    match entries::read(Format::Json, text) {
         Ok(found) => known.extend(found.into_iter().map(|entry| Known {
             entry,
             folder: folder.to_owned(),

@@ -1,6 +1,6 @@
 //! Changes of a text, each of which can be found again and taken back, whatever else has changed since.
 
-use crate::commands::init::tree::{Node, Shape};
+use crate::commands::tree::{Node, Shape};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 

@@ -8,7 +8,7 @@ use super::{Gate, Site, texts};
 use crate::commands::init::clients::Client;
 use crate::commands::init::expand::Scene;
 use crate::commands::init::secrets::{shown, url_has_secret};
-use crate::commands::init::tree::{Kind, Member, Node, Shape, bare_key, between, literal};
+use crate::commands::tree::{Format, Kind, Member, Node, Shape, bare_key, between, literal};
 use crate::reference::is_variable;
 use crate::run::headers::RESERVED;
 
@@ -248,8 +248,8 @@ pub(super) fn wrap(
     };
     if let (Some(given), None) = (&given, headers) {
         let table = match site.format {
-            crate::commands::init::tree::Format::Json => format!("{{{}: {given}}}", literal(URL_VARIABLE)),
-            crate::commands::init::tree::Format::Toml => format!("{{ {URL_VARIABLE} = {given} }}"),
+            Format::Json => format!("{{{}: {given}}}", literal(URL_VARIABLE)),
+            Format::Toml => format!("{{ {URL_VARIABLE} = {given} }}"),
         };
         members.push(change.written("env", &table));
     }

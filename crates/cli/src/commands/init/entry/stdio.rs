@@ -3,7 +3,7 @@
 use super::edit::{At, Edit, Placed, before_first, separator};
 use super::{Gate, Site, texts};
 use crate::commands::init::clients::Client;
-use crate::commands::init::tree::{Kind, Node, Shape, bare_key, between, literal};
+use crate::commands::tree::{Kind, Node, Shape, bare_key, between, literal};
 
 /// A command, as a client starts it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +79,10 @@ impl Command {
             }
             if let Some(policy) = word.strip_prefix("--config=") {
                 return Some(policy);
+            }
+            // `-cFILE` and `-c=FILE`.
+            if let Some(policy) = word.strip_prefix("-c") {
+                return Some(policy.strip_prefix('=').unwrap_or(policy));
             }
         }
         None

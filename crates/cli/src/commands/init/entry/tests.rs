@@ -3,7 +3,7 @@
 use super::edit::{apply, found, replace};
 use super::{Entry, Gate, Site, read, wrap};
 use crate::commands::init::clients::Client;
-use crate::commands::init::tree::{self, Format};
+use crate::commands::tree::{self, Format};
 
 const GATE: Gate<'_> = Gate {
     program: "/bin/callgate",

@@ -4,8 +4,10 @@ mod jsonc;
 mod toml;
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
+use std::path::Path;
 
 /// How deep values may nest.
 const DEPTH_MAX: usize = 128;
@@ -13,10 +15,24 @@ const DEPTH_MAX: usize = 128;
 /// How a file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Format {
+pub(crate) enum Format {
     /// JSON, with comments and trailing commas.
     Json,
     Toml,
+}
+
+impl Format {
+    /// That of a file, by its name.
+    pub(super) fn of(path: &Path) -> Self {
+        if path
+            .extension()
+            .is_some_and(|extension| extension.eq_ignore_ascii_case("toml"))
+        {
+            Self::Toml
+        } else {
+            Self::Json
+        }
+    }
 }
 
 /// A value, and where it stands.
@@ -55,7 +71,7 @@ pub(super) struct Member {
 
 /// Why a text cannot be read, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(crate) struct Fault {
     pub(super) line: usize,
     pub(super) column: usize,
     pub(super) what: &'static str,
@@ -112,6 +128,19 @@ impl Node {
         self.members().iter().find(|member| member.name == name)
     }
 
+    /// The value of a member.
+    pub(super) fn get(&self, name: &str) -> Option<&Self> {
+        self.member(name).map(|member| &member.value)
+    }
+
+    /// The items of a list, none of any other value.
+    pub(super) fn items(&self) -> &[Self] {
+        match &self.kind {
+            Kind::List(items) => items,
+            Kind::Text(_) | Kind::Table(..) | Kind::Flag(_) | Kind::Other => &[],
+        }
+    }
+
     /// The value that a path of keys leads to.
     pub(super) fn at(&self, path: &[String]) -> Option<&Self> {
         path.iter()
@@ -140,14 +169,10 @@ impl Node {
 
     /// A key that stands twice in this table, where two readers could take different values.
     pub(super) fn twice(&self) -> Option<&Member> {
-        let members = self.members();
-        members.iter().enumerate().find_map(|(index, member)| {
-            members
-                .iter()
-                .take(index)
-                .any(|other| other.name == member.name)
-                .then_some(member)
-        })
+        let mut seen = BTreeSet::new();
+        self.members()
+            .iter()
+            .find(|member| !seen.insert(member.name.as_str()))
     }
 
     /// As [`Self::twice`], in this table and all below it.
@@ -158,6 +183,53 @@ impl Node {
             Kind::Text(_) | Kind::Flag(_) | Kind::Other => None,
         };
         self.twice().or(nested)
+    }
+}
+
+/// So many bytes lie between two marks.
+const MARK_BYTES: usize = 1024;
+
+/// Finds lines and columns in a text. A long line costs no more than a short one: who has written the text may be
+/// nobody's friend.
+#[derive(Debug)]
+pub(super) struct Places<'t> {
+    text: &'t str,
+    /// Bytes some way apart, each with its line and column.
+    marks: Vec<(usize, usize, usize)>,
+}
+
+impl<'t> Places<'t> {
+    pub(super) fn of(text: &'t str) -> Self {
+        let mut marks = Vec::new();
+        let (mut line, mut column) = (1_usize, 1_usize);
+        for (at, c) in text.char_indices() {
+            if marks
+                .last()
+                .is_none_or(|(last, _, _)| at.saturating_sub(*last) >= MARK_BYTES)
+            {
+                marks.push((at, line, column));
+            }
+            (line, column) = after(c, line, column);
+        }
+        Self { text, marks }
+    }
+
+    /// The line and the column of a byte, both from 1, the column in characters.
+    pub(super) fn at(&self, at: usize) -> (usize, usize) {
+        let next = self.marks.partition_point(|(mark, _, _)| *mark <= at);
+        let mark = next.checked_sub(1).and_then(|last| self.marks.get(last));
+        let (mark, line, column) = mark.copied().unwrap_or((0, 1, 1));
+        let between = self.text.get(mark..at).unwrap_or_default();
+        between
+            .chars()
+            .fold((line, column), |(line, column), c| after(c, line, column))
+    }
+}
+
+fn after(c: char, line: usize, column: usize) -> (usize, usize) {
+    match c {
+        '\n' => (line.saturating_add(1), 1),
+        _ => (line, column.saturating_add(1)),
     }
 }
 
@@ -186,5 +258,30 @@ pub(super) fn bare_key(format: Format, name: &str) -> String {
     match format {
         Format::Json => literal(name),
         Format::Toml => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_that_of_its_character_however_long_its_line_is() {
+        let text = format!("é\n{}\n\r\n{}x", "ü".repeat(3_000), "a\n".repeat(900));
+        let places = Places::of(&text);
+        for (at, _) in text.char_indices().step_by(7).chain([(text.len(), ' ')]) {
+            let wanted = fault(&text, at, "");
+            assert_eq!(places.at(at), (wanted.line, wanted.column), "{at}");
+        }
+        assert_eq!(Places::of("").at(0), (1, 1));
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_is_found_where_it_stands_again() {
+        let text = r#"{"a": 1, "b": [{"c": 1, "d": 2, "c": 3}]}"#;
+        let root = read(Format::Json, text).unwrap();
+        assert_eq!(root.twice(), None);
+        let again = root.twice_below().unwrap();
+        assert_eq!((again.name.as_str(), again.key.start), ("c", 32));
     }
 }

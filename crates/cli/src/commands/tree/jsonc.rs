@@ -55,7 +55,7 @@ impl Reader<'_> {
             let length = if rest.starts_with([' ', '\t', '\n', '\r']) {
                 1
             } else if rest.starts_with("//") {
-                rest.find('\n').unwrap_or(rest.len())
+                self.line_comment()?
             } else if rest.starts_with("/*") {
                 let end = rest.get(2..).and_then(|inside| inside.find("*/"));
                 end.ok_or_else(|| self.fault("a comment is not closed"))?
@@ -64,6 +64,25 @@ impl Reader<'_> {
                 return Ok(());
             };
             self.at = self.at.saturating_add(length);
+        }
+    }
+
+    /// The length of a comment up to the end of its line. What ends a line to some clients alone would let these
+    /// read what others pass over.
+    fn line_comment(&self) -> Result<usize, Fault> {
+        let rest = self.rest();
+        let length = rest.find('\n').unwrap_or(rest.len());
+        let comment = rest.get(..length).unwrap_or_default();
+        match comment
+            .trim_end_matches('\r')
+            .find(['\r', '\u{2028}', '\u{2029}'])
+        {
+            Some(at) => Err(fault(
+                self.text,
+                self.at.saturating_add(at),
+                "this ends a comment to some readers, and not to others",
+            )),
+            None => Ok(length),
         }
     }
 
@@ -211,6 +230,16 @@ mod tests {
             ("{} {}", (1, 4), "something follows the end"),
             ("{,}", (1, 2), "a key in quotes, or `}`, is expected here"),
             ("[1 /* ", (1, 4), "a comment is not closed"),
+            (
+                "{ // a\r\"b\": 1}",
+                (1, 7),
+                "this ends a comment to some readers, and not to others",
+            ),
+            (
+                "{}\r\n// é\u{2028}1",
+                (2, 5),
+                "this ends a comment to some readers, and not to others",
+            ),
             ("{'a': 1}", (1, 2), "a key in quotes, or `}`, is expected here"),
             ("{\"a\": tru}", (1, 7), "a value is expected here"),
             ("{\"é\": \"\\", (1, 7), "a text is not closed"),
