@@ -97,7 +97,7 @@ pub(crate) fn instruction(tool: &Definition) -> Option<String> {
         let seen: String = text
             .chars()
             .filter(|c| !is_unseen(*c))
-            .flat_map(crate::lookalike::plain)
+            .map(crate::lookalike::plain)
             .flat_map(char::to_lowercase)
             .collect();
         let spaced = format!(" {} ", seen.split_whitespace().collect::<Vec<_>>().join(" "));

@@ -32,6 +32,7 @@ pub use evidence::{Evidence, Part};
 pub use hidden::is_hidden;
 pub use lookalike::{are_near, look_the_same};
 pub use signals::Signal;
+pub use text::words_of_name;
 
 /// What the learned part is made with.
 pub mod learn {

@@ -107,7 +107,7 @@ fn entry(server: &Server, tool: &Tool) -> Value {
         "description": tool.definition.description,
         "class": verdict.class.name(),
         "severity": verdict.severity.name(),
-        "confidence": f64::from(verdict.confidence.as_percent()) / 100.0,
+        "confidence": verdict.confidence.as_share(),
         "signals": verdict.signals.iter().map(callgate_catalog::Signal::code).collect::<Vec<_>>(),
         "rationale": verdict.rationale,
         "recommended": tool.advice.as_ref().map(|advice| &advice.policy),
