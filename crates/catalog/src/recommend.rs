@@ -23,7 +23,7 @@ use callgate_core::json::Json;
 use callgate_core::path::Path;
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use yaml::{is_shown, one_line, scalar};
+pub use yaml::{one_line, scalar};
 
 /// What is known of one tool.
 #[derive(Debug, Clone, Copy)]

@@ -7,6 +7,7 @@ use super::terms::{
 use super::yaml::{comment, one_line, quoted, scalar, sentence};
 use super::{Filled, Hole, HoleKind};
 use crate::class::Class;
+use crate::hidden::is_shown;
 use callgate_core::path::Path;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -542,7 +543,7 @@ fn number(text: &str) -> String {
 
 /// In single quotes, in which nothing but the quote means anything.
 fn single(text: &str) -> String {
-    if text.chars().all(|c| super::is_shown(c) && c != '\u{a0}') {
+    if text.chars().all(|c| is_shown(c) && c != '\u{a0}') {
         format!("'{}'", text.replace('\'', "''"))
     } else {
         quoted(text)

@@ -431,3 +431,20 @@ fn a_name_that_cannot_be_a_key_is_said_to_be_left_out() {
     assert_eq!(listed.len(), passing.len());
     assert!(made.tests.contains("show*99 is hidden"));
 }
+
+#[test]
+fn no_character_that_nobody_sees_stands_in_a_policy() {
+    let unseen = (0..=u32::from(char::MAX))
+        .filter_map(char::from_u32)
+        .filter(|c| callgate_catalog::is_hidden(*c));
+    let mut checked = 0;
+    for c in unseen {
+        let name = format!("list{c}pages");
+        let said = format!("Lists{c} pages");
+        let tool = Tool::new(&name, &said, json!({"type": "object"}), &[]);
+        assert!(!tool.policy.contains(c), "{c:?}: {}", tool.policy);
+        assert!(!callgate_catalog::recommend::one_line(&said).contains(c), "{c:?}");
+        checked += 1;
+    }
+    assert!(checked > 4_000, "{checked}");
+}
