@@ -33,6 +33,7 @@ struct SharedKey {
     kind: HoleKind,
     filled: Filled,
     values: Vec<String>,
+    are: Literals,
 }
 
 #[derive(Debug)]
@@ -43,14 +44,28 @@ struct Anchor {
 }
 
 impl SharedKey {
-    fn of(hole: &Hole) -> Self {
+    fn of(hole: &Hole, entry: &Entry) -> Self {
         Self {
             argument: hole.argument.clone(),
             kind: hole.kind,
             filled: hole.filled,
             values: hole.values.clone(),
+            are: literals_of(&entry.condition),
         }
     }
+}
+
+/// The lists of a tool, each with its entry.
+fn lists(plan: &Plan) -> impl Iterator<Item = (&Hole, &Entry)> {
+    let hole = |entry: &Entry| plan.holes.get(entry.hole?);
+    plan.entries
+        .iter()
+        .filter_map(move |entry| Some((hole(entry)?, entry)))
+}
+
+/// The budget of a tool, while nobody has said how much it is.
+fn open_budget(plan: &Plan) -> Option<&Budget> {
+    plan.budget.as_ref().filter(|budget| budget.most.is_none())
 }
 
 /// The whole policy.
@@ -103,13 +118,14 @@ fn head(out: &mut String, server: &str, plans: &[&Plan]) {
         server => server,
     };
     let listed = plans.iter().filter(|plan| plan.fate == Fate::Listed);
-    let open: BTreeSet<SharedKey> = listed
+    let lists: BTreeSet<SharedKey> = listed
         .clone()
-        .flat_map(|plan| &plan.holes)
-        .filter(|hole| hole.is_open())
-        .map(SharedKey::of)
+        .flat_map(|plan| lists(plan))
+        .filter(|(hole, _)| hole.is_open())
+        .map(|(hole, entry)| SharedKey::of(hole, entry))
         .collect();
-    let open = open.len();
+    let budgets = listed.clone().filter_map(|plan| open_budget(plan)).count();
+    let open = lists.len().saturating_add(budgets);
     comment(
         out,
         0,
@@ -173,9 +189,9 @@ fn hide(out: &mut String, plans: &[&Plan]) {
 /// The lists that more than one tool has, with names for them.
 fn shared(plans: &[&Plan]) -> Shared {
     let mut counts: BTreeMap<SharedKey, usize> = BTreeMap::new();
-    for hole in plans.iter().flat_map(|plan| &plan.holes) {
-        if hole.kind != HoleKind::Budget && (hole.is_open() || hole.values.len() > 1) {
-            let count = counts.entry(SharedKey::of(hole)).or_default();
+    for (hole, entry) in plans.iter().flat_map(|plan| lists(plan)) {
+        if hole.is_open() || hole.values.len() > 1 {
+            let count = counts.entry(SharedKey::of(hole, entry)).or_default();
             *count = count.saturating_add(1);
         }
     }
@@ -256,7 +272,7 @@ fn tool(out: &mut String, plan: &Plan, key: &str, shared: &mut Shared) {
         }
         Validation::Schema => body.push_str("    validate: schema\n"),
     }
-    let open_budget = plan.budget.as_ref().filter(|budget| budget.most.is_none());
+    let open_budget = open_budget(plan);
     if let Some(Budget {
         path,
         most: Some((call, day)),
@@ -331,7 +347,7 @@ fn require(out: &mut String, plan: &Plan, entry: &Entry, shared: &mut Shared) {
         Some(hole) => {
             let values = list_of(&hole.values, literals_of(&entry.condition));
             let mut sharing = String::new();
-            let text = match shared.get_mut(&SharedKey::of(hole)) {
+            let text = match shared.get_mut(&SharedKey::of(hole, entry)) {
                 Some(anchor) if anchor.is_written => {
                     comment(out, 6, &format!("{} The list is the one above.", hole.question()));
                     format!("*{} ", anchor.name)

@@ -433,6 +433,76 @@ fn a_name_that_cannot_be_a_key_is_said_to_be_left_out() {
 }
 
 #[test]
+fn a_number_and_a_text_of_one_name_have_lists_of_their_own() {
+    let tool = |name: &str, kind: &str| {
+        json!({
+            "name": name,
+            "description": "Creates an issue",
+            "inputSchema": {"type": "object", "properties": {"project_id": {"type": kind}}, "required": ["project_id"]},
+        })
+    };
+    let tools = [
+        tool("create_issue", "integer"),
+        tool("create_note", "integer"),
+        tool("create_task", "string"),
+        tool("create_ticket", "string"),
+    ];
+    let server = Server::of("s", &tools);
+    let open = server.recommended(&Answers::default());
+    assert_eq!(
+        open.policy.matches("FILL IN, such as").count(),
+        2,
+        "{}",
+        open.policy
+    );
+    assert!(
+        open.policy.contains("Still to be filled in: 2,"),
+        "{}",
+        open.policy
+    );
+    let filled = server.recommended(&Answers {
+        fillings: vec![Filling {
+            tool: None,
+            argument: "project_id".to_owned(),
+            values: vec!["12".to_owned(), "13".to_owned()],
+        }],
+        ..Answers::default()
+    });
+    let loaded = loaded(&filled.policy);
+    let calls = [json!(12), json!(13), json!("12"), json!("13")];
+    for (listed, passing) in server.listed().iter().zip([0..2, 0..2, 2..4, 2..4]) {
+        for (place, project) in calls.iter().enumerate() {
+            let passes = outcome(&loaded, listed, &json!({"project_id": project})) == Outcome::Passes;
+            assert_eq!(
+                passes,
+                passing.contains(&place),
+                "{} {project}\n{}",
+                listed.name.as_str(),
+                filled.policy
+            );
+        }
+    }
+}
+
+#[test]
+fn each_open_budget_is_counted() {
+    let tool = |name: &str| {
+        json!({
+            "name": name,
+            "description": "Sends a payment",
+            "inputSchema": {"type": "object", "properties": {"amount": {"type": "number"}}, "required": ["amount"]},
+        })
+    };
+    let server = Server::of("s", &[tool("send_payment"), tool("send_transfer")]);
+    let open = server.recommended(&Answers::default());
+    assert!(
+        open.policy.contains("Still to be filled in: 2,"),
+        "{}",
+        open.policy
+    );
+}
+
+#[test]
 fn no_character_that_nobody_sees_stands_in_a_policy() {
     let unseen = (0..=u32::from(char::MAX))
         .filter_map(char::from_u32)
