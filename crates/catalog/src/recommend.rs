@@ -10,6 +10,7 @@ mod arguments;
 mod cases;
 mod guards;
 mod maker;
+mod others;
 mod patterns;
 mod plan;
 mod roles;

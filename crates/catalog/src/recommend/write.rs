@@ -407,7 +407,7 @@ fn require(out: &mut String, plan: &Plan, entry: &Entry, shared: &mut Shared) {
         Condition::Not(member) => {
             let _ = writeln!(out, "        not: {}", flow(member, list));
         }
-        Condition::When(expression) => when(out, expression),
+        Condition::When(expression) => when(out, "        ", expression),
     }
     if !entry.on_deny.is_empty() {
         let _ = writeln!(out, "        on_deny: {}", sentence(&entry.on_deny));
@@ -422,21 +422,28 @@ fn entry_is_given(entry: &Entry, hole: &Hole) -> bool {
 fn group(out: &mut String, word: &str, members: &[Condition], list: Option<&str>) {
     let _ = writeln!(out, "        {word}:");
     for member in members {
-        let _ = writeln!(out, "          - {}", flow(member, list));
+        if let Condition::When(expression) = member {
+            when(out, "          - ", expression);
+        } else {
+            let _ = writeln!(out, "          - {}", flow(member, list));
+        }
     }
 }
 
-/// An expression, folded: a break stands for a space.
-fn when(out: &mut String, expression: &str) {
-    if expression.len() < WIDTH.saturating_sub(16) {
-        let _ = writeln!(out, "        when: {}", single(expression));
+/// An expression behind `lead`, folded where it is long: a break stands for a space.
+fn when(out: &mut String, lead: &str, expression: &str) {
+    let indent = lead.len().saturating_add(2);
+    if expression.len().saturating_add(indent).saturating_add(6) < WIDTH {
+        let _ = writeln!(out, "{lead}when: {}", single(expression));
         return;
     }
-    out.push_str("        when: >-\n");
+    let _ = writeln!(out, "{lead}when: >-");
+    let margin = " ".repeat(indent);
     let mut line = String::new();
     for word in expression.split(' ') {
-        if !line.is_empty() && line.len().saturating_add(word.len()).saturating_add(11) > WIDTH {
-            let _ = writeln!(out, "          {line}");
+        let length = line.len().saturating_add(word.len()).saturating_add(1);
+        if !line.is_empty() && length.saturating_add(indent) > WIDTH {
+            let _ = writeln!(out, "{margin}{line}");
             line.clear();
         }
         if !line.is_empty() {
@@ -444,7 +451,7 @@ fn when(out: &mut String, expression: &str) {
         }
         line.push_str(word);
     }
-    let _ = writeln!(out, "          {line}");
+    let _ = writeln!(out, "{margin}{line}");
 }
 
 fn approval(out: &mut String, approval: &Approval) {
