@@ -233,6 +233,64 @@ fn an_answer_that_nothing_asks_for_is_refused_and_nothing_is_written() {
 }
 
 #[test]
+fn an_answer_for_a_tool_that_is_left_out_or_with_too_many_amounts_is_refused() {
+    let with = |name: &str, kind: &str| json!({"type": "object", "properties": {name: {"type": kind}}, "required": [name]});
+    let pages = vec![json!([
+        {"name": "delete_repository", "inputSchema": with("repo", "string")},
+        {"name": "create_charge", "inputSchema": with("amount", "number")},
+        {"name": "create_note", "description": "Creates a note", "inputSchema": with("channel", "string")},
+    ])];
+    let url = serve(Manner::Legacy, pages);
+    let folder = Folder::with(&[]);
+    let scan = |answers: &[&str]| {
+        folder.callgate(
+            &[
+                &["scan", "--force", "-o", "policy.yaml", "--upstream", &url],
+                answers,
+            ]
+            .concat(),
+        )
+    };
+    let refused: [(&[&str], &str); 4] = [
+        (
+            &["--set", "delete_repository.repo=site"],
+            "error: --set: `delete_repository.repo` is for a tool that the policy leaves out\n\
+             hint: read the definition of `delete_repository`; --allow lists it\n",
+        ),
+        (
+            &["--set", "create_note.channel=a", "--set", "*.repo=site"],
+            "error: --set: `*.repo` is for a tool that the policy leaves out\n\
+             hint: read the definition of `delete_repository`; --allow lists it\n",
+        ),
+        (
+            &["--set", "create_charge.amount=50,200,1000"],
+            "error: --set: `create_charge.amount` is a budget of `create_charge`, and takes one amount, or two\n\
+             hint: how much a call may spend, and how much all calls of a day: 50,200\n",
+        ),
+        (
+            &["--set", "*.amount=50", "--set", "*.amount=100,200"],
+            "error: --set: `*.amount` is a budget of `create_charge`, and takes one amount, or two\n\
+             hint: how much a call may spend, and how much all calls of a day: 50,200\n",
+        ),
+    ];
+    for (answers, wanted) in refused {
+        let ran = scan(answers);
+        assert_eq!(ran.code, Some(1), "{}", ran.shown());
+        assert!(ran.stderr.ends_with(wanted), "{}", ran.shown());
+        assert!(!folder.path().join("policy.yaml").exists());
+    }
+    let taken: [&[&str]; 3] = [
+        &["--allow", "delete_repository", "--set", "*.repo=site"],
+        &["--set", "create_charge.amount=50,200"],
+        &["--set", "*.amount=1,2,3", "--set", "create_charge.amount=50"],
+    ];
+    for answers in taken {
+        let ran = scan(answers);
+        assert_eq!(ran.code, Some(0), "{}", ran.shown());
+    }
+}
+
+#[test]
 fn a_tool_of_more_arguments_than_one_expression_holds_takes_no_others() {
     let properties: serde_json::Map<String, Value> = (0..90)
         .map(|number| (format!("field_{number:02}"), json!({"type": "boolean"})))

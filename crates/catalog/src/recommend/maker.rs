@@ -378,6 +378,7 @@ impl Maker<'_> {
                 [call, day] => Some((call.clone(), day.clone())),
                 _ => {
                     hole.filled = Filled::Open;
+                    hole.values.clear();
                     None
                 }
             }
