@@ -213,3 +213,69 @@ fn a_folder_with_anything_else_in_it_is_left_alone() {
     assert!(said.contains("is not empty, and holds no site"), "{said}");
     assert_eq!(files(&folder), BTreeSet::from(["letter.txt".to_owned()]));
 }
+
+/// What `cargo xtask site` did, for one server.
+fn made_of_one(folder: &Path, flags: &[&str]) -> std::process::Output {
+    Command::new(xtask())
+        .args(["site", "--only", "kestra"])
+        .args(flags)
+        .arg("--out")
+        .arg(folder)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn where_the_site_will_be_read_is_in_the_feed_alone() {
+    let room = Room::new();
+    let (plain, based) = (room.at("plain"), room.at("based"));
+    assert!(made_of_one(&plain, &[]).status.success());
+    let base = "https://example.com/catalogue";
+    assert!(
+        made_of_one(&based, &["--base", "https://example.com/catalogue/"])
+            .status
+            .success()
+    );
+    let read = |folder: &Path, place: &str| std::fs::read(folder.join(place)).unwrap();
+    let feed = |folder: &Path| -> Value { serde_json::from_slice(&read(folder, "feed.json")).unwrap() };
+    let (without, mut with) = (feed(&plain), feed(&based));
+    assert_eq!(with["home_page_url"], format!("{base}/"));
+    assert_eq!(with["feed_url"], format!("{base}/feed.json"));
+    for item in with["items"].as_array_mut().unwrap() {
+        let place = item["url"].as_str().unwrap().strip_prefix(base).unwrap();
+        let place = place.strip_prefix('/').unwrap().to_owned();
+        assert!(based.join(&place).is_file(), "{place}");
+        item["url"] = place.into();
+    }
+    // But for these it is the same feed, and all else is the same.
+    for name in ["home_page_url", "feed_url"] {
+        assert_eq!(without.get(name), None);
+        with.as_object_mut().unwrap().remove(name);
+    }
+    assert_eq!(with, without);
+    assert_eq!(files(&plain), files(&based));
+    for place in files(&plain).iter().filter(|place| *place != "feed.json") {
+        assert_eq!(read(&plain, place), read(&based, place), "{place}");
+    }
+}
+
+#[test]
+fn a_base_that_is_no_address_of_a_folder_is_refused() {
+    let room = Room::new();
+    for base in [
+        "example.com",
+        "/catalogue",
+        "https://",
+        "https:///catalogue",
+        "file:///srv/site",
+        "https://example.com/?page=",
+        "https://example.com/#catalogue",
+        "https://example.com/a b",
+    ] {
+        let output = made_of_one(&room.at("site"), &["--base", base]);
+        assert!(!output.status.success(), "{base}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("--base takes the site's URL"), "{said}");
+    }
+    assert!(!room.at("site").exists());
+}

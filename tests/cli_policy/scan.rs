@@ -233,6 +233,122 @@ fn an_answer_that_nothing_asks_for_is_refused_and_nothing_is_written() {
 }
 
 #[test]
+fn an_answer_for_a_tool_that_is_left_out_or_with_too_many_amounts_is_refused() {
+    let with = |name: &str, kind: &str| json!({"type": "object", "properties": {name: {"type": kind}}, "required": [name]});
+    let pages = vec![json!([
+        {"name": "delete_repository", "inputSchema": with("repo", "string")},
+        {"name": "create_charge", "inputSchema": with("amount", "number")},
+        {"name": "create_note", "description": "Creates a note", "inputSchema": with("channel", "string")},
+    ])];
+    let url = serve(Manner::Legacy, pages);
+    let folder = Folder::with(&[]);
+    let scan = |answers: &[&str]| {
+        folder.callgate(
+            &[
+                &["scan", "--force", "-o", "policy.yaml", "--upstream", &url],
+                answers,
+            ]
+            .concat(),
+        )
+    };
+    let refused: [(&[&str], &str); 4] = [
+        (
+            &["--set", "delete_repository.repo=site"],
+            "error: --set: `delete_repository.repo` is for a tool that the policy leaves out\n\
+             hint: read the definition of `delete_repository`; --allow lists it\n",
+        ),
+        (
+            &["--set", "create_note.channel=a", "--set", "*.repo=site"],
+            "error: --set: `*.repo` is for a tool that the policy leaves out\n\
+             hint: read the definition of `delete_repository`; --allow lists it\n",
+        ),
+        (
+            &["--set", "create_charge.amount=50,200,1000"],
+            "error: --set: `create_charge.amount` is a budget of `create_charge`, and takes one amount, or two\n\
+             hint: how much a call may spend, and how much all calls of a day: 50,200\n",
+        ),
+        (
+            &["--set", "*.amount=50", "--set", "*.amount=100,200"],
+            "error: --set: `*.amount` is a budget of `create_charge`, and takes one amount, or two\n\
+             hint: how much a call may spend, and how much all calls of a day: 50,200\n",
+        ),
+    ];
+    for (answers, wanted) in refused {
+        let ran = scan(answers);
+        assert_eq!(ran.code, Some(1), "{}", ran.shown());
+        assert!(ran.stderr.ends_with(wanted), "{}", ran.shown());
+        assert!(!folder.path().join("policy.yaml").exists());
+    }
+    let taken: [&[&str]; 3] = [
+        &["--allow", "delete_repository", "--set", "*.repo=site"],
+        &["--set", "create_charge.amount=50,200"],
+        &["--set", "*.amount=1,2,3", "--set", "create_charge.amount=50"],
+    ];
+    for answers in taken {
+        let ran = scan(answers);
+        assert_eq!(ran.code, Some(0), "{}", ran.shown());
+    }
+}
+
+#[test]
+fn a_tool_of_more_arguments_than_one_expression_holds_takes_no_others() {
+    let properties: serde_json::Map<String, Value> = (0..90)
+        .map(|number| (format!("field_{number:02}"), json!({"type": "boolean"})))
+        .collect();
+    let pages = vec![json!([
+        {"name": "list_pages", "description": "Lists pages", "inputSchema": {"type": "object", "properties": properties}},
+    ])];
+    let url = serve(Manner::Legacy, pages);
+    let folder = Folder::with(&[]);
+    let ran = folder.callgate(&["scan", "-o", "policy.yaml", "--upstream", &url]);
+    assert_eq!(ran.code, Some(0), "{}", ran.shown());
+    insta::assert_snapshot!(folder.read("policy.yaml").split_once("tools:\n").unwrap().1, @r##"
+    # Lists pages
+    # Read, Low
+    list_pages:
+      validate: schema
+      require:
+        # The schema lets others through. In parts, as one expression cannot hold all names.
+        - name: no other arguments
+          all:
+            - when: >-
+                args.all(name, name >= "field_45" || name in ["field_00", "field_01", "field_02", "field_03",
+                "field_04", "field_05", "field_06", "field_07", "field_08", "field_09", "field_10", "field_11",
+                "field_12", "field_13", "field_14", "field_15", "field_16", "field_17", "field_18", "field_19",
+                "field_20", "field_21", "field_22", "field_23", "field_24", "field_25", "field_26", "field_27",
+                "field_28", "field_29", "field_30", "field_31", "field_32", "field_33", "field_34", "field_35",
+                "field_36", "field_37", "field_38", "field_39", "field_40", "field_41", "field_42", "field_43",
+                "field_44"])
+            - when: >-
+                args.all(name, name < "field_45" || name in ["field_45", "field_46", "field_47", "field_48",
+                "field_49", "field_50", "field_51", "field_52", "field_53", "field_54", "field_55", "field_56",
+                "field_57", "field_58", "field_59", "field_60", "field_61", "field_62", "field_63", "field_64",
+                "field_65", "field_66", "field_67", "field_68", "field_69", "field_70", "field_71", "field_72",
+                "field_73", "field_74", "field_75", "field_76", "field_77", "field_78", "field_79", "field_80",
+                "field_81", "field_82", "field_83", "field_84", "field_85", "field_86", "field_87", "field_88",
+                "field_89"])
+    "##);
+    let ran = folder.callgate(&["test"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.shown());
+    let found = folder.callgate(&["scan", "--json", "--upstream", &url]);
+    folder.write("tools.json", &found.stdout);
+    folder.write(
+        "more.test.yaml",
+        r#"
+policy: policy.yaml
+tools: tools.json
+cases:
+  - {tool: list_pages, args: {field_00: true, field_44: true, field_45: true, field_89: true}, expect: allow}
+  - {tool: list_pages, args: {field_90: true}, expect: deny, rule: no other arguments}
+  - {tool: list_pages, args: {field_00: true, field: true}, expect: deny, rule: no other arguments}
+  - {tool: list_pages, args: {field_441: true}, expect: deny, rule: no other arguments}
+"#,
+    );
+    let ran = folder.callgate(&["test", "more.test.yaml"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.shown());
+}
+
+#[test]
 fn what_can_destroy_or_needs_reading_is_left_out_whatever_its_annotations_say() {
     let pages = vec![json!([
         {"name": "delete_repository", "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": true}},

@@ -31,6 +31,7 @@ cargo xtask COMMAND
   site            the catalogue as pages for a browser, and as a JSON feed, in target/site
     --out FOLDER    in another folder, which is empty, or has an earlier site
     --only NAME     of one server alone, to look at quickly
+    --base URL      where the folder will be read, so that the feed has whole addresses
   instructions    whether a decision takes as many instructions with a thousand rules as with one
   conformance     the official conformance suite, with the reference server alone and through Callgate
   conformance --quick    the two newest revisions, through `serve` alone

@@ -14,7 +14,7 @@ mod tool;
 use crate::shell::{root, say};
 use anyhow::{Context, bail};
 use book::Book;
-use place::Folder;
+use place::{Base, Folder};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -25,11 +25,15 @@ const ASSETS: [(&str, &str); 3] = [
     ("search.js", include_str!("../assets/site/search.js")),
 ];
 
-/// Where the site goes, and of what it is.
+/// What `site` takes.
+const FLAGS: &str = "--out FOLDER, --only NAME and --base URL";
+
+/// Where the site goes, of what it is, and where it will be read.
 #[derive(Debug, Default)]
 struct Wanted {
     out: Option<PathBuf>,
     only: Option<String>,
+    base: Option<Base>,
 }
 
 impl Wanted {
@@ -39,12 +43,13 @@ impl Wanted {
             match *flag {
                 "--out" => wanted.out = Some(PathBuf::from(value)),
                 "--only" => wanted.only = Some((*value).to_owned()),
-                other => bail!("`site` takes --out FOLDER and --only NAME, not {other}"),
+                "--base" => wanted.base = Some(Base::new(value)?),
+                other => bail!("`site` takes {FLAGS}, not {other}"),
             }
             flags = rest;
         }
         if let [flag] = flags {
-            bail!("`site` takes --out FOLDER and --only NAME, and {flag} has no value");
+            bail!("`site` takes {FLAGS}, and {flag} has no value");
         }
         Ok(wanted)
     }
@@ -86,7 +91,7 @@ pub(crate) fn run(flags: &[&str]) -> anyhow::Result<ExitCode> {
             folder.write(&place::tool(server, tool), &tool::page(&book, server, tool))?;
         }
     }
-    feed::write(&book, &mut folder)?;
+    feed::write(&book, wanted.base.as_ref(), &mut folder)?;
     say(&format!(
         "wrote {} files to {}; open {}",
         folder.written(),

@@ -139,6 +139,12 @@ impl Confidence {
         self.0
     }
 
+    /// The same from 0 to 1.
+    #[must_use]
+    pub fn as_share(self) -> f64 {
+        f64::from(self.0) / 100.0
+    }
+
     /// Below this, a person should look: nothing in the definition speaks clearly.
     #[must_use]
     pub const fn is_low(self) -> bool {

@@ -42,13 +42,15 @@ const INSTRUCTIONS: &[&str] = &[
     " you are now ",
 ];
 
-/// A character that is not shown, or that turns text round: zero width, bidirectional, tags, variation selectors.
+/// A character that is not shown, or that turns text round: zero width, bidirectional, tags, fillers, and those that
+/// stand for nothing.
 #[must_use]
 pub fn is_hidden(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
         | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}'
-        | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}' | '\u{1d173}'..='\u{1d17a}')
+        | '\u{ffa0}' | '\u{fff0}'..='\u{fffc}' | '\u{fffe}' | '\u{ffff}' | '\u{e0000}'..='\u{e0fff}'
+        | '\u{1d173}'..='\u{1d17a}')
         || c.is_control() && !matches!(c, '\n' | '\t' | '\r')
 }
 
@@ -60,6 +62,13 @@ const fn is_selector(c: char) -> bool {
 /// A character that may stand between the letters of a word and does not show.
 pub(crate) fn is_unseen(c: char) -> bool {
     is_hidden(c) || is_selector(c)
+}
+
+/// Whether a character is seen, and only as itself, on the line that it stands in.
+#[must_use]
+pub fn is_shown(c: char) -> bool {
+    let ends_or_moves = c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    !is_unseen(c) && !ends_or_moves
 }
 
 /// Whether an unseen character is part of how a pictograph, or a keycap, is written.
@@ -97,7 +106,7 @@ pub(crate) fn instruction(tool: &Definition) -> Option<String> {
         let seen: String = text
             .chars()
             .filter(|c| !is_unseen(*c))
-            .flat_map(crate::lookalike::plain)
+            .map(crate::lookalike::plain)
             .flat_map(char::to_lowercase)
             .collect();
         let spaced = format!(" {} ", seen.split_whitespace().collect::<Vec<_>>().join(" "));

@@ -62,21 +62,21 @@ const LOOK_ALIKE: &[(char, &str)] = &[
 ];
 
 /// A letter as the one that it looks like.
-pub(crate) fn plain(letter: char) -> Option<char> {
+pub(crate) fn plain(letter: char) -> char {
     let code = u32::from(letter);
     // Fullwidth forms stand in the order of ASCII.
     if (0xff01..=0xff5e).contains(&code) {
-        return char::from_u32(code.saturating_sub(0xfee0));
+        return char::from_u32(code.saturating_sub(0xfee0)).unwrap_or(letter);
     }
     let found = LOOK_ALIKE.iter().find(|(_, others)| others.contains(letter));
-    Some(found.map_or(letter, |(plain, _)| *plain))
+    found.map_or(letter, |(plain, _)| *plain)
 }
 
 /// A name as it looks to somebody who reads it fast: `l`, `I` and `1` are one, and so are `o` and `0`.
 fn seen(name: &str) -> String {
     name.chars()
         .filter(|c| !crate::hidden::is_unseen(*c))
-        .filter_map(plain)
+        .map(plain)
         .flat_map(char::to_lowercase)
         .filter_map(|letter| match letter {
             '1' | '|' | 'i' => Some('l'),
@@ -132,10 +132,7 @@ fn differ_by_design(left: &str, right: &str) -> bool {
 /// Whether a name mixes Latin letters with ones that only look so.
 pub(crate) fn is_mixed(name: &str) -> bool {
     let has_latin = name.chars().any(|c| c.is_ascii_alphabetic());
-    has_latin
-        && name
-            .chars()
-            .any(|c| !c.is_ascii() && plain(c).is_some_and(|plain| plain.is_ascii()))
+    has_latin && name.chars().any(|c| !c.is_ascii() && plain(c).is_ascii())
 }
 
 /// Of the tools of a list, those whose name looks like another's, with that name.

@@ -10,6 +10,7 @@ mod arguments;
 mod cases;
 mod guards;
 mod maker;
+mod others;
 mod patterns;
 mod plan;
 mod roles;
@@ -23,7 +24,7 @@ use callgate_core::json::Json;
 use callgate_core::path::Path;
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use yaml::{is_shown, one_line, scalar};
+pub use yaml::{one_line, scalar};
 
 /// What is known of one tool.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +58,13 @@ pub struct Filling {
 impl Filling {
     fn is_of(&self, tool: &str) -> bool {
         self.tool.as_deref().is_none_or(|name| name == tool)
+    }
+
+    /// Whether it names a hole's argument.
+    fn is_for(&self, hole: &Hole) -> bool {
+        let path = hole.argument.strip_prefix("args.").unwrap_or(&hole.argument);
+        let path = path.replace("[*]", "");
+        path == self.argument || path.rsplit('.').next() == Some(&*self.argument)
     }
 }
 
@@ -312,6 +320,32 @@ pub struct Advice {
     pub example: Option<String>,
 }
 
+/// An answer that came to nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unused {
+    /// Its position in [`Answers::fillings`].
+    pub filling: usize,
+    /// Why.
+    pub why: WhyUnused,
+}
+
+/// Why an answer came to nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WhyUnused {
+    /// No tool that it is for has such a list.
+    NoList,
+    /// Only tools that are left out have one.
+    LeftOut {
+        /// The first of them.
+        tool: String,
+    },
+    /// It is for the budget of this tool, and names more than two amounts.
+    NoBudget {
+        /// The tool.
+        tool: String,
+    },
+}
+
 /// What is recommended for the tools of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recommended {
@@ -323,8 +357,8 @@ pub struct Recommended {
     pub tools: Vec<Advice>,
     /// What a person has to fill in, or has filled in, of the tools that are listed.
     pub holes: Vec<Hole>,
-    /// Answers that no tool had a place for, by their position in [`Answers::fillings`].
-    pub unused: Vec<usize>,
+    /// Answers that came to nothing.
+    pub unused: Vec<Unused>,
 }
 
 impl Recommended {
@@ -389,28 +423,51 @@ pub fn recommend(server: &str, tools: &[ToolFacts<'_>], answers: &Answers) -> Re
     }
 }
 
-fn unused(plans: &[&terms::Plan], answers: &Answers) -> Vec<usize> {
-    let is_used = |filling: &Filling| {
-        plans.iter().filter(|plan| filling.is_of(&plan.name)).any(|plan| {
-            let of_hole = plan.holes.iter().any(|hole| {
-                let path = hole.argument.strip_prefix("args.").unwrap_or(&hole.argument);
-                let path = path.replace("[*]", "");
-                path == filling.argument || path.rsplit('.').next() == Some(&*filling.argument)
-            });
-            let of_member = plan
-                .entries
-                .iter()
-                .filter(|entry| entry.kind == RuleKind::Open)
-                .flat_map(|entry| &entry.arguments)
-                .any(|path| filling.argument.starts_with(&format!("{}.", spellings(path).0)));
-            of_hole || of_member
-        })
-    };
+fn unused(plans: &[&terms::Plan], answers: &Answers) -> Vec<Unused> {
     answers
         .fillings
         .iter()
         .enumerate()
-        .filter(|(_, filling)| !is_used(filling))
-        .map(|(index, _)| index)
+        .filter_map(|(index, filling)| {
+            let why = why_unused(plans, filling)?;
+            Some(Unused { filling: index, why })
+        })
         .collect()
+}
+
+fn why_unused(plans: &[&terms::Plan], filling: &Filling) -> Option<WhyUnused> {
+    let (listed, left_out): (Vec<&terms::Plan>, Vec<&terms::Plan>) = plans
+        .iter()
+        .filter(|plan| filling.is_of(&plan.name) && has_place(plan, filling))
+        .partition(|plan| plan.fate == terms::Fate::Listed);
+    let is_refused = |plan: &&&terms::Plan| {
+        filling.values.len() > 2
+            && plan
+                .holes
+                .iter()
+                .any(|hole| hole.kind == HoleKind::Budget && hole.is_open() && filling.is_for(hole))
+    };
+    if let Some(plan) = listed.iter().find(is_refused) {
+        return Some(WhyUnused::NoBudget {
+            tool: plan.name.clone(),
+        });
+    }
+    match (listed.first(), left_out.first()) {
+        (Some(_), _) => None,
+        (None, Some(plan)) => Some(WhyUnused::LeftOut {
+            tool: plan.name.clone(),
+        }),
+        (None, None) => Some(WhyUnused::NoList),
+    }
+}
+
+/// Whether a tool has a list, a budget, or an object whose members are listed, that an answer is for.
+fn has_place(plan: &terms::Plan, filling: &Filling) -> bool {
+    plan.holes.iter().any(|hole| filling.is_for(hole))
+        || plan
+            .entries
+            .iter()
+            .filter(|entry| entry.kind == RuleKind::Open)
+            .flat_map(|entry| &entry.arguments)
+            .any(|path| filling.argument.starts_with(&format!("{}.", spellings(path).0)))
 }

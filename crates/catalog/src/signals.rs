@@ -290,22 +290,18 @@ pub(crate) fn signals(tool: &Definition, class: Class, is_unclear: bool) -> Vec<
 
 /// How severe the worst is that a tool of this class can do.
 pub(crate) fn severity(tool: &Definition, class: Class, signals: &[Signal]) -> Severity {
-    let has = |code: &str| signals.iter().any(|signal| signal.code() == code);
+    let has = |is_so: fn(&Signal) -> bool| signals.iter().any(is_so);
+    let is_bulk = signals.contains(&Signal::Bulk);
+    let is_secret = signals.contains(&Signal::Credentials);
+    let is_free = has(|signal| matches!(signal, Signal::Freeform { .. }));
+    let leads_elsewhere = has(|signal| matches!(signal, Signal::Url { .. } | Signal::Path { .. }));
     let name = words_of_name(&tool.name);
     let by_class = match class {
-        Class::Read if has("credentials") && has_word(&name, "secret password token credential key") => {
-            Severity::High
-        }
-        Class::Read
-            if has("freeform_input") || has("url_argument") || has("path_argument") || has("credentials") =>
-        {
-            Severity::Medium
-        }
+        Class::Read if is_secret && has_word(&name, "secret password token credential key") => Severity::High,
+        Class::Read if is_free || leads_elsewhere || is_secret => Severity::Medium,
         Class::Read => Severity::Low,
         Class::Write
-            if has("bulk_operation")
-                || has("credentials")
-                || has_word(&name, "permission role policy access firewall acl") =>
+            if is_bulk || is_secret || has_word(&name, "permission role policy access firewall acl") =>
         {
             Severity::High
         }
@@ -314,13 +310,13 @@ pub(crate) fn severity(tool: &Definition, class: Class, signals: &[Signal]) -> S
             if has_word(
                 &name,
                 "shell bash command eval exec sudo terminal python javascript code",
-            ) && has("freeform_input") =>
+            ) && is_free =>
         {
             Severity::Critical
         }
         Class::Execute => Severity::High,
         Class::Destructive
-            if has("bulk_operation")
+            if is_bulk
                 || has_word(
                     &name,
                     "database volume cluster account repository project disk bucket table server backup history",
@@ -330,7 +326,7 @@ pub(crate) fn severity(tool: &Definition, class: Class, signals: &[Signal]) -> S
         }
         Class::Destructive => Severity::High,
         Class::Financial
-            if has("bulk_operation")
+            if is_bulk
                 || has_word(
                     &name,
                     "pay transfer send withdraw payout swap buy sell bridge order refund charge payment leverage",
@@ -340,7 +336,13 @@ pub(crate) fn severity(tool: &Definition, class: Class, signals: &[Signal]) -> S
         }
         Class::Financial => Severity::High,
     };
-    let by_text = if has("hidden_text") || has("instruction_like_text") || has("mixed_alphabets") {
+    let is_suspicious = has(|signal| {
+        matches!(
+            signal,
+            Signal::HiddenText { .. } | Signal::Instructions { .. } | Signal::MixedAlphabets
+        )
+    });
+    let by_text = if is_suspicious {
         Severity::High
     } else {
         Severity::Low

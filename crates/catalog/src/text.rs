@@ -4,7 +4,8 @@
 const READ_BYTES_MAX: usize = 16 * 1024;
 
 /// The words of an identifier: `linear_addIssueLabel` is linear, add, issue, label.
-pub(crate) fn words_of_name(name: &str) -> Vec<String> {
+#[must_use]
+pub fn words_of_name(name: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
     let letters: Vec<char> = name.chars().take(512).collect();

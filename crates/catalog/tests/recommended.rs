@@ -272,9 +272,7 @@ fn attacks(tool: &Value, ordinary: &Value, verdict: &Verdict) -> Vec<Value> {
             }
         }
     }
-    // More names than an expression may hold are not asked about.
-    let is_short = properties.len() < 60;
-    if is_short && schema.get("patternProperties").is_none() && schema.get("anyOf").is_none() {
+    if schema.get("patternProperties").is_none() && schema.get("anyOf").is_none() {
         with("an-argument-that-nobody-knows", json!(true));
     }
     attacks

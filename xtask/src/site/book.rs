@@ -5,7 +5,7 @@ use anyhow::{anyhow, bail};
 use callgate_catalog::attacks::{self, Attack};
 use callgate_catalog::catalogue::{self, Definitions, Package};
 use callgate_catalog::recommend::{Advice, Answers, Hole, ToolFacts, recommend};
-use callgate_catalog::{Class, Definition, Severity, Signal, Verdict};
+use callgate_catalog::{Class, Definition, Severity, Signal, Verdict, words_of_name};
 use callgate_core::json::Json;
 use callgate_wire::{Bounds, RawJson};
 use std::collections::BTreeMap;
@@ -193,21 +193,9 @@ fn by_word(servers: &[Server]) -> BTreeMap<String, Vec<(usize, usize)>> {
     by_word
 }
 
-/// The words of a name: `listAllIssues` and `list_all_issues` have the same.
+/// The words of a name that tell it from others: `listAllIssues` and `list_all_issues` have the same.
 fn words(name: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut was_lower = false;
-    for c in name.chars() {
-        if !c.is_alphanumeric() || (was_lower && c.is_uppercase()) {
-            words.push(String::new());
-        }
-        if c.is_alphanumeric()
-            && let Some(last) = words.last_mut()
-        {
-            last.extend(c.to_lowercase());
-        }
-        was_lower = c.is_lowercase();
-    }
+    let mut words = words_of_name(name);
     words.retain(|word| word.len() > 2);
     words.sort();
     words.dedup();

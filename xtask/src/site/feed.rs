@@ -2,21 +2,38 @@
 
 use super::book::{Book, Server, Tool};
 use super::parts;
-use super::place::{self, Folder};
+use super::place::{self, Base, Folder};
 use anyhow::Context;
 use callgate_catalog::attacks::{Attack, Section};
 use callgate_catalog::{Class, Severity};
 use serde_json::{Map, Value, json};
 
-pub(crate) fn write(book: &Book, folder: &mut Folder) -> anyhow::Result<()> {
-    let feed = json!({
+/// Writes them; the feed's own addresses are whole where a base is given, as readers of feeds want them.
+pub(crate) fn write(book: &Book, base: Option<&Base>, folder: &mut Folder) -> anyhow::Result<()> {
+    let address = |place: String| match base {
+        Some(base) => base.of(&place),
+        None => place,
+    };
+    let attacks = book
+        .attacks
+        .iter()
+        .map(|attack| attack_item(attack, &address(place::attack(attack))));
+    let servers = book
+        .servers
+        .iter()
+        .map(|server| item(server, &address(place::server(server))));
+    let mut feed = json!({
         "version": "https://jsonfeed.org/version/1.1",
         "title": "Callgate catalogue",
         "description": "Tools of MCP servers by what they can do at worst.",
         "language": "en",
-        "items": book.attacks.iter().map(attack_item).chain(book.servers.iter().map(item)).collect::<Vec<_>>(),
+        "items": attacks.chain(servers).collect::<Vec<_>>(),
     });
-    folder.write("feed.json", &pretty(&feed)?)?;
+    if let (Some(base), Some(members)) = (base, feed.as_object_mut()) {
+        members.insert("home_page_url".to_owned(), json!(base.of("")));
+        members.insert("feed_url".to_owned(), json!(base.of(FEED)));
+    }
+    folder.write(FEED, &pretty(&feed)?)?;
     let servers: Vec<Value> = book.servers.iter().map(summary).collect();
     folder.write("api/servers.json", &pretty(&json!({ "servers": servers }))?)?;
     for server in &book.servers {
@@ -24,6 +41,8 @@ pub(crate) fn write(book: &Book, folder: &mut Folder) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+const FEED: &str = "feed.json";
 
 fn data(server: &Server) -> String {
     format!("api/servers/{}.json", server.file)
@@ -36,10 +55,10 @@ fn pretty(value: &Value) -> anyhow::Result<String> {
 }
 
 /// A server as an item of the feed. Its id has the version, so that a reader sees a new one as new.
-fn item(server: &Server) -> Value {
+fn item(server: &Server, url: &str) -> Value {
     json!({
         "id": format!("{}:{}@{}", server.package.registry.name(), server.package.name, server.package.version),
-        "url": place::server(server),
+        "url": url,
         "title": format!("{} {}", server.name, server.package.version),
         "content_text": format!(
             "{}, {} of high or critical severity.",
@@ -51,10 +70,10 @@ fn item(server: &Server) -> Value {
     })
 }
 
-fn attack_item(attack: &Attack) -> Value {
+fn attack_item(attack: &Attack, url: &str) -> Value {
     json!({
         "id": format!("attack:{}", attack.id),
-        "url": place::attack(attack),
+        "url": url,
         "title": attack.title,
         "content_text": attack.section(Section::InShort),
         "tags": attack.classes.iter().map(|class| class.name()).collect::<Vec<_>>(),
@@ -107,7 +126,7 @@ fn entry(server: &Server, tool: &Tool) -> Value {
         "description": tool.definition.description,
         "class": verdict.class.name(),
         "severity": verdict.severity.name(),
-        "confidence": f64::from(verdict.confidence.as_percent()) / 100.0,
+        "confidence": verdict.confidence.as_share(),
         "signals": verdict.signals.iter().map(callgate_catalog::Signal::code).collect::<Vec<_>>(),
         "rationale": verdict.rationale,
         "recommended": tool.advice.as_ref().map(|advice| &advice.policy),

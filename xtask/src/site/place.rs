@@ -42,6 +42,29 @@ pub(crate) fn up(place: &str) -> String {
     "../".repeat(place.matches('/').count())
 }
 
+/// The URL that the site's folder will have, for those who need whole addresses.
+#[derive(Debug)]
+pub(crate) struct Base(String);
+
+impl Base {
+    pub(crate) fn new(url: &str) -> anyhow::Result<Self> {
+        let after = url
+            .strip_prefix("https://")
+            .or_else(|| url.strip_prefix("http://"));
+        let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, '?' | '#' | '"' | '<' | '>' | '\\');
+        let has_host = after.is_some_and(|after| !after.is_empty() && !after.starts_with('/'));
+        if !has_host || !url.chars().all(is_plain) {
+            bail!("--base takes the site's URL, such as https://example.com/catalogue, not {url}");
+        }
+        Ok(Self(url.trim_end_matches('/').to_owned()))
+    }
+
+    /// The address of a page, or of the folder where `place` is empty.
+    pub(crate) fn of(&self, place: &str) -> String {
+        format!("{}/{place}", self.0)
+    }
+}
+
 /// Names of files for names of tools: any system takes them, and no two are the same on one that does not tell upper
 /// case from lower.
 #[derive(Debug, Default)]

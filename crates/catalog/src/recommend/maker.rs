@@ -353,59 +353,6 @@ impl Maker<'_> {
         }
     }
 
-    /// Denies what the schema does not name, where the schema itself does not.
-    pub(super) fn no_others(&mut self, listed: &[Argument], tool: &Json<'_>) {
-        let Some(schema) = arguments::schema_of(tool) else {
-            self.push(
-                RuleKind::NoOthers,
-                "no arguments".to_owned(),
-                "The server gives no schema, so nothing is known of its arguments.",
-                String::new(),
-                Condition::When("size(args) == 0".to_owned()),
-                &[],
-            );
-            return;
-        };
-        let is_closed = schema.get("additionalProperties") == Some(&Json::Bool(false))
-            && schema.get("patternProperties").is_none()
-            && !arguments::looks_around(schema);
-        if is_closed {
-            return;
-        }
-        // What a schema describes in ways that are not looked at, no rule asks about, so it does not pass either.
-        let mut names: Vec<String> = listed
-            .iter()
-            .filter(|argument| argument.path.segments.len() == 1)
-            .map(|argument| in_expression(&argument.name))
-            .collect();
-        names.dedup();
-        let signs: usize = names
-            .iter()
-            .map(|name| {
-                let odd = name.chars().filter(|c| !c.is_alphanumeric() && *c != '_').count();
-                odd.saturating_add(3)
-            })
-            .sum();
-        let bytes: usize = names.iter().map(|name| name.len().saturating_add(4)).sum();
-        if signs > 220 || bytes > 1_900 {
-            return;
-        }
-        let condition = if names.is_empty() {
-            "size(args) == 0".to_owned()
-        } else {
-            let quoted: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
-            format!("args.all(name, name in [{}])", quoted.join(", "))
-        };
-        self.push(
-            RuleKind::NoOthers,
-            "no other arguments".to_owned(),
-            "The schema lets others through.",
-            String::new(),
-            Condition::When(condition),
-            &[],
-        );
-    }
-
     pub(super) fn budget(
         &mut self,
         roles: &[(&Argument, Role)],
@@ -431,6 +378,7 @@ impl Maker<'_> {
                 [call, day] => Some((call.clone(), day.clone())),
                 _ => {
                     hole.filled = Filled::Open;
+                    hole.values.clear();
                     None
                 }
             }
@@ -441,25 +389,6 @@ impl Maker<'_> {
             hole,
         })
     }
-}
-
-/// A name as it can stand between the quotes of an expression: what means something there, or to whoever counts
-/// brackets, by its number.
-fn in_expression(name: &str) -> String {
-    let mut out = String::new();
-    for c in name.chars() {
-        if c.is_ascii_alphanumeric() || "_-.:/@$#+,;=~!*&|<>^%?".contains(c) {
-            out.push(c);
-        } else {
-            let code = u32::from(c);
-            out.push_str(&if code > 0xffff {
-                format!("\\U{code:08x}")
-            } else {
-                format!("\\u{code:04x}")
-            });
-        }
-    }
-    out
 }
 
 pub(super) fn of<'r>(roles: &[(&'r Argument, Role)], is_so: impl Fn(Role) -> bool) -> Vec<&'r Argument> {

@@ -7,6 +7,7 @@ use super::terms::{
 use super::yaml::{comment, one_line, quoted, scalar, sentence};
 use super::{Filled, Hole, HoleKind};
 use crate::class::Class;
+use crate::hidden::is_shown;
 use callgate_core::path::Path;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -32,6 +33,7 @@ struct SharedKey {
     kind: HoleKind,
     filled: Filled,
     values: Vec<String>,
+    are: Literals,
 }
 
 #[derive(Debug)]
@@ -42,14 +44,28 @@ struct Anchor {
 }
 
 impl SharedKey {
-    fn of(hole: &Hole) -> Self {
+    fn of(hole: &Hole, entry: &Entry) -> Self {
         Self {
             argument: hole.argument.clone(),
             kind: hole.kind,
             filled: hole.filled,
             values: hole.values.clone(),
+            are: literals_of(&entry.condition),
         }
     }
+}
+
+/// The lists of a tool, each with its entry.
+fn lists(plan: &Plan) -> impl Iterator<Item = (&Hole, &Entry)> {
+    let hole = |entry: &Entry| plan.holes.get(entry.hole?);
+    plan.entries
+        .iter()
+        .filter_map(move |entry| Some((hole(entry)?, entry)))
+}
+
+/// The budget of a tool, while nobody has said how much it is.
+fn open_budget(plan: &Plan) -> Option<&Budget> {
+    plan.budget.as_ref().filter(|budget| budget.most.is_none())
 }
 
 /// The whole policy.
@@ -102,13 +118,14 @@ fn head(out: &mut String, server: &str, plans: &[&Plan]) {
         server => server,
     };
     let listed = plans.iter().filter(|plan| plan.fate == Fate::Listed);
-    let open: BTreeSet<SharedKey> = listed
+    let lists: BTreeSet<SharedKey> = listed
         .clone()
-        .flat_map(|plan| &plan.holes)
-        .filter(|hole| hole.is_open())
-        .map(SharedKey::of)
+        .flat_map(|plan| lists(plan))
+        .filter(|(hole, _)| hole.is_open())
+        .map(|(hole, entry)| SharedKey::of(hole, entry))
         .collect();
-    let open = open.len();
+    let budgets = listed.clone().filter_map(|plan| open_budget(plan)).count();
+    let open = lists.len().saturating_add(budgets);
     comment(
         out,
         0,
@@ -172,9 +189,9 @@ fn hide(out: &mut String, plans: &[&Plan]) {
 /// The lists that more than one tool has, with names for them.
 fn shared(plans: &[&Plan]) -> Shared {
     let mut counts: BTreeMap<SharedKey, usize> = BTreeMap::new();
-    for hole in plans.iter().flat_map(|plan| &plan.holes) {
-        if hole.kind != HoleKind::Budget && (hole.is_open() || hole.values.len() > 1) {
-            let count = counts.entry(SharedKey::of(hole)).or_default();
+    for (hole, entry) in plans.iter().flat_map(|plan| lists(plan)) {
+        if hole.is_open() || hole.values.len() > 1 {
+            let count = counts.entry(SharedKey::of(hole, entry)).or_default();
             *count = count.saturating_add(1);
         }
     }
@@ -255,7 +272,7 @@ fn tool(out: &mut String, plan: &Plan, key: &str, shared: &mut Shared) {
         }
         Validation::Schema => body.push_str("    validate: schema\n"),
     }
-    let open_budget = plan.budget.as_ref().filter(|budget| budget.most.is_none());
+    let open_budget = open_budget(plan);
     if let Some(Budget {
         path,
         most: Some((call, day)),
@@ -330,7 +347,7 @@ fn require(out: &mut String, plan: &Plan, entry: &Entry, shared: &mut Shared) {
         Some(hole) => {
             let values = list_of(&hole.values, literals_of(&entry.condition));
             let mut sharing = String::new();
-            let text = match shared.get_mut(&SharedKey::of(hole)) {
+            let text = match shared.get_mut(&SharedKey::of(hole, entry)) {
                 Some(anchor) if anchor.is_written => {
                     comment(out, 6, &format!("{} The list is the one above.", hole.question()));
                     format!("*{} ", anchor.name)
@@ -390,7 +407,7 @@ fn require(out: &mut String, plan: &Plan, entry: &Entry, shared: &mut Shared) {
         Condition::Not(member) => {
             let _ = writeln!(out, "        not: {}", flow(member, list));
         }
-        Condition::When(expression) => when(out, expression),
+        Condition::When(expression) => when(out, "        ", expression),
     }
     if !entry.on_deny.is_empty() {
         let _ = writeln!(out, "        on_deny: {}", sentence(&entry.on_deny));
@@ -405,21 +422,28 @@ fn entry_is_given(entry: &Entry, hole: &Hole) -> bool {
 fn group(out: &mut String, word: &str, members: &[Condition], list: Option<&str>) {
     let _ = writeln!(out, "        {word}:");
     for member in members {
-        let _ = writeln!(out, "          - {}", flow(member, list));
+        if let Condition::When(expression) = member {
+            when(out, "          - ", expression);
+        } else {
+            let _ = writeln!(out, "          - {}", flow(member, list));
+        }
     }
 }
 
-/// An expression, folded: a break stands for a space.
-fn when(out: &mut String, expression: &str) {
-    if expression.len() < WIDTH.saturating_sub(16) {
-        let _ = writeln!(out, "        when: {}", single(expression));
+/// An expression behind `lead`, folded where it is long: a break stands for a space.
+fn when(out: &mut String, lead: &str, expression: &str) {
+    let indent = lead.len().saturating_add(2);
+    if expression.len().saturating_add(indent).saturating_add(6) < WIDTH {
+        let _ = writeln!(out, "{lead}when: {}", single(expression));
         return;
     }
-    out.push_str("        when: >-\n");
+    let _ = writeln!(out, "{lead}when: >-");
+    let margin = " ".repeat(indent);
     let mut line = String::new();
     for word in expression.split(' ') {
-        if !line.is_empty() && line.len().saturating_add(word.len()).saturating_add(11) > WIDTH {
-            let _ = writeln!(out, "          {line}");
+        let length = line.len().saturating_add(word.len()).saturating_add(1);
+        if !line.is_empty() && length.saturating_add(indent) > WIDTH {
+            let _ = writeln!(out, "{margin}{line}");
             line.clear();
         }
         if !line.is_empty() {
@@ -427,7 +451,7 @@ fn when(out: &mut String, expression: &str) {
         }
         line.push_str(word);
     }
-    let _ = writeln!(out, "          {line}");
+    let _ = writeln!(out, "{margin}{line}");
 }
 
 fn approval(out: &mut String, approval: &Approval) {
@@ -542,7 +566,7 @@ fn number(text: &str) -> String {
 
 /// In single quotes, in which nothing but the quote means anything.
 fn single(text: &str) -> String {
-    if text.chars().all(|c| super::is_shown(c) && c != '\u{a0}') {
+    if text.chars().all(|c| is_shown(c) && c != '\u{a0}') {
         format!("'{}'", text.replace('\'', "''"))
     } else {
         quoted(text)

@@ -1,5 +1,6 @@
 //! Texts of servers as they can stand in YAML: in keys, values and comments.
 
+use crate::hidden::is_shown;
 use std::fmt::Write as _;
 
 /// So many characters of a server's text stand in a comment.
@@ -31,16 +32,6 @@ pub fn one_line(text: &str) -> String {
         }
     }
     line
-}
-
-/// Whether a character is seen, and only as itself: no marks that turn text round, no invisible letters.
-#[must_use]
-pub fn is_shown(c: char) -> bool {
-    !c.is_control()
-        && !matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff0}'..='\u{ffff}'
-            | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Adds a comment, broken into lines, each behind `indent` spaces.

@@ -431,3 +431,168 @@ fn a_name_that_cannot_be_a_key_is_said_to_be_left_out() {
     assert_eq!(listed.len(), passing.len());
     assert!(made.tests.contains("show*99 is hidden"));
 }
+
+/// A schema that lets other arguments through, with these.
+fn open_schema(names: &[String]) -> Value {
+    let properties: serde_json::Map<String, Value> = names
+        .iter()
+        .map(|name| (name.clone(), json!({"type": "boolean"})))
+        .collect();
+    json!({"type": "object", "properties": properties})
+}
+
+#[test]
+fn however_many_arguments_a_tool_has_others_are_denied() {
+    let plain: Vec<String> = (0..250).map(|number| format!("a{number:03}")).collect();
+    let odd: Vec<String> = (0..100)
+        .map(|number| format!("ключ \"{number:03}\".é\u{1f600}"))
+        .collect();
+    let long: Vec<String> = (10..40).map(|number| format!("{number}").repeat(120)).collect();
+    for names in [&plain, &odd, &long] {
+        let tool = Tool::new("list_pages", "Lists pages", open_schema(names), &[]);
+        let loaded = loaded(&tool.policy);
+        let listed = &tool.server.listed()[0];
+        let denied = |name: &str| outcome(&loaded, listed, &json!({name: true})) == Outcome::Denied;
+        let all: serde_json::Map<String, Value> =
+            names.iter().map(|name| (name.clone(), json!(true))).collect();
+        assert_eq!(outcome(&loaded, listed, &Value::Object(all)), Outcome::Passes);
+        for name in names {
+            assert!(!denied(name), "{name}\n{}", tool.policy);
+            let after = format!("{name}\u{1}");
+            let before = format!("\u{1}{name}");
+            let cut: String = name.chars().skip(1).collect();
+            for near in [after, before, cut] {
+                assert!(denied(&near), "{near}\n{}", tool.policy);
+            }
+        }
+        for name in ["", "A", "smuggled", "zz", "\u{10ffff}"] {
+            assert!(denied(name), "{name}\n{}", tool.policy);
+        }
+    }
+}
+
+#[test]
+fn a_name_that_no_expression_can_hold_is_denied_like_others() {
+    let names = ["limit_a".to_owned(), "x".repeat(3_000), "\"".repeat(300)];
+    let tool = Tool::new("list_pages", "Lists pages", open_schema(&names), &[]);
+    tool.assert_passes(&[json!({}), json!({"limit_a": true})]);
+    tool.assert_stopped(&[&*names[1], &*names[2], "smuggled"].map(|name| json!({name: true})));
+    assert!(tool.policy.contains("too long"), "{}", tool.policy);
+}
+
+#[test]
+fn of_the_tool_with_the_most_arguments_in_the_catalogue_others_are_denied() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/data/servers/twilio.json");
+    let file: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let tool = file["tools"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|tool| tool["name"] == "TwilioApiV2010--CreateStream")
+        .unwrap();
+    assert!(tool["inputSchema"]["properties"].as_object().unwrap().len() > 200);
+    let server = Server::of("twilio", std::slice::from_ref(tool));
+    let [open, filled] = server.both();
+    assert!(open.tools[0].is_listed);
+    let loaded = loaded(&filled.policy);
+    let ordinary: Value = serde_json::from_str(filled.tools[0].example.as_deref().unwrap()).unwrap();
+    let listed = &server.listed()[0];
+    assert_eq!(
+        outcome(&loaded, listed, &ordinary),
+        Outcome::Passes,
+        "{}",
+        filled.policy
+    );
+    for name in ["", "smuggled", "Parameter50.Names", "a", "zz"] {
+        let mut call = ordinary.clone();
+        call[name] = json!("x");
+        assert_eq!(outcome(&loaded, listed, &call), Outcome::Denied, "{name}");
+    }
+}
+
+#[test]
+fn a_number_and_a_text_of_one_name_have_lists_of_their_own() {
+    let tool = |name: &str, kind: &str| {
+        json!({
+            "name": name,
+            "description": "Creates an issue",
+            "inputSchema": {"type": "object", "properties": {"project_id": {"type": kind}}, "required": ["project_id"]},
+        })
+    };
+    let tools = [
+        tool("create_issue", "integer"),
+        tool("create_note", "integer"),
+        tool("create_task", "string"),
+        tool("create_ticket", "string"),
+    ];
+    let server = Server::of("s", &tools);
+    let open = server.recommended(&Answers::default());
+    assert_eq!(
+        open.policy.matches("FILL IN, such as").count(),
+        2,
+        "{}",
+        open.policy
+    );
+    assert!(
+        open.policy.contains("Still to be filled in: 2,"),
+        "{}",
+        open.policy
+    );
+    let filled = server.recommended(&Answers {
+        fillings: vec![Filling {
+            tool: None,
+            argument: "project_id".to_owned(),
+            values: vec!["12".to_owned(), "13".to_owned()],
+        }],
+        ..Answers::default()
+    });
+    let loaded = loaded(&filled.policy);
+    let calls = [json!(12), json!(13), json!("12"), json!("13")];
+    for (listed, passing) in server.listed().iter().zip([0..2, 0..2, 2..4, 2..4]) {
+        for (place, project) in calls.iter().enumerate() {
+            let passes = outcome(&loaded, listed, &json!({"project_id": project})) == Outcome::Passes;
+            assert_eq!(
+                passes,
+                passing.contains(&place),
+                "{} {project}\n{}",
+                listed.name.as_str(),
+                filled.policy
+            );
+        }
+    }
+}
+
+#[test]
+fn each_open_budget_is_counted() {
+    let tool = |name: &str| {
+        json!({
+            "name": name,
+            "description": "Sends a payment",
+            "inputSchema": {"type": "object", "properties": {"amount": {"type": "number"}}, "required": ["amount"]},
+        })
+    };
+    let server = Server::of("s", &[tool("send_payment"), tool("send_transfer")]);
+    let open = server.recommended(&Answers::default());
+    assert!(
+        open.policy.contains("Still to be filled in: 2,"),
+        "{}",
+        open.policy
+    );
+}
+
+#[test]
+fn no_character_that_nobody_sees_stands_in_a_policy() {
+    let unseen = (0..=u32::from(char::MAX))
+        .filter_map(char::from_u32)
+        .filter(|c| callgate_catalog::is_hidden(*c));
+    let mut checked = 0;
+    for c in unseen {
+        let name = format!("list{c}pages");
+        let said = format!("Lists{c} pages");
+        let tool = Tool::new(&name, &said, json!({"type": "object"}), &[]);
+        assert!(!tool.policy.contains(c), "{c:?}: {}", tool.policy);
+        assert!(!callgate_catalog::recommend::one_line(&said).contains(c), "{c:?}");
+        checked += 1;
+    }
+    assert!(checked > 4_000, "{checked}");
+}

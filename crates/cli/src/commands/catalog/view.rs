@@ -94,7 +94,7 @@ impl<'c> ToolView<'c> {
             name: &tool.name,
             class: tool.class.name(),
             severity: tool.severity.name(),
-            confidence: f64::from(tool.confidence.as_percent()) / 100.0,
+            confidence: tool.confidence.as_share(),
             signals: &tool.signals,
             description: &tool.description,
         }
@@ -163,7 +163,7 @@ impl VerdictView {
             name: name.to_owned(),
             class: verdict.class.name(),
             severity: verdict.severity.name(),
-            confidence: f64::from(verdict.confidence.as_percent()) / 100.0,
+            confidence: verdict.confidence.as_share(),
             signals: verdict.signals.iter().map(Signal::code).collect(),
             details: verdict.signals.iter().map(Signal::text).collect(),
             evidence: verdict.evidence.iter().map(EvidenceView::of).collect(),

@@ -127,7 +127,7 @@ impl Judged {
             class: verdict.class.name(),
             class_means: verdict.class.meaning(),
             severity: verdict.severity.name(),
-            confidence: f64::from(verdict.confidence.as_percent()) / 100.0,
+            confidence: verdict.confidence.as_share(),
             is_unclear: verdict.confidence.is_low(),
             details: details.collect(),
             evidence: evidence.collect(),

@@ -2,7 +2,7 @@
 
 use super::tools::Described;
 use anyhow::bail;
-use callgate_catalog::recommend::{Answers, Filling, Recommended, one_line};
+use callgate_catalog::recommend::{Answers, Filling, Recommended, WhyUnused, one_line};
 
 /// Reads `TOOL.ARGUMENT=VALUE,VALUE` and names of tools, against the tools of a server.
 pub(super) fn read(set: &[String], allow: &[String], tools: &[Described]) -> anyhow::Result<Answers> {
@@ -60,12 +60,37 @@ fn filling(text: &str, is_known: impl Fn(&str) -> bool) -> anyhow::Result<Fillin
     })
 }
 
-/// Refuses answers that nothing asks for: a rule that somebody believes in must be there.
+/// Refuses answers that come to nothing: a rule that somebody believes in must be there.
 pub(super) fn refuse_unused(answers: &Answers, made: &Recommended) -> anyhow::Result<()> {
-    let Some(filling) = made.unused.first().and_then(|index| answers.fillings.get(*index)) else {
+    let Some((unused, filling)) = made
+        .unused
+        .first()
+        .and_then(|unused| Some((unused, answers.fillings.get(unused.filling)?)))
+    else {
         return Ok(());
     };
-    let place = format!("{}.{}", filling.tool.as_deref().unwrap_or("*"), filling.argument);
+    let place = one_line(&format!(
+        "{}.{}",
+        filling.tool.as_deref().unwrap_or("*"),
+        filling.argument
+    ));
+    match &unused.why {
+        WhyUnused::NoList => bail!("--set: there is no list for `{place}`\nhint: {}", places(made)),
+        WhyUnused::LeftOut { tool } => {
+            let tool = one_line(tool);
+            bail!(
+                "--set: `{place}` is for a tool that the policy leaves out\nhint: read the definition of `{tool}`; --allow lists it"
+            )
+        }
+        WhyUnused::NoBudget { tool } => bail!(
+            "--set: `{place}` is a budget of `{}`, and takes one amount, or two\nhint: how much a call may spend, and how much all calls of a day: 50,200",
+            one_line(tool)
+        ),
+    }
+}
+
+/// What could be filled in.
+fn places(made: &Recommended) -> String {
     let mut places: Vec<String> = made
         .holes
         .iter()
@@ -75,10 +100,9 @@ pub(super) fn refuse_unused(answers: &Answers, made: &Recommended) -> anyhow::Re
         })
         .collect();
     places.truncate(20);
-    let hint = if places.is_empty() {
+    if places.is_empty() {
         "nothing is to be filled in".to_owned()
     } else {
         format!("to be filled in are {}", places.join(", "))
-    };
-    bail!("--set: there is no list for `{}`\nhint: {hint}", one_line(&place));
+    }
 }

@@ -171,7 +171,7 @@ impl ServerArgs {
         };
         Ok(Some(Target {
             place,
-            start_timeout: Duration::from_secs(self.server_timeout),
+            start_timeout: self.start_timeout(),
             timeout_flag: "--server-timeout",
         }))
     }

@@ -1,3 +1,4 @@
 //! A server's words made harmless, as policies and messages show them.
 
-pub(crate) use callgate_catalog::recommend::{is_shown, one_line};
+pub(crate) use callgate_catalog::is_shown;
+pub(crate) use callgate_catalog::recommend::one_line;

@@ -3,7 +3,7 @@
 use crate::commands::explain::value::json_text;
 use anyhow::{Context, bail};
 use callgate_catalog::recommend::{Advice, ToolFacts};
-use callgate_catalog::{Definition, Signal, Verdict, classify, classify_list};
+use callgate_catalog::{Definition, Signal, Verdict, classify_list};
 use callgate_core::call::ListedTool;
 use callgate_core::json::Json;
 use callgate_core::name::ToolName;
@@ -100,7 +100,7 @@ impl Described {
             effect: self.effect,
             class: self.verdict.class.name(),
             severity: self.verdict.severity.name(),
-            confidence: f64::from(self.verdict.confidence.as_percent()) / 100.0,
+            confidence: self.verdict.confidence.as_share(),
             signals: self.verdict.signals.iter().map(Signal::code).collect(),
             parameters: &self.parameters,
             listed: advice.is_some_and(|advice| advice.is_listed),
@@ -172,34 +172,35 @@ fn of_page(result: RawJson<'_>) -> anyhow::Result<List> {
     let page = ToolList::read(result)?;
     let mut left_out = page.unjudgeable();
     let twice = page.duplicate_names();
-    let mut tools: Vec<Described> = Vec::new();
-    let mut definitions = Vec::new();
+    let mut kept = Vec::new();
     for tool in page.tools() {
-        let definition = Definition::read(&tool.raw.parse());
         // As the gate has it, none of two of one name is listed.
-        if let Some(described) = described(tool, &definition)
-            && !twice.contains(&described.listed.name.as_str())
-        {
-            tools.push(described);
-            definitions.push(definition);
-        } else {
-            left_out = left_out.saturating_add(1);
+        match judged_name(tool).filter(|name| !twice.contains(&name.as_str())) {
+            Some(name) => kept.push((tool, name, tool.raw.parse().into_owned())),
+            None => left_out = left_out.saturating_add(1),
         }
     }
-    // Again, each beside the others: a name can look like another's.
-    for (tool, verdict) in tools.iter_mut().zip(classify_list(&definitions)) {
-        tool.verdict = verdict;
-    }
+    let definitions: Vec<Definition> = kept.iter().map(|(_, _, raw)| Definition::read(raw)).collect();
+    let tools = kept
+        .into_iter()
+        .zip(classify_list(&definitions))
+        .map(|((tool, name, definition), verdict)| described(tool, name, definition, verdict))
+        .collect();
     Ok(List { tools, left_out })
 }
 
-/// A tool as conditions read it; `None` where its definition has no single meaning, as the gate has it.
-fn described(tool: &Tool<'_>, definition: &Definition) -> Option<Described> {
+/// A tool's name; `None` where its definition has no single meaning, as the gate has it.
+fn judged_name(tool: &Tool<'_>) -> Option<ToolName> {
     let bounds = Bounds::default();
     let strict = |part: Option<RawJson<'_>>| part.is_none_or(|part| part.check_strict(&bounds).is_ok());
     if !strict(tool.input_schema) || !strict(tool.annotations) {
         return None;
     }
+    ToolName::new(&tool.name).ok()
+}
+
+/// A tool as conditions read it.
+fn described(tool: &Tool<'_>, name: ToolName, definition: Json<'static>, verdict: Verdict) -> Described {
     let schema = tool.input_schema.map(|schema| schema.parse());
     let annotations = tool
         .annotations
@@ -211,7 +212,7 @@ fn described(tool: &Tool<'_>, definition: &Definition) -> Option<Described> {
         (false, false) => Effect::Unknown,
     };
     let required = schema.as_ref().map(required).unwrap_or_default();
-    Some(Described {
+    Described {
         description: tool
             .description
             .filter(|text| text.kind() == JsonKind::String)
@@ -222,16 +223,16 @@ fn described(tool: &Tool<'_>, definition: &Definition) -> Option<Described> {
             .map(|schema| parameters(schema, &required))
             .unwrap_or_default(),
         effect,
-        verdict: classify(definition),
+        verdict,
         listed: ListedTool {
-            name: ToolName::new(&tool.name).ok()?,
+            name,
             input_schema: tool.input_schema.map(|schema| schema.text().into()),
             required,
             annotations,
             class: None,
         },
-        definition: tool.raw.parse().into_owned(),
-    })
+        definition,
+    }
 }
 
 fn required(schema: &Json<'_>) -> Vec<Box<str>> {
