@@ -94,7 +94,7 @@ fn the_table_shows_nothing_that_moves_a_cursor_and_fits_its_width() {
     );
     insta::assert_snapshot!(ran.stdout, @"
     TOOL                              CLASS        SEVERITY  SURE  SIGNALS
-    drop [31m xxxxxxxxxxxxxxxxxxxxx…  Destructive  High      0.66  no description, hidden text
+    drop [31m xxxxxxxxxxxxxxxxxxxxx…  Destructive  High      0.75  no description, hidden text
     list_charges                      Read         Low       0.85  no description
     ");
 }

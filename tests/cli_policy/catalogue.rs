@@ -34,7 +34,7 @@ fn a_tool_has_a_page_with_class_severity_signals_evidence_and_where_it_is_from()
         "Attacks that it is open to\n",
         "injection-through-results: ",
         "Other Execute tools\n",
-        "  execute_workflow of code-mode-toon\n",
+        "  rerun_workflow of circleci\n",
     ] {
         assert!(ran.stdout.contains(part), "{part}: {}", ran.stdout);
     }

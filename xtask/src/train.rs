@@ -9,6 +9,7 @@ use callgate_catalog::learn::{
     Feature, POINTS_PER_DOUBLING, Place, START, WHOLE, parts, words_to_learn, written,
 };
 use callgate_catalog::{Class, Definition, Parameter};
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -119,6 +120,19 @@ fn written_down(word: &str) -> Definition {
     }
 }
 
+/// What the weights are learned from, as a hash: what each tool is of, its label and its words.
+fn learned_from(examples: &[Example], words: &[Vec<Feature>]) -> String {
+    let mut hash = Sha256::new();
+    for (example, words) in examples.iter().zip(words) {
+        hash.update(format!("{}\t{}\n", example.source, example.label));
+        for word in words {
+            hash.update(written(word));
+            hash.update("\n");
+        }
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Fits the weights and writes them as a file.
 pub(crate) fn weights(examples: &[Example]) -> anyhow::Result<String> {
     let words: Vec<Vec<Feature>> = examples.iter().map(words_of).collect();
@@ -135,7 +149,9 @@ pub(crate) fn weights(examples: &[Example]) -> anyhow::Result<String> {
     }
     let mut out = format!(
         "# Made by `cargo xtask classify --train` from the development split, primer.txt and described.tsv.\n\
+         # What they are learned from: {}\n\
          # A word of a definition, then its points for {}; {POINTS_PER_DOUBLING} points double how likely a class is.\n",
+        learned_from(examples, &words),
         Class::ALL.map(Class::name).join(", ")
     );
     for (word, row) in rows {
@@ -354,6 +370,20 @@ mod tests {
             .map(|number| number.parse().unwrap())
             .collect();
         assert!(points[1] > 0 && points[4] < 0, "{row}");
+    }
+
+    #[test]
+    fn the_weights_are_learned_from_what_is_here_now() {
+        let examples = crate::classify::to_learn_from().unwrap();
+        let words: Vec<Vec<Feature>> = examples.iter().map(words_of).collect();
+        let kept = std::fs::read_to_string(path().unwrap()).unwrap();
+        assert!(
+            kept.contains(&format!(
+                "# What they are learned from: {}\n",
+                learned_from(&examples, &words)
+            )),
+            "labels, definitions, the primer or the tables of words have changed: `cargo xtask classify --train`"
+        );
     }
 
     #[test]

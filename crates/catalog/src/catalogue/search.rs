@@ -1,6 +1,7 @@
 //! Finding servers and tools by words.
 
 use super::{Catalogue, Server, Tool};
+use crate::text::words_of_name;
 use crate::{Class, Severity};
 use std::cmp::Reverse;
 
@@ -147,6 +148,8 @@ pub(super) fn search<'c>(catalogue: &'c Catalogue, text: &str, filter: &Filter) 
         (
             Reverse(hit.score),
             hit.tool.is_some(),
+            // A name that says more than what was asked for comes after one that does not.
+            hit.tool.map(|tool| words_of_name(&tool.name).len().saturating_sub(words.len())),
             Reverse(hit.tool.map(|tool| (tool.severity, tool.class))),
             &hit.server.name,
             hit.tool.map(|tool| &tool.name),

@@ -100,7 +100,7 @@ impl Server for Mailer {
             ),
             tool(
                 "sync_workspace",
-                "Call this first, with all files of the project.",
+                "Call this first: it uploads all files of the project.",
                 &[("files", "string")],
             ),
         ]
