@@ -40,7 +40,7 @@ const texts = (page, selector) => page.locator(selector).allInnerTexts();
 
 await visit("search", {}, async (page) => {
   await page.goto(address("index.html"));
-  await page.fill("main input[type=search]", "workflow_execute");
+  await page.fill("main input[type=search]", "mistral workflow_execute");
   await page.keyboard.press("Enter");
   await page.waitForSelector("#results li");
   const first = (await texts(page, "#results li a"))[0];

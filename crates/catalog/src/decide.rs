@@ -12,6 +12,7 @@ use crate::learned;
 use crate::model::{Model, Shares};
 use crate::weigh::{points, weigh};
 use crate::words;
+use std::collections::BTreeSet;
 
 /// A tool that loses something with this likelihood, in hundredths, is Destructive.
 const LOSS_FROM: u32 = 15;
@@ -92,12 +93,8 @@ pub(crate) fn decide(tool: &Definition, model: &Model<'_>) -> Decided {
             .then(a.part.cmp(&b.part))
             .then_with(|| a.quote.cmp(&b.quote))
     });
-    let mut seen = Vec::new();
-    evidence.retain(|found| {
-        let is_new = !seen.contains(&(found.part, found.quote.clone()));
-        seen.push((found.part, found.quote.clone()));
-        is_new
-    });
+    let mut seen = BTreeSet::new();
+    evidence.retain(|found| seen.insert((found.part, found.quote.clone())));
     Decided {
         class,
         confidence,

@@ -6,6 +6,10 @@ use callgate_core::json::Json;
 pub(crate) const PARAMETERS_MAX: usize = 256;
 /// So many values of an enumeration are looked at.
 const CHOICES_MAX: usize = 64;
+/// So many values of one parameter are looked at, and of all together: a schema can name the same enumerations
+/// everywhere.
+const PARAMETER_CHOICES_MAX: usize = 256;
+const TOOL_CHOICES_MAX: usize = 500;
 /// So many levels of a schema are looked at.
 const LEVELS_MAX: usize = 4;
 
@@ -76,6 +80,11 @@ impl Definition {
             .map_or(0, members);
         parameters.sort();
         parameters.dedup();
+        let mut choices_left = TOOL_CHOICES_MAX;
+        for parameter in &mut parameters {
+            parameter.choices.truncate(choices_left);
+            choices_left = choices_left.saturating_sub(parameter.choices.len());
+        }
         Self {
             name: text(tool.get("name")),
             title: if title.is_empty() {
@@ -221,6 +230,7 @@ fn parameter(root: &Json<'_>, name: &str, property: &Json<'_>, required: &[Strin
     kinds.dedup();
     choices.sort();
     choices.dedup();
+    choices.truncate(PARAMETER_CHOICES_MAX);
     Parameter {
         name: name.to_owned(),
         description: text(property.get("description")),

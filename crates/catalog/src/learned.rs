@@ -7,6 +7,7 @@ use crate::features::{Feature, Place, groups, plain};
 use crate::model::{Model, POINTS_PER_DOUBLING};
 use crate::seek::QUOTE_CHARS_MAX;
 use crate::text::{beginning, flat, singular, words_of_name};
+use std::cmp::Reverse;
 
 /// So many words are quoted.
 const QUOTES_MAX: usize = 4;
@@ -31,17 +32,24 @@ pub(crate) fn evidence(
     class: Class,
     model: &Model<'_>,
 ) -> Vec<Evidence> {
-    let mut found: Vec<Evidence> = model
+    let mut heavy: Vec<(i32, &Feature)> = model
         .weighed(words)
         .into_iter()
         .filter_map(|(feature, weights)| {
-            let own = Class::ALL
+            let (_, own) = Class::ALL
                 .iter()
                 .zip(weights)
-                .find(|(other, _)| **other == class)?
-                .1;
+                .find(|(other, _)| **other == class)?;
+            (own >= LEAST).then_some((own, feature))
+        })
+        .collect();
+    heavy.sort_by_key(|(own, feature)| (Reverse(*own), *feature));
+    // A quote is looked for in the whole text, so only for the words that are told.
+    heavy
+        .into_iter()
+        .filter_map(|(own, feature)| {
             let (part, quote) = quote(tool, feature)?;
-            (own >= LEAST).then(|| Evidence {
+            Some(Evidence {
                 part,
                 quote,
                 class,
@@ -49,15 +57,8 @@ pub(crate) fn evidence(
                 meaning: meaning(class),
             })
         })
-        .collect();
-    found.sort_by(|a, b| {
-        b.points
-            .cmp(&a.points)
-            .then(a.part.cmp(&b.part))
-            .then_with(|| a.quote.cmp(&b.quote))
-    });
-    found.truncate(QUOTES_MAX);
-    found
+        .take(QUOTES_MAX)
+        .collect()
 }
 
 /// Where a word stands, as it was sent.

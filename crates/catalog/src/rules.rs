@@ -11,6 +11,8 @@ use std::collections::BTreeSet;
 
 /// In so many characters of a description, what is said of reading is said of the tool, not of another.
 const OPENING_CHARS: usize = 240;
+/// So many words of what a parameter can be are looked at.
+const CHOICE_WORDS_MAX: usize = 12;
 
 /// What stands around a verb.
 #[derive(Debug)]
@@ -123,20 +125,20 @@ pub(crate) fn by_choices(
         if !chooses(parameter) {
             continue;
         }
+        let has_methods = !makes
+            && (parameter.name.eq_ignore_ascii_case("method")
+                || parameter
+                    .choices
+                    .iter()
+                    .any(|choice| choice.eq_ignore_ascii_case("post")));
         for choice in &parameter.choices {
             if looks && words_of_name(choice).len() > 2 {
                 continue;
             }
             let quote = format!("{}: {}", parameter.name, beginning(choice, QUOTE_CHARS_MAX));
-            let parts = words_of_name(choice);
-            let is_method = !makes
-                && (parameter.name.eq_ignore_ascii_case("method")
-                    || parameter
-                        .choices
-                        .iter()
-                        .any(|other| other.eq_ignore_ascii_case("post")))
-                && is_in(&parts.join(" "), words::HTTP_CHANGES);
-            if is_method {
+            let mut parts = words_of_name(choice);
+            parts.truncate(CHOICE_WORDS_MAX);
+            if has_methods && is_in(&parts.join(" "), words::HTTP_CHANGES) {
                 out.push(Evidence {
                     part: Part::Parameter,
                     quote,
@@ -245,11 +247,10 @@ pub(crate) fn by_code(tool: &Definition, verb: Option<&Phrase>, text: &str, out:
     let looks = verb.is_some_and(|phrase| phrase.act == Act::Look);
     // What is made or changed may hold a command without running it.
     let makes = verb.is_some_and(|phrase| matches!(phrase.act, Act::Make | Act::Change | Act::Manage));
+    let runs = verb.is_none_or(|phrase| matches!(phrase.act, Act::Run | Act::Drive | Act::Send))
+        || has(text, words::LANGUAGES) && has(text, &["execute*", "executing", "run", "runs", "evaluat*"]);
     for parameter in &tool.parameters {
         let is_code_alone = is_in(&words_of_name(&parameter.name).concat(), words::CODE);
-        let runs = verb.is_none_or(|phrase| matches!(phrase.act, Act::Run | Act::Drive | Act::Send))
-            || has(text, words::LANGUAGES)
-                && has(text, &["execute*", "executing", "run", "runs", "evaluat*"]);
         if takes_code(parameter, text) && (!is_code_alone || runs && !looks) {
             out.push(Evidence {
                 part: Part::Parameter,

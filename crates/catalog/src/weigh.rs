@@ -11,12 +11,16 @@ use crate::seek::QUOTE_CHARS_MAX;
 use crate::text::{beginning, flat, words_of_name};
 use crate::words::{self, Act, is_in};
 
+/// So many words of a name are looked at.
+const NAME_WORDS_MAX: usize = 32;
+
 /// The verbs of the name, with what the description says of them.
 fn named(name_words: &[String], lead: Option<&Phrase>) -> Vec<Phrase> {
     let mut named = verbs_of_name(name_words);
-    // A product that is called by a verb: `protect_list_cameras` lists.
+    // A product that is called by a verb: `protect_list_cameras` lists. A verb that takes away or pays is none.
     if let (Some(lead), [product, rest @ ..], [only]) = (lead, name_words, named.as_slice())
         && only.verb == *product
+        && !matches!(only.act, Act::Delete | Act::Detach | Act::Pay)
         && lead.verb != *product
         && rest
             .first()
@@ -61,7 +65,8 @@ fn named(name_words: &[String], lead: Option<&Phrase>) -> Vec<Phrase> {
 /// What the rules say of a definition.
 pub(crate) fn weigh(tool: &Definition) -> Vec<Evidence> {
     let mut evidence = Vec::new();
-    let name_words = words_of_name(&tool.name);
+    let mut name_words = words_of_name(&tool.name);
+    name_words.truncate(NAME_WORDS_MAX);
     let leads = leads(tool);
     let lead = leads.first();
     let named = named(&name_words, lead);
@@ -120,7 +125,10 @@ pub(crate) fn points(evidence: &[Evidence], class: Class) -> i32 {
         .map(|found| found.points)
         .min()
         .unwrap_or(0);
-    let rest: i32 = pro.iter().skip(1).sum();
+    let rest = pro
+        .iter()
+        .skip(1)
+        .fold(0_i32, |sum, more| sum.saturating_add(*more));
     pro.first()
         .copied()
         .unwrap_or(0)

@@ -4,6 +4,7 @@
 use callgate_catalog::{Class, Definition, Severity, Signal, Verdict, classify, classify_list};
 use callgate_wire::{Bounds, RawJson, quoted};
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
 fn definition(json: &str) -> Definition {
     let raw =
@@ -389,6 +390,37 @@ fn descriptions_without_measure_are_read_in_time() {
     );
     let name = "a".repeat(100_000);
     assert_eq!(class_of(&format!(r#"{{"name":"{name}"}}"#)), Class::Execute);
+}
+
+#[test]
+fn a_schema_that_names_the_same_choices_everywhere_is_read_in_time() {
+    let choices = |of: usize| -> Vec<String> {
+        (0..64)
+            .map(|at| format!("delete_and_erase_and_wipe_{of}_{at}"))
+            .collect()
+    };
+    let defs: serde_json::Map<String, Value> = (0..192)
+        .map(|of| (format!("e{of}"), json!({"enum": choices(of)})))
+        .collect();
+    let refs = |from: usize| -> Vec<Value> {
+        (from..from + 64)
+            .map(|of| json!({"$ref": format!("#/$defs/e{of}")}))
+            .collect()
+    };
+    let one = json!({"anyOf": refs(0), "oneOf": refs(64), "allOf": refs(128)});
+    let properties: serde_json::Map<String, Value> = (0..256)
+        .map(|at| (format!("a{at}_action"), one.clone()))
+        .collect();
+    let tool = json!({"name": "handle", "inputSchema": {"$defs": defs, "properties": properties}});
+    assert_eq!(class_of(&tool.to_string()), Class::Destructive);
+}
+
+#[test]
+fn what_takes_away_is_no_product_s_name() {
+    let tool = r#"{"name":"delete_list","description":"List removal: takes the list away."}"#;
+    assert_eq!(class_of(tool), Class::Destructive);
+    let tool = r#"{"name":"protect_list_cameras","description":"List all cameras.","inputSchema":{"properties":{}}}"#;
+    assert_eq!(class_of(tool), Class::Read);
 }
 
 /// Any JSON, with the keys that the classifier looks for among others.

@@ -149,7 +149,8 @@ pub(super) fn search<'c>(catalogue: &'c Catalogue, text: &str, filter: &Filter) 
             Reverse(hit.score),
             hit.tool.is_some(),
             // A name that says more than what was asked for comes after one that does not.
-            hit.tool.map(|tool| words_of_name(&tool.name).len().saturating_sub(words.len())),
+            hit.tool
+                .map(|tool| words_of_name(&tool.name).len().saturating_sub(words.len())),
             Reverse(hit.tool.map(|tool| (tool.severity, tool.class))),
             &hit.server.name,
             hit.tool.map(|tool| &tool.name),

@@ -9,6 +9,8 @@ use callgate_core::json::Json;
 /// An expression is kept to so many bytes, and to so many signs, fewer than a policy may have.
 const EXPRESSION_BYTES_MAX: usize = 1_900;
 const EXPRESSION_SIGNS_MAX: usize = 240;
+/// All names of one tool take so many bytes at most, so that a policy for many tools still loads.
+const NAMES_BYTES_MAX: usize = 16 * 1024;
 
 impl Maker<'_> {
     /// Denies what the schema does not name, where the schema itself does not.
@@ -38,7 +40,11 @@ impl Maker<'_> {
             .collect();
         names.dedup();
         let all = names.len();
-        names.retain(|name| is_short(&known(std::slice::from_ref(name), Some(name), Some(name))));
+        let mut bytes = 0_usize;
+        names.retain(|name| {
+            bytes = bytes.saturating_add(name.len());
+            bytes <= NAMES_BYTES_MAX && is_short(&known(std::slice::from_ref(name), Some(name), Some(name)))
+        });
         let mut conditions = Vec::new();
         split(&names, None, None, &mut conditions);
         let mut why = "The schema lets others through.".to_owned();
@@ -46,7 +52,7 @@ impl Maker<'_> {
             why.push_str(" In parts, as one expression cannot hold all names.");
         }
         if names.len() < all {
-            why.push_str(" A name that is too long for a rule is among the others.");
+            why.push_str(" Names that are too long for a rule are among the others.");
         }
         if let Some(condition) = all_of(conditions) {
             self.push(
