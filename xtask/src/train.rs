@@ -183,9 +183,10 @@ fn vocabulary(examples: &[Example], words: &[Vec<Feature>]) -> BTreeMap<Feature,
     sources
         .into_iter()
         .filter(|((place, _), sources)| {
-            let least = match place {
-                Place::Phrase | Place::Said => SOURCES_MIN_OF_MANY,
-                _ => SOURCES_MIN,
+            let least = if matches!(place, Place::Phrase | Place::Said) {
+                SOURCES_MIN_OF_MANY
+            } else {
+                SOURCES_MIN
             };
             sources.len() >= least
         })

@@ -108,7 +108,17 @@ pub(crate) fn chooses(parameter: &Parameter) -> bool {
 const fn said_percent(act: Act, percent: i32) -> i32 {
     match act {
         Act::Run | Act::Stop | Act::Drive => 45,
-        _ => percent,
+        Act::Look
+        | Act::Derive
+        | Act::Manage
+        | Act::Make
+        | Act::Change
+        | Act::Shelve
+        | Act::Detach
+        | Act::Send
+        | Act::Overwrite
+        | Act::Delete
+        | Act::Pay => percent,
     }
 }
 
