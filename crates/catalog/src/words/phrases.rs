@@ -318,7 +318,7 @@ pub(crate) const PHRASES: &[(&str, Reach, Class, i32, &str)] = &[
         "ends by force",
     ),
     ("via x402", Reach::Always, Financial, 70, "pays by itself"),
-    ("x402 payment", Reach::Always, Financial, 60, "pays by itself"),
+    ("x402 payment", Reach::NotLooking, Financial, 60, "pays by itself"),
     (
         "paid automatically",
         Reach::Always,
