@@ -251,6 +251,57 @@ fn a_read_only_file_is_left_and_said() {
 }
 
 #[test]
+fn a_path_in_a_reason_moves_no_cursor() {
+    let house = House::new();
+    let json = house.write(
+        "shop/a\u{1b}[2J.json",
+        "{\"mcpServers\": {\"a\": {\"command\": \"npx\"}}}",
+    );
+    std::fs::set_permissions(&json, PermissionsExt::from_mode(0o444)).unwrap();
+    let toml = house.write(
+        "shop/b\u{1b}[2J.toml",
+        &house.filled("[mcp_servers.b]\nurl = \"REMOTE?key=k\"\n[mcp_servers.b.http_headers]\nX-A = \"1\"\n"),
+    );
+    let (json, toml) = (json.to_str().unwrap(), toml.to_str().unwrap());
+    let ran = house.callgate(&[
+        "init",
+        "--yes",
+        "--trust-project",
+        "--config",
+        json,
+        "--config",
+        toml,
+    ]);
+    assert_eq!(ran.code, 2, "{}", ran.all());
+    for said in ["it is read-only", "its URL holds a secret"] {
+        assert!(ran.stderr.contains(said), "{said}: {}", ran.all());
+    }
+    assert!(!ran.all().contains('\u{1b}'), "{:?}", ran.all());
+}
+
+#[test]
+fn a_file_of_more_servers_than_are_looked_at_is_left_and_said() {
+    let house = House::new();
+    let text = |count: usize| {
+        let servers: Vec<String> = (0..count)
+            .map(|number| format!("\"s{number}\": {{\"command\": \"npx\"}}"))
+            .collect();
+        format!("{{\"mcpServers\": {{{}}}}}", servers.join(", "))
+    };
+    house.write(".cursor/mcp.json", &text(501));
+    let ran = house.callgate(&["init", "--dry-run"]);
+    assert!(
+        ran.stderr
+            .contains("left alone: it names more than the 500 servers that are looked at"),
+        "{}",
+        ran.all()
+    );
+    house.write(".cursor/mcp.json", &text(500));
+    let ran = house.callgate(&["init", "--dry-run"]);
+    assert!(ran.stderr.contains("s499: npx"), "{}", ran.all());
+}
+
+#[test]
 fn a_file_that_a_client_writes_meanwhile_loses_nothing() {
     let house = House::new();
     // The server itself plays the client: while it is scanned, the file changes.

@@ -3,12 +3,15 @@
 use super::clients::{Client, Place, Scope};
 use super::entry::{self, Entry, Server};
 use super::files::{self, Held};
-use super::record::Record;
+use super::record::{Record, Stems};
 use super::secrets::shown;
 use crate::commands::scan::tools::Described;
 use crate::commands::tree::{self, Node};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+
+/// So many servers of a file are looked at.
+const SERVERS_MAX: usize = 500;
 
 /// A file that exists, and what it names.
 #[derive(Debug)]
@@ -85,6 +88,11 @@ fn items(
         once(&held.text, &root, &path)?;
         let Some(table) = root.at(&path) else { continue };
         for member in table.members().iter().filter(|member| wanted(&member.name)) {
+            if items.len() >= SERVERS_MAX {
+                return Err(format!(
+                    "it names more than the {SERVERS_MAX} servers that are looked at"
+                ));
+            }
             items.push(Item {
                 path: path.iter().cloned().chain([member.name.clone()]).collect(),
                 name: member.name.clone(),
@@ -197,6 +205,7 @@ impl Job {
 /// The servers that are not behind Callgate, each once for all clients that start it by the same command.
 pub(super) fn jobs(found: &[Found], record: &mut Record, policies: &Path) -> Vec<Job> {
     let mut jobs: Vec<Job> = Vec::new();
+    let mut stems = Stems::of(record);
     let file = |stem: &str| policies.join(format!("{stem}.yaml"));
     for (file_index, one) in found.iter().enumerate() {
         for (item_index, item) in one.items().iter().enumerate() {
@@ -213,7 +222,7 @@ pub(super) fn jobs(found: &[Found], record: &mut Record, policies: &Path) -> Vec
                 job.sites.push(site);
                 continue;
             }
-            let stem = record.stem(&item.name, &server.identity(), &|stem| file(stem).exists());
+            let stem = stems.stem(&item.name, &server.identity(), &|stem| file(stem).exists());
             let policy = file(&stem);
             jobs.push(Job {
                 name: item.name.clone(),

@@ -7,6 +7,7 @@ use super::files::{self, digest, make_folder, write_private};
 use crate::commands::tree::{Format, Node, literal};
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The form of the record.
@@ -158,7 +159,34 @@ impl Archive {
     }
 }
 
-impl Record {
+/// Gives each server the name of its policy's file.
+#[derive(Debug)]
+pub(super) struct Stems<'r> {
+    record: &'r mut Record,
+    /// The stems of servers by name and identity.
+    own: BTreeMap<(String, String), String>,
+    /// The stems of all of them, in small letters.
+    taken: BTreeSet<String>,
+    /// The number that is next behind a stem: those before it were tried, and will not be free again.
+    next: BTreeMap<String, u32>,
+}
+
+impl<'r> Stems<'r> {
+    pub(super) fn of(record: &'r mut Record) -> Self {
+        let policies = record.policies.iter();
+        let key = |policy: &Policy| (policy.name.clone(), policy.identity.clone());
+        let mut own = BTreeMap::new();
+        for policy in policies.clone() {
+            own.entry(key(policy)).or_insert_with(|| policy.stem.clone());
+        }
+        Self {
+            taken: policies.map(|policy| policy.stem.to_ascii_lowercase()).collect(),
+            own,
+            next: BTreeMap::new(),
+            record,
+        }
+    }
+
     /// The policy's file of a server, without its ending: the one it has, or one that no other server has.
     /// `is_there` says whether a file of that name exists.
     pub(super) fn stem(
@@ -168,24 +196,30 @@ impl Record {
         is_there: &dyn Fn(&str) -> bool,
     ) -> String {
         let identity = digest(&identity.join("\0"));
-        let own = self
-            .policies
-            .iter()
-            .find(|policy| policy.name == name && policy.identity == identity);
-        if let Some(own) = own {
-            return own.stem.clone();
+        let key = (name.to_owned(), identity.clone());
+        if let Some(own) = self.own.get(&key) {
+            return own.clone();
         }
         let safe = safe_stem(name);
-        let is_taken = |stem: &str| {
-            let is_same = |policy: &Policy| policy.stem.eq_ignore_ascii_case(stem);
-            // A file that this program has not written is a person's, for the server of exactly this name.
-            self.policies.iter().any(is_same) || (is_there(stem) && stem != name)
+        // A file that this program has not written is a person's, for the server of exactly this name.
+        let is_free = |stem: &str| {
+            !self.taken.contains(&stem.to_ascii_lowercase()) && (stem == name || !is_there(stem))
         };
-        let stem = std::iter::once(safe.clone())
-            .chain((2_u32..).map(|number| format!("{safe}-{number}")))
-            .find(|stem| !is_taken(stem))
-            .unwrap_or(safe);
-        self.policies.push(Policy {
+        let stem = if is_free(&safe) {
+            safe
+        } else {
+            let next = self.next.entry(safe.to_ascii_lowercase()).or_insert(2);
+            loop {
+                let stem = format!("{safe}-{next}");
+                *next = next.saturating_add(1);
+                if is_free(&stem) {
+                    break stem;
+                }
+            }
+        };
+        self.taken.insert(stem.to_ascii_lowercase());
+        self.own.insert(key, stem.clone());
+        self.record.policies.push(Policy {
             stem: stem.clone(),
             name: name.to_owned(),
             identity,
@@ -221,7 +255,8 @@ mod tests {
     fn every_server_has_a_file_of_its_own_with_a_safe_name() {
         let mut record = Record::default();
         let there = |stem: &str| stem == "mine" || stem == "a-b";
-        let mut stem = |name: &str, command: &str| record.stem(name, &[command.to_owned()], &there);
+        let mut stems = Stems::of(&mut record);
+        let mut stem = |name: &str, command: &str| stems.stem(name, &[command.to_owned()], &there);
         assert_eq!(stem("github", "npx a"), "github");
         assert_eq!(stem("github", "npx b"), "github-2");
         assert_eq!(stem("GitHub", "npx a"), "GitHub-3");
@@ -237,8 +272,32 @@ mod tests {
         assert_eq!(stem(&"x".repeat(500), "x").len(), 64);
         // The parts of a command are no other command's.
         assert_ne!(
-            record.stem("s", &["a".into(), "b".into()], &there),
-            record.stem("s", &["a b".into()], &there)
+            stems.stem("s", &["a".into(), "b".into()], &there),
+            stems.stem("s", &["a b".into()], &there)
         );
+        // Another run finds each where it was.
+        let mut stems = Stems::of(&mut record);
+        assert_eq!(stems.stem("GitHub", &["npx a".to_owned()], &there), "GitHub-3");
+        assert_eq!(stems.stem("github", &["npx c".to_owned()], &there), "github-4");
+    }
+
+    #[test]
+    fn many_servers_of_one_stem_look_for_each_file_once() {
+        let mut record = Record::default();
+        let mut stems = Stems::of(&mut record);
+        let looked = std::cell::Cell::new(0);
+        // Files of a person, by all names that would come first.
+        let there = |stem: &str| {
+            looked.set(looked.get() + 1);
+            let number = stem
+                .strip_prefix("server-")
+                .map_or(1, |number| number.parse().unwrap());
+            number <= 1_000
+        };
+        for number in 1_001..1_201 {
+            let stem = stems.stem("名", &[number.to_string()], &there);
+            assert_eq!(stem, format!("server-{number}"));
+        }
+        assert!(looked.get() < 1_500, "{}", looked.get());
     }
 }

@@ -6,7 +6,7 @@ use super::entry::{self, Entry, Gate, Server, Site};
 use super::files::{self, Held, digest};
 use super::found::{Found, Item, Job, Status};
 use super::record::{Changed, Layer, Record};
-use super::secrets::shown_value;
+use super::secrets::{shown, shown_value};
 use crate::commands::tree::{self, Node};
 use std::path::PathBuf;
 
@@ -59,7 +59,7 @@ pub(super) fn all(
         match write(machine, file, &draft, record) {
             Ok(()) => changes.push(draft.change),
             Err(error) => {
-                let reason = format!("{}: {error:#}", file.place.path.display());
+                let reason = shown(&format!("{}: {error:#}", file.place.path.display()));
                 fail(jobs, index, &reason);
             }
         }
@@ -110,7 +110,7 @@ fn drafts(
         };
         for (job, reason) in refused {
             if let Some(job) = jobs.get_mut(job) {
-                let reason = format!("{}: {reason}", file.place.path.display());
+                let reason = format!("{}: {reason}", shown(&file.place.path.display().to_string()));
                 job.settle(Status::Failed(reason));
             }
         }

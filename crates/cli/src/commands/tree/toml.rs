@@ -3,6 +3,10 @@
 use super::{DEPTH_MAX, Fault, Kind, Member, Node, Shape, fault};
 use toml_edit::{Document, Item, Key, TableLike, Value};
 
+/// 512 KiB, and so many lines that begin with `[`: the parser's time grows with the square of both.
+const BYTES_MAX: usize = 512 * 1024;
+const HEADERS_MAX: usize = 2_000;
+
 /// Reads a whole text. A key that stands twice is a fault in TOML itself.
 pub(super) fn read(text: &str) -> Result<Node, Fault> {
     let start = if text.starts_with('\u{feff}') {
@@ -10,6 +14,17 @@ pub(super) fn read(text: &str) -> Result<Node, Fault> {
     } else {
         0
     };
+    if text.len() > BYTES_MAX {
+        return Err(fault(text, 0, "TOML of more than 512 KiB is not read"));
+    }
+    let headers = text.lines().filter(|line| line.trim_start().starts_with('['));
+    if headers.count() > HEADERS_MAX {
+        return Err(fault(
+            text,
+            0,
+            "TOML with more than 2,000 lines that begin with `[` is not read",
+        ));
+    }
     let reader = Reader { text, start };
     let document = Document::parse(text.get(start..).unwrap_or_default()).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
