@@ -851,6 +851,19 @@ fn a_configuration_without_a_single_meaning_is_not_checked() {
     assert!(ran.stderr.contains(".mcp.json:1:"), "{}", ran.stderr);
 }
 
+#[test]
+fn a_policy_is_not_read_beyond_what_a_policy_may_be() {
+    let folder = Folder::with(&[]);
+    let ran = folder.callgate(&["validate", "/dev/zero"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.shown());
+    assert!(
+        ran.stderr
+            .contains("cannot read /dev/zero: it has more than the 4194304 bytes that are read"),
+        "{}",
+        ran.stderr
+    );
+}
+
 mod hook {
     use super::*;
     use std::io::Write;

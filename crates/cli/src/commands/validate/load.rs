@@ -2,8 +2,9 @@
 
 use crate::words::COLOURED;
 use anyhow::{Context, bail};
+use callgate_policy::bounds::DOCUMENT_BYTES_MAX;
 use callgate_policy::{Diagnostic, LoadOptions, Loaded, Severity, Style};
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Read};
 use std::path::Path;
 
 /// A file's text, and what to call it.
@@ -26,10 +27,19 @@ pub(crate) struct Checked {
 }
 
 impl Source {
-    /// Reads a file, which has to be UTF-8 text.
+    /// Reads a file, which has to be UTF-8 text and no longer than a policy may be.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
         let name = path.display().to_string();
-        let bytes = std::fs::read(path).with_context(|| format!("cannot read {name}"))?;
+        let cannot = || format!("cannot read {name}");
+        let mut bytes = Vec::new();
+        std::fs::File::open(path)
+            .with_context(cannot)?
+            .take(u64::try_from(DOCUMENT_BYTES_MAX.saturating_add(1)).unwrap_or(u64::MAX))
+            .read_to_end(&mut bytes)
+            .with_context(cannot)?;
+        if bytes.len() > DOCUMENT_BYTES_MAX {
+            bail!("cannot read {name}: it has more than the {DOCUMENT_BYTES_MAX} bytes that are read");
+        }
         match String::from_utf8(bytes) {
             Ok(text) => Ok(Self { name, text }),
             Err(error) => bail!(
