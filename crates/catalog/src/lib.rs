@@ -30,7 +30,7 @@ pub use class::{Class, Confidence, Severity};
 pub use definition::{Definition, Parameter};
 pub use evidence::{Evidence, Part};
 pub use hidden::{is_hidden, is_shown};
-pub use lookalike::{are_near, look_the_same};
+pub use lookalike::{are_near, look, look_the_same};
 pub use signals::Signal;
 pub use text::words_of_name;
 

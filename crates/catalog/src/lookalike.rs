@@ -73,7 +73,8 @@ pub(crate) fn plain(letter: char) -> char {
 }
 
 /// A name as it looks to somebody who reads it fast: `l`, `I` and `1` are one, and so are `o` and `0`.
-fn seen(name: &str) -> String {
+#[must_use]
+pub fn look(name: &str) -> String {
     name.chars()
         .filter(|c| !crate::hidden::is_unseen(*c))
         .map(plain)
@@ -91,14 +92,14 @@ fn seen(name: &str) -> String {
 /// letters of another alphabet or in letters that nobody sees.
 #[must_use]
 pub fn look_the_same(left: &str, right: &str) -> bool {
-    left != right && seen(left) == seen(right)
+    left != right && look(left) == look(right)
 }
 
 /// Whether two different names are easily taken for each other: they look the same, or are one edit apart and long
 /// enough for that to mean something.
 #[must_use]
 pub fn are_near(left: &str, right: &str) -> bool {
-    let (one, other): (Vec<char>, Vec<char>) = (seen(left).chars().collect(), seen(right).chars().collect());
+    let (one, other): (Vec<char>, Vec<char>) = (look(left).chars().collect(), look(right).chars().collect());
     left != right
         && (one == other
             || one.len() >= LETTERS_MIN
@@ -112,7 +113,7 @@ pub fn are_near(left: &str, right: &str) -> bool {
 fn differ_by_design(left: &str, right: &str) -> bool {
     let words = |name: &str| -> Vec<Vec<char>> {
         name.split(|c: char| !c.is_alphanumeric())
-            .map(|word| seen(word).chars().collect())
+            .map(|word| look(word).chars().collect())
             .collect()
     };
     let (one, other) = (words(left), words(right));
@@ -141,7 +142,7 @@ pub(crate) fn pairs(tools: &[Definition]) -> Vec<(usize, String)> {
         .iter()
         .take(NAMES_MAX)
         .enumerate()
-        .map(|(index, tool)| (index, &*tool.name, seen(&tool.name).chars().take(128).collect()))
+        .map(|(index, tool)| (index, &*tool.name, look(&tool.name).chars().take(128).collect()))
         .collect();
     let mut found: BTreeMap<usize, String> = BTreeMap::new();
     for (at, (index, name, letters)) in names.iter().enumerate() {

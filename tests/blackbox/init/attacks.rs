@@ -302,6 +302,52 @@ fn a_file_of_more_servers_than_are_looked_at_is_left_and_said() {
 }
 
 #[test]
+fn what_init_says_is_guarded_check_says_too() {
+    let house = House::new();
+    let entry = |command: &str, more: &str| {
+        format!(r#"{{"command": "{command}", "args": ["run", "-c", "/p.yaml", "--", "x"], {more}}}"#)
+    };
+    let own = env!("CARGO_BIN_EXE_callgate");
+    let before = format!(
+        r#"{{"mcpServers": {{"path": {}, "loader": {}, "file": {}, "other": {}, "new": {{"command": "npx", "env": {{"PATH": "REAL"}}}}}}}}"#,
+        entry(own, r#""env": {"PATH": "./evil"}"#),
+        entry(own, r#""env": {"LD_PRELOAD": "./evil.so"}"#),
+        entry(own, r#""envFile": "./evil.env""#),
+        entry(own, r#""env": {}, "environment": {"DYLD_INSERT_LIBRARIES": "./evil"}"#),
+    )
+    .replace(
+        "REAL",
+        &format!(
+            "{}:{}",
+            house.room.at("bin").display(),
+            std::env::var("PATH").unwrap()
+        ),
+    );
+    let path = house.write(".cursor/mcp.json", &before);
+    let ran = house.callgate(&YES);
+    for said in [
+        "path: behind Callgate, under /p.yaml",
+        "loader: left as it is: its variables may start another program",
+        "file: left as it is: its client reads variables from a file (`envFile`)",
+        "other: left as it is: its variables may start another program",
+        "callgate: new is behind Callgate",
+    ] {
+        assert!(ran.stderr.contains(said), "{said}: {}", ran.all());
+    }
+    let checked = house
+        .callgate(&["check", "--config", path.to_str().unwrap(), "--json"])
+        .json();
+    let bare: Vec<&str> = checked["servers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|server| server["findings"].to_string().contains("not-behind-callgate"))
+        .map(|server| server["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(bare, ["loader", "file", "other"], "{}", ran.all());
+}
+
+#[test]
 fn a_file_that_a_client_writes_meanwhile_loses_nothing() {
     let house = House::new();
     // The server itself plays the client: while it is scanned, the file changes.

@@ -4,7 +4,7 @@ pub(crate) mod command;
 mod config;
 pub(crate) mod entries;
 pub(crate) mod finding;
-mod gate;
+pub(crate) mod gate;
 mod hook;
 pub(crate) mod known;
 mod report;

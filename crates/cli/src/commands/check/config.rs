@@ -3,7 +3,7 @@
 use super::command::{self, Published, Word};
 use super::entries::{self, Entry, Kind, Pair, expanded};
 use super::finding::{Finding, Looked};
-use super::gate::{self, Way};
+use super::gate::{self, Policies, Way};
 use super::rules::{self, Verdict};
 use super::{ask, known, list, secrets, url};
 use crate::commands::catalog::read::text as read_text;
@@ -11,11 +11,13 @@ use crate::commands::scan::client::{Launch, StderrOf, Target};
 use crate::commands::scan::comment::one_line;
 use crate::commands::tree::Format;
 use anyhow::{Context, bail};
-use callgate_catalog::look_the_same;
+use callgate_catalog::look;
 use callgate_catalog_data::bundled;
 use callgate_policy::Loaded;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// Whether servers are started.
@@ -35,17 +37,16 @@ pub(super) fn check(path: &Path, policy: Option<&Loaded>, start: Start) -> anyho
         Err(unread) => bail!("{name}:{unread}\nits servers cannot be checked"),
     };
     let folder = path.parent().unwrap_or(Path::new(""));
+    let mut policies = Policies::default();
     let mut looked = Vec::new();
-    for entry in &entries {
-        let mut one = server(entry, folder, policy, start)?;
-        for other in &entries {
-            if look_the_same(&entry.name, &other.name) {
-                one.findings.push(
-                    Finding::of(rules::LOOK_ALIKE_SERVER)
-                        .quoting(&other.name)
-                        .at(entry.place),
-                );
-            }
+    for (entry, other) in entries.iter().zip(look_alikes(&entries)) {
+        let mut one = server(entry, folder, policy, &mut policies, start)?;
+        if let Some(other) = other {
+            one.findings.push(
+                Finding::of(rules::LOOK_ALIKE_SERVER)
+                    .quoting(other)
+                    .at(entry.place),
+            );
         }
         one.file = Some(name.clone());
         for found in &mut one.findings {
@@ -56,8 +57,30 @@ pub(super) fn check(path: &Path, policy: Option<&Loaded>, start: Start) -> anyho
     Ok(looked)
 }
 
+/// Of each entry, the name of another that looks the same and is not.
+fn look_alikes(entries: &[Entry]) -> Vec<Option<&str>> {
+    let looks: Vec<String> = entries.iter().map(|entry| look(&entry.name)).collect();
+    // Of the names of a look the first, and the first that is another: one of both is not the entry's own.
+    let mut names: BTreeMap<&str, (&str, Option<&str>)> = BTreeMap::new();
+    for (entry, look) in entries.iter().zip(&looks) {
+        let (first, other) = names.entry(look).or_insert((&entry.name, None));
+        if *first != entry.name {
+            other.get_or_insert(&entry.name);
+        }
+    }
+    let other = |(entry, look): (&Entry, &String)| match names.get(look.as_str())? {
+        (first, other) if *first == entry.name => *other,
+        (first, _) => Some(*first),
+    };
+    entries.iter().zip(&looks).map(other).collect()
+}
+
 /// All that can be said of an entry, in words of the file alone.
-pub(super) fn at_rest(entry: &Entry, folder: &Path) -> (Looked, Option<Loaded>, Way) {
+pub(super) fn at_rest(
+    entry: &Entry,
+    folder: &Path,
+    policies: &mut Policies,
+) -> (Looked, Option<Rc<Loaded>>, Way) {
     let mut one = Looked::named(&entry.name);
     one.place = entry.place;
     let mut own = None;
@@ -71,7 +94,7 @@ pub(super) fn at_rest(entry: &Entry, folder: &Path) -> (Looked, Option<Loaded>, 
             one.findings.extend(url::check(&word.text, word.place));
             one.findings.extend(written_out(headers));
         }
-        Kind::Command { argv, env, dir } => {
+        Kind::Command { argv, env, dir, .. } => {
             way = gate::of(&entry.kind);
             let inner = match &way {
                 Way::Bare | Way::Own => argv,
@@ -92,7 +115,7 @@ pub(super) fn at_rest(entry: &Entry, folder: &Path) -> (Looked, Option<Loaded>, 
                     }
                 }
                 let folder = folder.join(dir.as_deref().unwrap_or_default());
-                own = gate::policy(guard, &folder, &mut one.findings);
+                own = gate::policy(guard, &folder, policies, &mut one.findings);
             }
             one.findings.extend(written_out(env));
         }
@@ -104,15 +127,22 @@ pub(super) fn at_rest(entry: &Entry, folder: &Path) -> (Looked, Option<Loaded>, 
     (one, own, way)
 }
 
-fn server(entry: &Entry, folder: &Path, policy: Option<&Loaded>, start: Start) -> anyhow::Result<Looked> {
-    let (mut one, own, way) = at_rest(entry, folder);
+fn server(
+    entry: &Entry,
+    folder: &Path,
+    policy: Option<&Loaded>,
+    policies: &mut Policies,
+    start: Start,
+) -> anyhow::Result<Looked> {
+    let (mut one, own, way) = at_rest(entry, folder, policies);
+    let policy = own.as_deref().or(policy);
     let packages = packages(entry, &way);
     for package in &packages {
         known::compare(&mut one, package)?;
     }
     let Start::Each(timeout) = start else {
         if let Some(package) = packages.first() {
-            remember(&mut one, package, own.as_ref().or(policy))?;
+            remember(&mut one, package, policy)?;
         }
         return Ok(one);
     };
@@ -121,7 +151,7 @@ fn server(entry: &Entry, folder: &Path, policy: Option<&Loaded>, start: Start) -
         return Ok(one);
     }
     match target(entry, &way, folder, timeout) {
-        Ok(target) => ask(&mut one, &target, own.as_ref().or(policy))?,
+        Ok(target) => ask(&mut one, &target, policy)?,
         Err(error) => one
             .findings
             .push(Finding::of(rules::NO_ANSWER).quoting(&format!("{error:#}"))),
@@ -192,7 +222,7 @@ fn target(entry: &Entry, way: &Way, folder: &Path, timeout: Duration) -> anyhow:
                 ..
             }),
         ) => reached(url, headers),
-        (Kind::Command { argv, env, dir }, way) => {
+        (Kind::Command { argv, env, dir, .. }, way) => {
             let argv = match way {
                 Way::Guarded(guard) => &guard.inner,
                 Way::Bare | Way::Own => argv,

@@ -8,7 +8,10 @@ use std::fmt;
 use std::ops::Range;
 
 /// 4 MiB: a configuration of servers is small, and a client that keeps much beside it is not checked in time.
-const TEXT_BYTES_MAX: usize = 4 * 1024 * 1024;
+pub(super) const TEXT_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// So many servers of a file are looked at.
+const ENTRIES_MAX: usize = 1_000;
 
 /// A server as a client's configuration has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +29,8 @@ pub(crate) enum Kind {
         argv: Vec<Word>,
         env: Vec<Pair>,
         dir: Option<String>,
+        /// The file that the client reads further variables from.
+        env_file: Option<String>,
     },
     Url {
         url: Word,
@@ -48,6 +53,8 @@ pub(crate) struct Pair {
 pub(crate) enum Unread {
     /// It is larger than is read.
     TooLarge,
+    /// It names more servers than are looked at.
+    TooMany,
     /// It is not of its format.
     Format(Fault),
     /// A key stands twice, where two readers could take different values.
@@ -60,6 +67,10 @@ impl fmt::Display for Unread {
             Self::TooLarge => write!(
                 f,
                 "1:1: it has more than the {TEXT_BYTES_MAX} bytes that are read"
+            ),
+            Self::TooMany => write!(
+                f,
+                "1:1: it names more than the {ENTRIES_MAX} servers that are looked at"
             ),
             Self::Format(fault) => write!(f, "{}:{}: {}", fault.line, fault.column, fault.what),
             Self::Twice(place) => write!(
@@ -74,7 +85,11 @@ impl fmt::Display for Unread {
 /// The servers of a configuration, those of all its projects too.
 pub(crate) fn read(format: Format, text: &str) -> Result<Vec<Entry>, Unread> {
     let root = whole(format, text)?;
-    Ok(File::of(text).entries(&root))
+    let entries = File::of(text).entries(&root);
+    if entries.len() > ENTRIES_MAX {
+        return Err(Unread::TooMany);
+    }
+    Ok(entries)
 }
 
 /// A server that stands by itself, such as what `claude mcp add-json` takes.
@@ -203,9 +218,26 @@ impl<'t> File<'t> {
         }
         Kind::Command {
             argv,
-            env: self.pairs(outer.get("env").or_else(|| server.get("environment"))),
+            env: self.env(server, outer),
             dir: server.get("cwd").and_then(Node::text).map(str::to_owned),
+            env_file: server.get("envFile").map(|file| match self.word(file) {
+                Some(word) => word.text,
+                None => String::new(),
+            }),
         }
+    }
+
+    /// The variables of all members that a client may take them from.
+    fn env(&self, server: &Node, outer: &Node) -> Vec<Pair> {
+        let mut tables = vec![outer];
+        if !std::ptr::eq(server, outer) {
+            tables.push(server);
+        }
+        tables
+            .into_iter()
+            .flat_map(|table| ["env", "environment"].map(|key| self.pairs(table.get(key))))
+            .flatten()
+            .collect()
     }
 
     /// A text, or a number as it is written, which clients take for one.
@@ -222,7 +254,8 @@ impl<'t> File<'t> {
 
     /// The headers that a client sends, in Codex's three ways too.
     fn headers(&self, server: &Node) -> Vec<Pair> {
-        let mut headers = self.pairs(server.get("headers").or_else(|| server.get("http_headers")));
+        let mut headers = self.pairs(server.get("headers"));
+        headers.extend(self.pairs(server.get("http_headers")));
         for pair in self.pairs(server.get("env_http_headers")) {
             headers.push(Pair {
                 value: format!("${{{}}}", pair.value),
@@ -370,7 +403,7 @@ mod tests {
         };
         let place = |line, column| Some(Place { line, column });
         assert_eq!((a.name.as_str(), a.place), ("a", place(2, 14)));
-        let Kind::Command { argv, env, dir } = &a.kind else {
+        let Kind::Command { argv, env, dir, .. } = &a.kind else {
             panic!("{a:?}");
         };
         let words: Vec<(&str, Option<Place>)> =

@@ -7,7 +7,9 @@ use super::rules;
 use crate::commands::validate::load::Source;
 use crate::reference::{Part, parts};
 use callgate_policy::Loaded;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// How a client reaches a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,23 +41,32 @@ const PLAIN: &[&str] = &["--help", "-h", "--version", "-V"];
 /// Commands of Callgate that are servers themselves.
 const OWN: &[&str] = &["mcp", "demo-server"];
 
-/// Variables by which another program is started in place of the one that is named, or other code in it.
-const MISLEADING: &[&str] = &[
-    "path",
-    "ld_preload",
-    "ld_library_path",
-    "ld_audit",
-    "dyld_insert_libraries",
-];
+/// Variables by which a program is looked for, where it is named without its folder.
+const LOOKED_UP_BY: &[&str] = &["path", "pathext"];
+
+/// How the variables of loaders begin, which put other code into a program wherever it is.
+const OF_LOADERS: &[&str] = &["ld_", "dyld_"];
+
+/// Whether a variable can have another program started in place of this one, or other code in it.
+pub(crate) fn misleads(program: &str, variable: &str) -> bool {
+    let variable = variable.to_lowercase();
+    let is_looked_for = !program.contains(['/', '\\']);
+    OF_LOADERS.iter().any(|begin| variable.starts_with(begin))
+        || is_looked_for && LOOKED_UP_BY.contains(&variable.as_str())
+}
 
 /// What an entry says.
 pub(crate) fn of(kind: &Kind) -> Way {
     match kind {
+        // What a file of variables sets is not known.
+        Kind::Command {
+            env_file: Some(_), ..
+        } => Way::Bare,
         Kind::Command { argv, env, .. } => {
-            let misleads = env
-                .iter()
-                .any(|pair| MISLEADING.contains(&pair.name.to_lowercase().as_str()));
-            if misleads { Way::Bare } else { way(argv, env) }
+            let is_misled = argv
+                .first()
+                .is_some_and(|program| env.iter().any(|pair| misleads(&program.text, &pair.name)));
+            if is_misled { Way::Bare } else { way(argv, env) }
         }
         Kind::Url { .. } | Kind::Unknown => Way::Bare,
     }
@@ -198,8 +209,29 @@ fn is_callgate(word: &str) -> bool {
     is_installed || std::env::current_exe().is_ok_and(|exe| is_same(&exe))
 }
 
+/// The policies of servers, each read once: many entries may name the same.
+#[derive(Debug, Default)]
+pub(crate) struct Policies(BTreeMap<PathBuf, Option<Rc<Loaded>>>);
+
+impl Policies {
+    /// The policy of a file; `None` where it does not load.
+    fn of(&mut self, path: PathBuf) -> Option<Rc<Loaded>> {
+        let path = path.canonicalize().unwrap_or(path);
+        let loaded = self.0.entry(path).or_insert_with_key(|path| {
+            let source = Source::read(path).ok()?;
+            source.check().loaded.map(Rc::new)
+        });
+        loaded.clone()
+    }
+}
+
 /// The policy of a guarded server, with what is to be said of it. `folder` is where its path begins.
-pub(crate) fn policy(guard: &Guard, folder: &Path, found: &mut Vec<Finding>) -> Option<Loaded> {
+pub(crate) fn policy(
+    guard: &Guard,
+    folder: &Path,
+    policies: &mut Policies,
+    found: &mut Vec<Finding>,
+) -> Option<Rc<Loaded>> {
     let Some(word) = &guard.policy else {
         found.push(Finding::of(rules::POLICY_MISSING).quoting("callgate run without -c"));
         return None;
@@ -209,7 +241,7 @@ pub(crate) fn policy(guard: &Guard, folder: &Path, found: &mut Vec<Finding>) -> 
         .ok()
         .map(|path| folder.join(path))
         .filter(|path| path.is_file());
-    let Some(source) = path.and_then(|path| Source::read(&path).ok()) else {
+    let Some(path) = path else {
         found.push(
             Finding::of(rules::POLICY_MISSING)
                 .quoting(&word.text)
@@ -217,7 +249,7 @@ pub(crate) fn policy(guard: &Guard, folder: &Path, found: &mut Vec<Finding>) -> 
         );
         return None;
     };
-    let Some(loaded) = source.check().loaded else {
+    let Some(loaded) = policies.of(path) else {
         found.push(
             Finding::of(rules::POLICY_INVALID)
                 .quoting(&word.text)
@@ -308,5 +340,22 @@ mod tests {
         for (line, wanted) in cases {
             assert_eq!(told(line), wanted, "{line}");
         }
+    }
+
+    #[test]
+    fn a_policy_is_read_once_however_it_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("p.yaml"), "version: \"1\"\ndefault: deny\n").unwrap();
+        let mut policies = Policies::default();
+        let mut of = |name: &str| {
+            let guard = Guard {
+                policy: Some(Word::new(name)),
+                inner: Vec::new(),
+                upstream: None,
+                headers: Vec::new(),
+            };
+            policy(&guard, folder.path(), &mut policies, &mut Vec::new()).unwrap()
+        };
+        assert!(Rc::ptr_eq(&of("p.yaml"), &of("./p.yaml")));
     }
 }

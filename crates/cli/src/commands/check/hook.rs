@@ -15,12 +15,21 @@ use callgate_core::json::Json;
 use callgate_wire::{Bounds, RawJson};
 use serde_json::json;
 use std::io::{Read, Write};
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 /// 32 MiB: a hook is told the whole content of a file that is about to be written.
 const INPUT_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// An answer takes no longer: a client that has waited for long lets the call go on.
+const TIME_MAX: Duration = Duration::from_secs(5);
+
+/// 8 MiB, as the main thread has.
+const STACK_BYTES: usize = 8 * 1024 * 1024;
 
 /// So many characters of a reason are told.
 const REASON_CHARS_MAX: usize = 1_000;
@@ -58,14 +67,12 @@ struct Asked {
 /// Reads one call on stdin, and answers.
 pub(super) fn run(policy: Option<&Path>, unasked: Unasked) -> ExitCode {
     let policy = policy.map(Path::to_owned);
-    // A fault of the program must not let the call pass, as its exit code would.
-    let answer = catch_unwind(|| read().and_then(|asked| answer(&asked, policy.as_deref(), unasked)))
-        .unwrap_or_else(|_| bail_out())
-        .unwrap_or_else(|error| {
-            Answer::Deny(format!(
-                "callgate could not judge this call, so it is denied: {error:#}"
-            ))
-        });
+    let work = move || answer(&read()?, policy.as_deref(), unasked);
+    let answer = in_time(work).unwrap_or_else(|error| {
+        Answer::Deny(format!(
+            "callgate could not judge this call, so it is denied: {error:#}"
+        ))
+    });
     let (decision, reason) = match &answer {
         Answer::Nothing => return ExitCode::SUCCESS,
         Answer::Allow(reason) => ("allow", reason),
@@ -83,6 +90,26 @@ pub(super) fn run(policy: Option<&Path>, unasked: Unasked) -> ExitCode {
             say(&format!("callgate: the answer cannot be written: {error}"));
             ExitCode::from(DENIED)
         }
+    }
+}
+
+/// What comes of the work, within the time that it may take. A thread that takes longer ends with the program.
+fn in_time(work: impl FnOnce() -> anyhow::Result<Answer> + Send + 'static) -> anyhow::Result<Answer> {
+    let (tell, told) = mpsc::channel();
+    let work = move || {
+        // A fault of the program must not let the call pass, as its exit code would.
+        let answer = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| bail_out());
+        // Nobody listens any more where the time is over.
+        let _ = tell.send(answer);
+    };
+    thread::Builder::new()
+        .stack_size(STACK_BYTES)
+        .spawn(work)
+        .context("no thread can be started")?;
+    match told.recv_timeout(TIME_MAX) {
+        Ok(answer) => answer,
+        Err(mpsc::RecvTimeoutError::Timeout) => bail!("it takes more than {} s", TIME_MAX.as_secs()),
+        Err(mpsc::RecvTimeoutError::Disconnected) => bail_out(),
     }
 }
 

@@ -50,6 +50,9 @@ pub(super) struct Site<'s> {
     pub(super) text: &'s str,
 }
 
+/// A gate is started by its path.
+const BY_PATH: &str = "/callgate";
+
 /// Reads an entry. `own` says whether a command is this very program.
 pub(super) fn read(client: Client, node: &Node, own: &dyn Fn(&str) -> bool) -> Entry {
     if !matches!(node.kind, Kind::Table(..)) {
@@ -74,15 +77,22 @@ pub(super) fn read(client: Client, node: &Node, own: &dyn Fn(&str) -> bool) -> E
         Err("it has neither a command nor a URL".to_owned())
     };
     match found {
-        Ok(Server::Command(command)) if own(&command.program) => match command.policy() {
-            Some(policy) => Entry::Guarded(policy.to_owned()),
-            None => Entry::Left("it is Callgate's own".to_owned()),
-        },
+        Ok(Server::Command(command)) if own(&command.program) => {
+            match (command.misleads(&command.program), command.policy()) {
+                (Some(reason), _) => Entry::Left(reason.to_owned()),
+                (None, Some(policy)) => Entry::Guarded(policy.to_owned()),
+                (None, None) => Entry::Left("it is Callgate's own".to_owned()),
+            }
+        }
         Ok(Server::Command(command)) if is_namesake(&command.program) => Entry::Left(format!(
             "it starts another program called callgate, `{}`",
             super::secrets::shown(&command.program)
         )),
-        Ok(server) => Entry::Open(Box::new(server)),
+        Ok(Server::Command(command)) => match command.misleads(BY_PATH) {
+            Some(reason) => Entry::Left(reason.to_owned()),
+            None => Entry::Open(Box::new(Server::Command(command))),
+        },
+        Ok(server @ Server::Remote(_)) => Entry::Open(Box::new(server)),
         Err(reason) => Entry::Left(reason),
     }
 }

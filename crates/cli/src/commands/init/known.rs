@@ -10,7 +10,7 @@ pub(super) fn known(server: &Server) -> Option<&'static str> {
         return None;
     };
     // Its folder and its variables can have `npx` and `uvx` start something else.
-    if command.cwd.is_some() || command.env_file.is_some() || !command.env.is_empty() {
+    if command.cwd.is_some() || !command.env.is_empty() {
         return None;
     }
     let (registry, package) = package(&command.program, &command.args)?;

@@ -203,11 +203,6 @@ fn target(
     };
     match &job.server {
         Server::Command(command) => {
-            if command.env_file.is_some() {
-                return Err(by_hand(
-                    "its client reads variables from a file (`envFile`)".to_owned(),
-                ));
-            }
             let folder = folder(machine, &scene, command.cwd.as_deref()).map_err(by_hand)?;
             let words = command
                 .words()

@@ -268,6 +268,7 @@ fn added(words: &[String]) -> Option<Entry> {
             argv: argv.into_iter().map(Word::new).collect(),
             env: Vec::new(),
             dir: None,
+            env_file: None,
         }
     };
     Some(Entry {

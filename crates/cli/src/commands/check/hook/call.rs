@@ -3,7 +3,7 @@
 use super::find::{self, Known};
 use super::{Answer, Asked, Unasked};
 use crate::commands::check::config::packages;
-use crate::commands::check::gate::{self, Way};
+use crate::commands::check::gate::{self, Policies, Way};
 use crate::commands::check::known::server as server_of;
 use crate::commands::check::tools::caller;
 use crate::commands::validate::load::Source;
@@ -51,10 +51,11 @@ pub(super) fn judge(
     if known.is_empty() {
         return strictest(cuts.iter().map(|(_, tool)| Ok(by_name(tool, &asked.input))));
     }
+    let mut policies = Policies::default();
     strictest(
         known
             .iter()
-            .map(|(known, tool)| by_server(known, tool, asked, unasked)),
+            .map(|(known, tool)| by_server(known, tool, asked, unasked, &mut policies)),
     )
 }
 
@@ -103,7 +104,13 @@ fn strictest(answers: impl Iterator<Item = anyhow::Result<Answer>>) -> anyhow::R
     worst.context("there is nothing to judge it by")
 }
 
-fn by_server(known: &Known, tool: &str, asked: &Asked, unasked: Unasked) -> anyhow::Result<Answer> {
+fn by_server(
+    known: &Known,
+    tool: &str,
+    asked: &Asked,
+    unasked: Unasked,
+    policies: &mut Policies,
+) -> anyhow::Result<Answer> {
     let way = gate::of(&known.entry.kind);
     match way {
         Way::Own => Ok(Answer::Nothing),
@@ -113,7 +120,7 @@ fn by_server(known: &Known, tool: &str, asked: &Asked, unasked: Unasked) -> anyh
         },
         Way::Guarded(guard) => {
             let mut found = Vec::new();
-            match gate::policy(&guard, &known.folder(), &mut found) {
+            match gate::policy(&guard, &known.folder(), policies, &mut found) {
                 Some(loaded) => by_policy(&loaded.program, tool, asked, unasked),
                 None => {
                     let why = found.first().map(|found| found.rule.title).unwrap_or_default();

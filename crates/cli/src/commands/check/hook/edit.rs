@@ -3,10 +3,12 @@
 use super::find;
 use super::{Answer, Asked, text};
 use crate::commands::check::config::at_rest;
-use crate::commands::check::entries::{self, Entry, Kind};
+use crate::commands::check::entries::{self, Entry, Kind, TEXT_BYTES_MAX};
+use crate::commands::check::gate::Policies;
 use crate::commands::check::rules::Verdict;
 use crate::commands::tree::Format;
 use callgate_core::json::Json;
+use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 /// So many servers are told of.
@@ -98,11 +100,13 @@ pub(super) fn judge(asked: &Asked, policy: Option<&Path>) -> anyhow::Result<Answ
         anyhow::bail!("the call names no file");
     };
     let paths = paths(path, &asked.cwd);
-    if paths.iter().any(|path| is_config(path)) {
+    if let Some(config) = paths.iter().find(|path| is_config(path)) {
         let now = paths.iter().find_map(|path| find::read(path).ok().flatten());
         let then = result(asked, now.as_deref());
         let folder = paths.first().and_then(|path| path.parent()).unwrap_or(&asked.cwd);
-        return Ok(told(path, now.as_deref(), then.as_deref(), folder));
+        // A link of another name does not change how the file is written.
+        let format = Format::of(config);
+        return Ok(told(path, format, now.as_deref(), then.as_deref(), folder));
     }
     let policies = policies(policy, asked)?;
     let guarding = policies.iter().find(|(policy, _)| paths.contains(policy));
@@ -125,31 +129,40 @@ fn result(asked: &Asked, now: Option<&str>) -> Option<String> {
     let mut then = now?.to_owned();
     for edit in edits {
         let (old, new) = (text(edit, "old_string")?, text(edit, "new_string")?);
-        then = if edit.get("replace_all") == Some(&Json::Bool(true)) {
-            then.replace(old, new)
-        } else {
-            then.replacen(old, new, 1)
+        let count = match edit.get("replace_all") {
+            Some(Json::Bool(true)) => then.matches(old).count(),
+            Some(_) | None => then.matches(old).take(1).count(),
         };
+        // Each of many edits may make it longer by as much again, and none of that is read.
+        let length = then
+            .len()
+            .saturating_sub(count.saturating_mul(old.len()))
+            .saturating_add(count.saturating_mul(new.len()));
+        if length > TEXT_BYTES_MAX {
+            return None;
+        }
+        then = then.replacen(old, new, count);
     }
     Some(then)
 }
 
-fn told(path: &str, now: Option<&str>, then: Option<&str>, folder: &Path) -> Answer {
-    let read = |text| entries::read(Format::of(Path::new(path)), text);
+fn told(path: &str, format: Format, now: Option<&str>, then: Option<&str>, folder: &Path) -> Answer {
+    let read = |text| entries::read(format, text);
     let before = now.and_then(|text| read(text).ok()).unwrap_or_default();
     let Some(Ok(after)) = then.map(read) else {
         return Answer::Ask(format!(
             "{path} names MCP servers or hooks, and what it would come to cannot be read"
         ));
     };
-    let is_same = |one: &Entry, other: &Entry| one.name == other.name && same(&one.kind, &other.kind);
+    let was: BTreeSet<(&str, String)> = before.iter().map(meant).collect();
     let new: Vec<&Entry> = after
         .iter()
-        .filter(|entry| !before.iter().any(|other| is_same(entry, other)))
+        .filter(|entry| !was.contains(&meant(entry)))
         .collect();
+    let names: BTreeSet<&str> = after.iter().map(|entry| entry.name.as_str()).collect();
     let gone = before
         .iter()
-        .filter(|entry| !after.iter().any(|other| other.name == entry.name))
+        .filter(|entry| !names.contains(entry.name.as_str()))
         .count();
     let head = match gone {
         0 => format!("{path} is changed"),
@@ -158,16 +171,21 @@ fn told(path: &str, now: Option<&str>, then: Option<&str>, folder: &Path) -> Ans
     servers(&head, &new, folder)
 }
 
-/// Whether two servers are the same, wherever they stand.
-fn same(one: &Kind, other: &Kind) -> bool {
-    let shown = |kind: &Kind| match kind {
-        Kind::Command { argv, env, dir } => {
+/// What an entry says, wherever it stands.
+fn meant(entry: &Entry) -> (&str, String) {
+    let says = match &entry.kind {
+        Kind::Command {
+            argv,
+            env,
+            dir,
+            env_file,
+        } => {
             let words: Vec<&str> = argv.iter().map(|word| word.text.as_str()).collect();
             let env: Vec<(&str, &str)> = env
                 .iter()
                 .map(|pair| (pair.name.as_str(), pair.value.as_str()))
                 .collect();
-            format!("{words:?} {env:?} {dir:?}")
+            format!("{words:?} {env:?} {dir:?} {env_file:?}")
         }
         Kind::Url { url, headers } => {
             let headers: Vec<(&str, &str)> = headers
@@ -178,15 +196,16 @@ fn same(one: &Kind, other: &Kind) -> bool {
         }
         Kind::Unknown => String::new(),
     };
-    shown(one) == shown(other)
+    (&entry.name, says)
 }
 
 /// Asks about servers that would be new, or denies them.
 pub(super) fn servers(head: &str, new: &[&Entry], folder: &Path) -> Answer {
     let mut worst = Verdict::Ask;
     let mut lines = Vec::new();
+    let mut policies = Policies::default();
     for entry in new {
-        let (mut one, _, _) = at_rest(entry, folder);
+        let (mut one, _, _) = at_rest(entry, folder, &mut policies);
         one.sort();
         worst = worst.max(one.verdict());
         let mut ids: Vec<&str> = one.findings.iter().map(|found| found.rule.id).collect();
@@ -218,5 +237,30 @@ pub(super) fn servers(head: &str, new: &[&Entry], folder: &Path) -> Answer {
     match worst {
         Verdict::Stop => Answer::Deny(reason),
         Verdict::Ask | Verdict::Go => Answer::Ask(reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edits_that_make_a_text_ever_longer_are_not_made() {
+        let twice = |count: usize| {
+            let text = |text: &str| Json::String(text.to_owned().into());
+            let edit = Json::Object(vec![
+                ("old_string".into(), text("a")),
+                ("new_string".into(), text("aa")),
+                ("replace_all".into(), Json::Bool(true)),
+            ]);
+            let asked = Asked {
+                tool: "MultiEdit".to_owned(),
+                input: Json::Object(vec![("edits".into(), Json::Array(vec![edit; count]))]),
+                cwd: PathBuf::new(),
+            };
+            result(&asked, Some("a")).map(|then| then.len())
+        };
+        assert_eq!(twice(22), Some(TEXT_BYTES_MAX));
+        assert_eq!(twice(23), None);
     }
 }

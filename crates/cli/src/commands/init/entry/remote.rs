@@ -97,13 +97,16 @@ pub(super) fn read(client: Client, node: &Node) -> Result<Remote, String> {
     if LOGIN_KEYS.iter().any(|key| node.member(key).is_some()) {
         return Err(LOGIN.to_owned());
     }
-    for other in ["env", "args", "cwd", "env_vars"] {
+    for other in ["env", "environment", "envFile", "args", "cwd", "env_vars"] {
         if node.member(other).is_some() {
             return Err(format!("it has a URL and `{other}`"));
         }
     }
     if url::Url::parse(url).is_ok_and(|url| !url.username().is_empty() || url.password().is_some()) {
         return Err("its URL has a password in it; send it as a header instead".to_owned());
+    }
+    if node.member("headers").is_some() && node.member("http_headers").is_some() {
+        return Err("it has `headers` and `http_headers`; write them in one".to_owned());
     }
     let mut headers = Vec::new();
     for (name, value) in texts(headers_of(node).map(|member| &member.value))? {

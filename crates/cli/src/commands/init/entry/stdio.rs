@@ -2,6 +2,7 @@
 
 use super::edit::{At, Edit, Placed, before_first, separator};
 use super::{Gate, Site, texts};
+use crate::commands::check::gate::misleads;
 use crate::commands::init::clients::Client;
 use crate::commands::tree::{Kind, Node, Shape, bare_key, between, literal};
 
@@ -11,8 +12,8 @@ pub(in crate::commands::init) struct Command {
     pub(in crate::commands::init) program: String,
     pub(in crate::commands::init) args: Vec<String>,
     pub(in crate::commands::init) env: Vec<(String, String)>,
-    /// The file that the client reads further variables from.
-    pub(in crate::commands::init) env_file: Option<String>,
+    /// Whether the client reads further variables from a file.
+    has_env_file: bool,
     pub(in crate::commands::init) cwd: Option<String>,
     /// Zed's older form: the command is a table of its own.
     is_nested: bool,
@@ -26,6 +27,17 @@ pub(super) fn read(client: Client, node: &Node) -> Result<Command, String> {
         }
         _ => (node, "command", false),
     };
+    let mut tables = vec![table];
+    if is_nested {
+        tables.push(node);
+    }
+    let mut env = Vec::new();
+    for member in tables
+        .iter()
+        .flat_map(|table| ["env", "environment"].map(|key| table.member(key)))
+    {
+        env.extend(texts(member.map(|member| &member.value))?);
+    }
     let text = |table: &Node, name: &str| {
         let member = table.member(name);
         member.and_then(|member| member.value.text()).map(str::to_owned)
@@ -45,8 +57,8 @@ pub(super) fn read(client: Client, node: &Node) -> Result<Command, String> {
             .filter(|program| !program.is_empty())
             .ok_or("its command is no text")?,
         args,
-        env: texts(table.member("env").map(|member| &member.value))?,
-        env_file: text(node, "envFile"),
+        env,
+        has_env_file: node.member("envFile").is_some(),
         cwd: text(node, "cwd"),
         is_nested,
     })
@@ -59,6 +71,19 @@ impl Command {
             .chain(&self.args)
             .cloned()
             .collect()
+    }
+
+    /// Why a gate in front of it could not be known to be one, or is not: `program` is what the client would start.
+    pub(super) fn misleads(&self, program: &str) -> Option<&'static str> {
+        if self.has_env_file {
+            return Some(
+                "its client reads variables from a file (`envFile`), which may start another program; write them in `env`",
+            );
+        }
+        self.env
+            .iter()
+            .any(|(name, _)| misleads(program, name))
+            .then_some("its variables may start another program")
     }
 
     /// The policy that its arguments name, where they are those of a gate.

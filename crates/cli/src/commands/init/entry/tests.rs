@@ -317,6 +317,20 @@ fn any_layout_comes_back_byte_for_byte_and_nothing_beside_the_entry_changes() {
 }
 
 #[test]
+fn a_path_to_look_through_misleads_a_program_without_a_folder_alone() {
+    let entry = |program: &str| {
+        let text =
+            format!(r#"{{"command": "{program}", "args": ["run", "-c", "p"], "env": {{"Path": "./evil"}}}}"#);
+        let root = tree::read(Format::Json, &text).unwrap();
+        read(Client::ClaudeCode, &root, &|_| true)
+    };
+    assert!(matches!(entry("/bin/callgate"), Entry::Guarded(_)));
+    assert!(
+        matches!(entry("callgate"), Entry::Left(reason) if reason == "its variables may start another program")
+    );
+}
+
+#[test]
 fn what_cannot_be_put_behind_a_gate_is_left_with_a_reason() {
     let cases = [
         (r#"{"command": "x", "command": "y"}"#, "stands twice"),
@@ -334,6 +348,20 @@ fn what_cannot_be_put_behind_a_gate_is_left_with_a_reason() {
             r#"{"command": "/bin/callgate", "args": ["mcp"]}"#,
             "Callgate's own",
         ),
+        (
+            r#"{"command": "/bin/callgate", "args": ["run", "-c", "p"], "env": {"LD_PRELOAD": "x"}}"#,
+            "its variables may start another program",
+        ),
+        (
+            r#"{"command": "npx", "environment": {"DYLD_INSERT_LIBRARIES": "x"}}"#,
+            "its variables may start another program",
+        ),
+        (r#"{"command": "npx", "envFile": "x.env"}"#, "`envFile`"),
+        (
+            r#"{"url": "https://h", "headers": {}, "http_headers": {}}"#,
+            "`headers` and `http_headers`",
+        ),
+        (r#"{"url": "https://h", "environment": {}}"#, "`environment`"),
         (r#"{"source": "extension", "settings": {}}"#, "extension"),
         (r#"{"url": "https://h/sse", "type": "sse"}"#, "HTTP+SSE"),
         (r#"{"url": "https://h", "type": "ws"}"#, "not known"),
