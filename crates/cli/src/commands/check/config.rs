@@ -39,7 +39,7 @@ pub(super) fn check(path: &Path, policy: Option<&Loaded>, start: Start) -> anyho
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut policies = Policies::default();
     let mut looked = Vec::new();
-    for (entry, other) in entries.iter().zip(look_alikes(&entries)) {
+    for (entry, other) in entries.iter().zip(with_the_same_look(&entries)) {
         let mut one = server(entry, folder, policy, &mut policies, start)?;
         if let Some(other) = other {
             one.findings.push(
@@ -58,7 +58,7 @@ pub(super) fn check(path: &Path, policy: Option<&Loaded>, start: Start) -> anyho
 }
 
 /// Of each entry, the name of another that looks the same and is not.
-fn look_alikes(entries: &[Entry]) -> Vec<Option<&str>> {
+fn with_the_same_look(entries: &[Entry]) -> Vec<Option<&str>> {
     let looks: Vec<String> = entries.iter().map(|entry| look(&entry.name)).collect();
     // Of the names of a look the first, and the first that is another: one of both is not the entry's own.
     let mut names: BTreeMap<&str, (&str, Option<&str>)> = BTreeMap::new();
