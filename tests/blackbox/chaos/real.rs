@@ -13,8 +13,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// Calls of each session.
+/// Calls of each session, at least, and at most where too little has been done to the servers by then.
 const CALLS: usize = 12;
+const CALLS_MAX: usize = 60;
 /// They start slowly, and the stopped ones answer late or never.
 const POLICY: &str = "version: \"1\"\ndefault: deny\ntimeout: 3s\ntools:\n  echo: {}\n  convert_time: {}\n";
 /// Where each session calls; `all` has a child of each kind.
@@ -28,6 +29,13 @@ struct Done {
     killed: AtomicUsize,
     stopped: AtomicUsize,
     restarted: AtomicUsize,
+}
+
+impl Done {
+    fn is_enough(&self) -> bool {
+        let count = |counted: &AtomicUsize| counted.load(Ordering::Acquire);
+        count(&self.killed) > 2 && count(&self.stopped) > 1 && count(&self.restarted) > 1
+    }
 }
 
 fn storm(url: &str) -> Storm {
@@ -132,14 +140,17 @@ fn real_servers_that_are_killed_stopped_and_started_again_answer_whoever_asked_o
     std::thread::scope(|scope| {
         let tormentor = scope.spawn(|| torment(&storm, port, server, &done, &is_over));
         let sessions = PLACES.iter().enumerate().map(|(number, place)| {
-            let (storm, told) = (&storm, &told);
+            let (storm, told, done) = (&storm, &told, &done);
             scope.spawn(move || {
                 let (path, servers) = match *place {
                     "all" => ("/mcp".to_owned(), vec!["npm", "python", "url"]),
                     one => (format!("/mcp/{one}"), vec![one]),
                 };
                 let mut session = storm.session_at(&path);
-                for round in 0..CALLS {
+                for round in 0..CALLS_MAX {
+                    if round >= CALLS && (*place == "steady" || done.is_enough()) {
+                        break;
+                    }
                     let server = servers[round % servers.len()];
                     let (tool, arguments, wanted) = call(server, number, round);
                     let tool = if *place == "all" {
@@ -166,7 +177,6 @@ fn real_servers_that_are_killed_stopped_and_started_again_answer_whoever_asked_o
             "{place}: nothing was answered"
         );
     }
-    let count = |counted: &AtomicUsize| counted.load(Ordering::Acquire);
-    assert!(count(&done.killed) > 2 && count(&done.stopped) > 1 && count(&done.restarted) > 1);
+    assert!(done.is_enough(), "too little was done to them");
     nothing_is_left(storm, 3 * CALLS);
 }
