@@ -103,7 +103,7 @@ impl<'a> ToolList<'a> {
             .count()
     }
 
-    /// Names that stand more than once in this page, each once.
+    /// Names that stand more than once in this page, each once and in order.
     #[must_use]
     pub fn duplicate_names(&self) -> Vec<&str> {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();

@@ -89,16 +89,21 @@ fn what_comes_before_the_answer_to_initialize_is_told_a_modern_server_in_its_wor
     assert_eq!(record.statuses(), ["ok"]);
 }
 
-#[test]
-fn what_waits_keeps_its_order_and_the_server_can_ask_meanwhile() {
-    let room = Room::new();
+/// A server that asks something of the client before it answers.
+fn asks_first(room: &Room) -> (StdioServer, ServerLog) {
     let (path, log) = (room.write("asks_first.py", ASKS_FIRST), room.at("asks_first.log"));
     let words = [
         "python3".into(),
         path.into_os_string(),
         log.clone().into_os_string(),
     ];
-    let (server, log) = (StdioServer::command(&room, words), ServerLog::at(log));
+    (StdioServer::command(room, words), ServerLog::at(log))
+}
+
+#[test]
+fn what_waits_keeps_its_order_and_the_server_can_ask_meanwhile() {
+    let room = Room::new();
+    let (server, log) = asks_first(&room);
     let mut client = gate(&room, OPEN).before(&server).stdio();
     at_once(
         &mut client,
@@ -149,13 +154,7 @@ fn what_waits_keeps_its_order_and_the_server_can_ask_meanwhile() {
 #[test]
 fn what_waits_is_bounded_by_its_bytes() {
     let room = Room::new();
-    let (path, log) = (room.write("asks_first.py", ASKS_FIRST), room.at("asks_first.log"));
-    let words = [
-        "python3".into(),
-        path.into_os_string(),
-        log.clone().into_os_string(),
-    ];
-    let (server, log) = (StdioServer::command(&room, words), ServerLog::at(log));
+    let (server, log) = asks_first(&room);
     let mut client = gate(&room, OPEN).before(&server).stdio();
     let long = |id: &str| {
         let padding = "x".repeat(6 << 20);

@@ -77,6 +77,16 @@ const HOUSEHOLD: &str = "ynab household personal memory sql commit rollback isol
 const NO_MONEY: &str = "webhook event topic notification channel column page field sort list tag issue comment label \
     template watch push pubsub mailing view layout shape call rule setting widget cursor text file key tab watchlist attachment permission \
     plan gateway method term ownership owner data note grail query tool";
+/// What a session or a screen keeps, and a reset brings back.
+const OWN_STATE: &str = "zoom view filter session context state camera selection highlight viewport cache emulation layout override draft field count counter notification budget badge unread";
+/// Languages that cannot write, and what only reports.
+const READ_LANGUAGES: &str =
+    "promql logql dql insight nrql kql report analyzer lucene jql metric card logsql traceql";
+/// What is begun and ended without an effect on others.
+const RECORDINGS: &str = "trace screencast codegen tracing auth oauth authorization login downtime silence transaction savepoint timer recording profiling highlight copy";
+/// What joins two things and can be put back.
+const LINKS: &str =
+    "reaction relation breakpoint link mapping assignment relationship membership bookmark favorite";
 /// Acts that make, change or end something.
 const HANDLES: &[Act] = &[
     Act::Make,
@@ -120,8 +130,8 @@ pub(crate) const RULES: &[Rule] = &[
     rule(Destructive, 75, "puts new content in the place of what is there")
         .verbs("write").objects("file document page sheet content script config configuration"),
     rule(Destructive, 75, "puts new content in the place of what is there").verbs("overwrite"),
-    rule(Destructive, -70, "").verbs("reset clear clean discard empty forget").objects("zoom view filter session context state camera selection highlight viewport cache emulation layout override draft field count counter notification budget badge unread"),
-    rule(Write, 60, "sets back what the session keeps").verbs("reset clear clean discard empty forget").objects("zoom view filter session context state camera selection highlight viewport cache emulation layout override draft field count counter notification budget badge unread"),
+    rule(Destructive, -70, "").verbs("reset clear clean discard empty forget").objects(OWN_STATE),
+    rule(Write, 60, "sets back what the session keeps").verbs("reset clear clean discard empty forget").objects(OWN_STATE),
     // What is only made ready, what is charged with current, and what changes places.
     rule(Financial, -120, "").verbs("prepare"),
     rule(Financial, -120, "").verbs("charge").context("vehicle battery charger tesla ev kwh car"),
@@ -166,12 +176,12 @@ pub(crate) const RULES: &[Rule] = &[
     rule(Execute, 60, "answers a dialog").acts(&[Act::Manage]).objects("dialog alert prompt popup"),
     rule(Execute, 70, "calls what it is told to").verbs("call invoke").objects("service tool function action api endpoint event method"),
     // Languages that cannot write, and what only looks.
-    rule(Execute, -70, "").acts(&[Act::Run]).objects("promql logql dql insight nrql kql report analyzer lucene jql metric card logsql traceql"),
-    rule(Read, 60, "asks in a language that cannot write").acts(&[Act::Run]).objects("promql logql dql insight nrql kql report analyzer lucene jql metric card logsql traceql"),
+    rule(Execute, -70, "").acts(&[Act::Run]).objects(READ_LANGUAGES),
+    rule(Read, 60, "asks in a language that cannot write").acts(&[Act::Run]).objects(READ_LANGUAGES),
     rule(Execute, -70, "").verbs("test refresh process").objects("connection regex cache schema credential expression text"),
     rule(Read, 60, "tries whether something answers").verbs("test").objects("connection regex credential expression"),
-    rule(Execute, -75, "").acts(&[Act::Run, Act::Stop]).objects("trace screencast codegen tracing auth oauth authorization login downtime silence transaction savepoint timer recording profiling highlight copy"),
-    rule(Write, 60, "begins or ends a recording or a session").acts(&[Act::Run, Act::Stop]).objects("trace screencast codegen tracing auth oauth authorization login downtime silence transaction savepoint timer recording profiling highlight copy"),
+    rule(Execute, -75, "").acts(&[Act::Run, Act::Stop]).objects(RECORDINGS),
+    rule(Write, 60, "begins or ends a recording or a session").acts(&[Act::Run, Act::Stop]).objects(RECORDINGS),
     rule(Destructive, 60, "carries out any list of changes").verbs("update").objects("batch").params("request operation delete"),
     rule(Destructive, 60, "puts an old state in the place of what is there").verbs("restore rollback revert import").objects("backup snapshot database dump checkpoint db"),
     rule(Destructive, 60, "builds anew what is there").verbs("rebuild").objects("server machine vm instance database mysql postgres mongo redis mariadb droplet volume"),
@@ -179,8 +189,8 @@ pub(crate) const RULES: &[Rule] = &[
     rule(Write, 60, "turns one thing into another").verbs("convert").objects("issue lead subtask item draft"),
     rule(Write, 60, "has something verified").verbs("verify").objects("domain sender"),
     // What can be put back although its verb sounds final.
-    rule(Destructive, -140, "").acts(&[Act::Delete]).objects("reaction relation breakpoint link mapping assignment relationship membership bookmark favorite").unless("all deep"),
-    rule(Write, 60, "takes off what can be put on again").acts(&[Act::Delete]).objects("reaction relation breakpoint link mapping assignment relationship membership bookmark favorite"),
+    rule(Destructive, -140, "").acts(&[Act::Delete]).objects(LINKS).unless("all deep"),
+    rule(Write, 60, "takes off what can be put on again").acts(&[Act::Delete]).objects(LINKS),
     rule(Destructive, 70, "makes an old secret worthless").verbs("renew rotate regenerate reset roll").objects("token key secret password credential"),
     rule(Destructive, 60, "puts another password in the place of the old one").verbs("change set update").objects("password passphrase").unless("policy hint setting reset expiry"),
     rule(Destructive, 55, "can drop what a table has").verbs("alter").objects("table column view"),

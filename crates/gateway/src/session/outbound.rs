@@ -249,7 +249,7 @@ impl Session {
         // As the gate lists them for itself: none of two of one name.
         let twice = list.duplicate_names();
         let filtered = list.filtered(message, |tool| {
-            !twice.contains(&&*tool.name)
+            twice.binary_search(&&*tool.name).is_err()
                 && self
                     .listed(tool)
                     .is_some_and(|listed| callgate_core::decide::visible(&program, scene, &listed))

@@ -66,10 +66,7 @@ impl Schemas {
             return found.clone();
         }
         // Compiled outside of the lock: a slow schema holds up only its own calls.
-        let mut room = Room::of(
-            SCHEMA_PATTERN_COMPILED_BYTES_MAX,
-            SCHEMA_PATTERNS_COMPILED_BYTES_MAX,
-        );
+        let mut room = room();
         let made = compile(text, &mut room).map(Arc::new).map_err(Arc::from);
         let bytes = if made.is_ok() { room.taken() } else { 0 };
         let mut kept = kept();
@@ -87,11 +84,15 @@ impl Schemas {
 
 /// Whether a schema can be used, and why not.
 pub(crate) fn usable(text: &str) -> Result<(), String> {
-    let mut room = Room::of(
+    compile(text, &mut room()).map(|_| ())
+}
+
+/// Room for the patterns of one schema.
+const fn room() -> Room {
+    Room::of(
         SCHEMA_PATTERN_COMPILED_BYTES_MAX,
         SCHEMA_PATTERNS_COMPILED_BYTES_MAX,
-    );
-    compile(text, &mut room).map(|_| ())
+    )
 }
 
 /// What a pattern counts whose syntax is not that of policies.

@@ -175,7 +175,7 @@ fn of_page(result: RawJson<'_>) -> anyhow::Result<List> {
     let mut kept = Vec::new();
     for tool in page.tools() {
         // As the gate has it, none of two of one name is listed.
-        match judged_name(tool).filter(|name| !twice.contains(&name.as_str())) {
+        match judged_name(tool).filter(|name| twice.binary_search(&name.as_str()).is_err()) {
             Some(name) => kept.push((tool, name, tool.raw.parse().into_owned())),
             None => left_out = left_out.saturating_add(1),
         }
